@@ -1,0 +1,2 @@
+//! edge-node
+pub mod mqtt;

@@ -1,0 +1,3 @@
+//! The command `edge-node`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The MQTT codec.
+#![allow(missing_docs)]
+pub mod packet;

@@ -1,0 +1,4 @@
+//! filters
+#![allow(missing_docs)]
+mod event;
+pub use event::{Data, Event, Value};
