@@ -1,2 +1,3 @@
 //! edge-node
 pub mod mqtt;
+pub mod node;

@@ -5,15 +5,7 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
-pub mod storage {
-    //! The seam to the disk.
-    /// A directory of files, as the spool needs it.
-    pub trait Storage: Send + Sync + 'static {}
-    /// The real one.
-    #[derive(Debug)]
-    pub struct Disk;
-    impl Storage for Disk {}
-}
+pub mod storage;
 use storage::Storage;
 
 /// Position of a record in the log: assigned at append, never changed, never reused. The first record is 1;

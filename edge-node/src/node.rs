@@ -1,0 +1,3 @@
+//! The composition root.
+#![allow(missing_docs)]
+pub mod handle;
