@@ -1,42 +1,65 @@
 //! One CloudEvent (specification 1.0), owned.
 
+mod builder;
+mod check;
+mod data;
+mod time;
+mod value;
+
 use std::collections::BTreeMap;
 
-/// A CloudEvent with checked attributes.
-#[derive(Clone, Debug, PartialEq)]
+pub use builder::EventBuilder;
+pub use check::{
+    EventError, EventProblem, MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
+    is_attribute_name,
+};
+pub use data::{Data, is_json, is_text};
+pub use time::{timestamp_millis, timestamp_text};
+pub use value::Value;
+
+/// A CloudEvent. What this crate builds or decodes has passed [`Event::check`]; whoever fills the fields by hand calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// Not empty. With `source` the identity of the event, the same on every retry and every hop.
     pub id: String,
+    /// A URI reference, not empty.
     pub source: String,
+    /// Not empty.
     pub r#type: String,
+    /// Not empty.
     pub subject: Option<String>,
     /// RFC 3339, kept as text so that no digit is lost.
     pub time: Option<String>,
+    /// A media type. `None` says the same as `application/json`, where `data` is JSON.
     pub datacontenttype: Option<String>,
+    /// An absolute URI.
     pub dataschema: Option<String>,
-    /// Names are lower-case ASCII letters and digits, 1 to 20 long by advice, 64 at most here.
+    /// By name; see [`is_attribute_name`]. At most [`MAX_EXTENSIONS`].
     pub extensions: BTreeMap<String, Value>,
+    /// The payload; see [`Data`] for how its form follows from `datacontenttype`.
     pub data: Option<Data>,
 }
 
-/// A value of the CloudEvents type system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    Boolean(bool),
-    Integer(i32),
-    String(String),
-    Binary(Vec<u8>),
-    Uri(String),
-    UriRef(String),
-    /// RFC 3339 text.
-    Timestamp(String),
+impl Event {
+    /// Begins an event from the attributes that every event has.
+    pub fn builder(
+        id: impl Into<String>,
+        source: impl Into<String>,
+        r#type: impl Into<String>,
+    ) -> EventBuilder {
+        EventBuilder::new(id.into(), source.into(), r#type.into())
+    }
+
+    /// The value of an extension, as text whatever its type.
+    pub fn extension_text(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+        self.extensions.get(name).map(Value::text)
+    }
+
+    /// The bytes of the payload, whatever their form; empty without data.
+    pub fn data_bytes(&self) -> &[u8] {
+        self.data.as_ref().map_or(&[], Data::bytes)
+    }
 }
 
-/// The payload and how it may be shown. `bytes::Bytes` is not used: events are short-lived views.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Data {
-    /// Valid JSON text, by its content type.
-    Json(Vec<u8>),
-    /// UTF-8 text.
-    Text(String),
-    Binary(Vec<u8>),
-}
+#[cfg(test)]
+mod tests;
