@@ -1,7 +1,12 @@
 //! The durable log of an edge node: one log, many cursors.
 //!
 //! This is the CONTRACT the parts of the node are built against; signatures here are final unless announced.
-#![allow(missing_docs, unused_variables, clippy::unimplemented, clippy::needless_pass_by_value)]
+#![allow(
+    missing_docs,
+    unused_variables,
+    clippy::unimplemented,
+    clippy::needless_pass_by_value
+)]
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
@@ -10,22 +15,60 @@ use storage::Storage;
 
 /// Position of a record in the log: assigned at append, never changed, never reused. The first record is 1;
 /// `Seq::ZERO` stands before all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct Seq(pub u64);
 impl Seq {
     pub const ZERO: Seq = Seq(0);
 }
 
 /// Milliseconds on the node clock, which only advances (see `clock`), since 1970 as far as the node knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct NodeTime(pub u64);
 
 /// Handle of a cursor; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct CursorId(pub u32);
 
 /// Handle of an interned route: the set of cursors a record is owed to, with the owner's terms for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct RouteId(pub u32);
 impl RouteId {
     /// Owed to nobody: history.
@@ -33,7 +76,19 @@ impl RouteId {
 }
 
 /// A priority class with its own bound; 0 is kept longest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct Lane(pub u8);
 
 /// What a record is to the spool. A record may be both.
@@ -203,7 +258,12 @@ impl Spool {
 
     /// Committed records owed to `cursor` after `after`, in order; skips what the cursor has acknowledged. Reads the
     /// index, then only the records themselves. A damaged record is never returned: it is entered in the ledger and skipped.
-    pub fn read(&self, cursor: CursorId, after: Seq, limits: ReadLimits) -> Result<Batch, StorageError> {
+    pub fn read(
+        &self,
+        cursor: CursorId,
+        after: Seq,
+        limits: ReadLimits,
+    ) -> Result<Batch, StorageError> {
         unimplemented!()
     }
 
@@ -307,7 +367,12 @@ impl Transaction<'_> {
 
     /// Creates a cursor (durable with this transaction). `bound_bytes`: above it the cursor loses its oldest, in the
     /// ledger (an offline session); `None` for a sink.
-    pub fn create_cursor(&mut self, name: &str, start: Start, bound_bytes: Option<u64>) -> CursorId {
+    pub fn create_cursor(
+        &mut self,
+        name: &str,
+        start: Start,
+        bound_bytes: Option<u64>,
+    ) -> CursorId {
         unimplemented!()
     }
 
@@ -341,7 +406,9 @@ pub struct Route {
 }
 
 /// Why something is gone. The texts are part of status and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossReason {
     /// `drop-oldest` or `lowest-lane-first` made room.
@@ -413,7 +480,10 @@ pub struct LaneStatus {
 pub enum Health {
     Ok,
     /// Commits fail; nothing is acknowledged; tried again.
-    Failing { error: String, since: NodeTime },
+    Failing {
+        error: String,
+        since: NodeTime,
+    },
 }
 
 #[derive(Clone, Debug, serde::Serialize)]
@@ -453,7 +523,11 @@ pub mod inspect {
             unimplemented!()
         }
         /// Every committed event from `from` on.
-        pub fn scan(&self, from: Seq, each: &mut dyn FnMut(&Entry) -> ControlFlow<()>) -> Result<(), StorageError> {
+        pub fn scan(
+            &self,
+            from: Seq,
+            each: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+        ) -> Result<(), StorageError> {
             unimplemented!()
         }
     }

@@ -1,0 +1,1 @@
+//! A storage whose crashes, faults and stalls come from a seed.
