@@ -1,3 +1,4 @@
 //! edge-node
+pub mod config;
 pub mod mqtt;
 pub mod node;

@@ -1,0 +1,160 @@
+//! What no single value shows: names that must exist, names that must differ, listeners others can reach.
+
+use std::net::SocketAddr;
+
+use super::{Config, ConfigError, Fault, Overrides, Place, document::Document, spool::LaneName};
+
+pub(super) fn across_sections(
+    config: &Config,
+    flags: &Overrides,
+    document: &Document<'_>,
+) -> Result<(), ConfigError> {
+    listeners(config, flags, document)?;
+    packets_fit(config, document)?;
+    lanes(config, document)?;
+    uplinks(config, document)
+}
+
+fn listeners(
+    config: &Config,
+    flags: &Overrides,
+    document: &Document<'_>,
+) -> Result<(), ConfigError> {
+    let all: [(&'static str, SocketAddr, bool); 3] = [
+        ("mqtt", config.mqtt.listen, config.mqtt.allow_anonymous),
+        ("http", config.http.listen, config.http.allow_anonymous),
+        ("grpc", config.grpc.listen, config.grpc.allow_anonymous),
+    ];
+    let place = |section: &str| match flags.listener(section) {
+        Some(flag) => flag,
+        None => document.place(&format!("{section}.listen")),
+    };
+    for (index, (section, address, anonymous)) in all.into_iter().enumerate() {
+        if !address.ip().is_loopback() && !anonymous {
+            return fault(place(section), Fault::OffLoopback { section, address });
+        }
+        for (first, other, _) in all.into_iter().take(index) {
+            if address == other && address.port() != 0 {
+                return fault(
+                    place(section),
+                    Fault::SameAddress {
+                        first,
+                        second: section,
+                        address,
+                    },
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn packets_fit(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
+    let (packet, waiting) = (config.mqtt.max_packet_size, config.spool.waiting_bytes);
+    if packet < waiting {
+        return Ok(());
+    }
+    let place = match document.has("spool.waiting-bytes") {
+        true => document.place("spool.waiting-bytes"),
+        false => document.place("mqtt.max-packet-size"),
+    };
+    let what = format!(
+        "`waiting-bytes` of [spool] ({waiting}) must be larger than `max-packet-size` of [mqtt] ({packet}), \
+         or such a packet could never be taken"
+    );
+    fault(place, Fault::Wrong { what })
+}
+
+fn lanes(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
+    let names = config.spool.lanes.iter().map(|lane| lane.name.as_str());
+    no_duplicates("lane", names, |index| {
+        document.place(&format!("spool.lanes.{index}.name"))
+    })?;
+    default_lane(config, document)?;
+    for (index, rule) in config.ingest.iter().enumerate() {
+        if let Some(lane) = &rule.lane {
+            known_lane(config, lane, || {
+                document.place(&format!("ingest.{index}.lane"))
+            })?;
+        }
+    }
+    for (index, uplink) in config.uplink.iter().enumerate() {
+        for (nth, lane) in uplink.lanes.iter().flatten().enumerate() {
+            known_lane(config, lane, || {
+                document.place(&format!("uplink.{index}.lanes.{nth}"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn default_lane(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
+    let lane = &config.spool.default_lane;
+    if document.has("spool.default-lane") {
+        return known_lane(config, lane, || document.place("spool.default-lane"));
+    }
+    if config.spool.lane(lane).is_some() {
+        return Ok(());
+    }
+    let lane = lane.as_str().to_owned();
+    fault(
+        document.place("spool.lanes"),
+        Fault::NoDefaultLane {
+            lane,
+            lanes: lane_names(config),
+        },
+    )
+}
+
+fn uplinks(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
+    let names = config.uplink.iter().map(|uplink| uplink.name.as_str());
+    no_duplicates("uplink", names, |index| {
+        document.place(&format!("uplink.{index}.name"))
+    })
+}
+
+fn known_lane(
+    config: &Config,
+    lane: &LaneName,
+    place: impl FnOnce() -> Place,
+) -> Result<(), ConfigError> {
+    if config.spool.lane(lane).is_some() {
+        return Ok(());
+    }
+    fault(
+        place(),
+        Fault::UnknownLane {
+            lane: lane.as_str().to_owned(),
+            lanes: lane_names(config),
+        },
+    )
+}
+
+fn lane_names(config: &Config) -> Vec<String> {
+    let names = config.spool.lanes.iter().map(|lane| lane.name.as_str());
+    names.map(str::to_owned).collect()
+}
+
+fn no_duplicates<'a>(
+    kind: &'static str,
+    names: impl Iterator<Item = &'a str>,
+    place: impl Fn(usize) -> Place,
+) -> Result<(), ConfigError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name) {
+            return fault(
+                place(index),
+                Fault::Duplicate {
+                    kind,
+                    name: name.to_owned(),
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+fn fault(place: Place, fault: Fault) -> Result<(), ConfigError> {
+    Err(ConfigError::At { place, fault })
+}
