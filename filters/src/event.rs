@@ -3,17 +3,20 @@
 mod builder;
 mod check;
 mod data;
+mod reader;
 mod time;
 mod value;
 
 use std::collections::BTreeMap;
 
 pub use builder::EventBuilder;
+pub(crate) use check::is_extension;
 pub use check::{
     EventError, EventProblem, MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
     is_attribute_name,
 };
 pub use data::{Data, is_json, is_text};
+pub use reader::EventReader;
 pub use time::{timestamp_millis, timestamp_text};
 pub use value::Value;
 

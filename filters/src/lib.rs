@@ -1,14 +1,26 @@
 //! CloudEvents as the edge sees them, and the topics they come on. Pure: no IO, no clock, no network.
 //!
-//! Start reading at [`Event`]; for topics at [`TopicFilter`] and [`TopicTrie`].
+//! ```text
+//!  PUBLISH ─▶ topic ─▶ which filters match (TopicTrie)
 //!
-//! Invariant: whatever this crate builds satisfies [`Event::check`].
+//!  structured JSON ─┐                ┌─▶ structured JSON, batches (json)
+//!  HTTP headers  ───┼─▶ Event ───────┼─▶ HTTP headers and body (http)
+//!  builder  ────────┘                └─▶ cloudevents-sdk (feature `sdk`)
+//! ```
+//!
+//! Start reading at [`Event`], then [`json`] and [`http`]; for topics at [`TopicFilter`] and [`TopicTrie`].
+//!
+//! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event;
+//! output is the same for equal events, byte for byte.
 
 mod event;
+pub mod http;
+pub mod json;
 mod topic;
 
+pub(crate) use event::is_extension;
 pub use event::{
-    Data, Event, EventBuilder, EventError, EventProblem, MAX_ATTRIBUTE_NAME_BYTES,
+    Data, Event, EventBuilder, EventError, EventProblem, EventReader, MAX_ATTRIBUTE_NAME_BYTES,
     MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value, is_attribute_name, is_json, is_text,
     timestamp_millis, timestamp_text,
 };

@@ -2,11 +2,14 @@ use super::{Data, Event, EventError, Value};
 
 /// An event being put together; [`EventBuilder::build`] checks it.
 #[derive(Clone, Debug)]
-pub struct EventBuilder(Event);
+pub struct EventBuilder {
+    event: Event,
+    payload: Option<Vec<u8>>,
+}
 
 impl EventBuilder {
     pub(super) fn new(id: String, source: String, r#type: String) -> EventBuilder {
-        EventBuilder(Event {
+        let event = Event {
             id,
             source,
             r#type,
@@ -16,52 +19,73 @@ impl EventBuilder {
             dataschema: None,
             extensions: Default::default(),
             data: None,
-        })
+        };
+        EventBuilder {
+            event,
+            payload: None,
+        }
     }
 
     /// Sets `subject`.
     pub fn subject(mut self, subject: impl Into<String>) -> EventBuilder {
-        self.0.subject = Some(subject.into());
+        self.event.subject = Some(subject.into());
         self
     }
 
     /// Sets `time`: RFC 3339 text, as [`super::timestamp_text`] gives it.
     pub fn time(mut self, time: impl Into<String>) -> EventBuilder {
-        self.0.time = Some(time.into());
+        self.event.time = Some(time.into());
         self
     }
 
     /// Sets `datacontenttype`.
     pub fn datacontenttype(mut self, media_type: impl Into<String>) -> EventBuilder {
-        self.0.datacontenttype = Some(media_type.into());
+        self.event.datacontenttype = Some(media_type.into());
         self
     }
 
     /// Sets `dataschema`.
     pub fn dataschema(mut self, uri: impl Into<String>) -> EventBuilder {
-        self.0.dataschema = Some(uri.into());
+        self.event.dataschema = Some(uri.into());
         self
     }
 
     /// Sets an extension; the last of one name stays.
     pub fn extension(mut self, name: impl Into<String>, value: impl Into<Value>) -> EventBuilder {
-        self.0.extensions.insert(name.into(), value.into());
+        self.event.extensions.insert(name.into(), value.into());
         self
     }
 
     /// Sets the payload; [`EventBuilder::build`] gives it the form that `datacontenttype` asks for.
     pub fn data(mut self, data: Data) -> EventBuilder {
-        self.0.data = Some(data);
+        self.event.data = Some(data);
+        self
+    }
+
+    /// Sets the payload of a transport that says nothing of its form: [`Data::of`], and no data where it is empty.
+    pub fn payload(mut self, bytes: Vec<u8>) -> EventBuilder {
+        self.payload = Some(bytes);
         self
     }
 
     /// The event, if every attribute is valid.
     pub fn build(self) -> Result<Event, EventError> {
-        let mut event = self.0;
-        event.data = event
-            .data
-            .map(|data| data.normalized(event.datacontenttype.as_deref()));
-        event.check()?;
+        let mut event = self.event;
+        let media_type = event.datacontenttype.as_deref();
+        event.data = match (self.payload, event.data.take()) {
+            (Some(bytes), _) => (!bytes.is_empty()).then(|| Data::of(media_type, bytes)),
+            (None, Some(Data::Json(bytes))) => {
+                event.data = Some(Data::Json(bytes).normalized(media_type));
+                event.check_data()?;
+                event.data
+            }
+            (None, data) => data.map(|data| data.normalized(media_type)),
+        };
+        event.check_attributes()?;
         Ok(event)
+    }
+
+    pub(super) fn into_unchecked(self) -> Event {
+        self.event
     }
 }

@@ -20,10 +20,10 @@ pub struct EventError {
 /// What is wrong with an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventProblem {
-    /// A required attribute is absent.
-    #[error("is missing; every event has specversion, id, source and type")]
+    /// A required attribute is absent or empty.
+    #[error("is missing or empty; every event has specversion, id, source and type")]
     Missing,
-    /// An attribute is there, without content.
+    /// Any other attribute is there, without content.
     #[error("is empty; give it a value or leave it out")]
     Empty,
     /// Above [`MAX_ATTRIBUTE_VALUE_BYTES`].
@@ -61,14 +61,17 @@ pub enum EventProblem {
     /// Not a media type.
     #[error("is no media type; write it as `application/json` (RFC 2046)")]
     MediaType,
+    /// `datacontenttype` in a header of its own.
+    #[error("is no header of the binding; send the media type as Content-Type")]
+    ContentTypeHeader,
     /// Another version of CloudEvents.
     #[error("is not a version this node speaks; send 1.0")]
     Version,
-    /// JSON where the format wants another type.
+    /// A value of a type that CloudEvents does not know here.
     #[error(
-        "has a JSON type that CloudEvents does not know here; send a string, an integer of 32 bits or a boolean"
+        "has a type it may not have; send a string (an extension may be a boolean or a 32-bit integer)"
     )]
-    JsonType,
+    Type,
     /// Not base64 (RFC 4648, with padding).
     #[error("is no base64 (RFC 4648, with padding)")]
     Base64,
@@ -101,6 +104,11 @@ pub fn is_attribute_name(name: &str) -> bool {
             .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit())
 }
 
+/// Whether an attribute of this name is an extension: not one that the specification names.
+pub(crate) fn is_extension(name: &str) -> bool {
+    !RESERVED.contains(&name)
+}
+
 /// The attributes that are no extensions, and `data`, which the specification keeps free.
 const RESERVED: [&str; 9] = [
     "specversion",
@@ -117,6 +125,11 @@ const RESERVED: [&str; 9] = [
 impl Event {
     /// Whether every attribute is valid and the data has the form its media type asks for; what is wrong first, if not.
     pub fn check(&self) -> Result<(), EventError> {
+        self.check_attributes()?;
+        self.check_data()
+    }
+
+    pub(super) fn check_attributes(&self) -> Result<(), EventError> {
         required("id", &self.id, |_| Ok(()))?;
         required("source", &self.source, uri_reference)?;
         required("type", &self.r#type, |_| Ok(()))?;
@@ -134,10 +147,10 @@ impl Event {
         for (name, value) in &self.extensions {
             check_extension(name, value)?;
         }
-        self.check_data()
+        Ok(())
     }
 
-    fn check_data(&self) -> Result<(), EventError> {
+    pub(super) fn check_data(&self) -> Result<(), EventError> {
         let json = self.datacontenttype.as_deref().is_none_or(super::is_json);
         let fits = match &self.data {
             None => true,
@@ -157,7 +170,7 @@ fn check_extension(name: &str, value: &Value) -> Result<(), EventError> {
     if !is_attribute_name(name) {
         return Err(EventError::new(name, EventProblem::Name));
     }
-    if RESERVED.contains(&name) {
+    if !is_extension(name) {
         return Err(EventError::new(name, EventProblem::Reserved));
     }
     match value {
@@ -168,19 +181,23 @@ fn check_extension(name: &str, value: &Value) -> Result<(), EventError> {
         }
         Value::Binary(_) => Ok(()),
         Value::String(text) => plain(name, text),
-        Value::Uri(text) => required(name, text, uri),
-        Value::UriRef(text) => required(name, text, uri_reference),
-        Value::Timestamp(text) => required(name, text, timestamp),
+        Value::Uri(text) => optional(name, Some(text), uri),
+        Value::UriRef(text) => optional(name, Some(text), uri_reference),
+        Value::Timestamp(text) => optional(name, Some(text), timestamp),
     }
 }
 
 type Check = fn(&str) -> Result<(), EventProblem>;
 
-fn optional(name: &str, value: Option<&str>, check: Check) -> Result<(), EventError> {
-    value.map_or(Ok(()), |value| required(name, value, check))
+fn required(name: &str, value: &str, check: Check) -> Result<(), EventError> {
+    if value.is_empty() {
+        return Err(EventError::new(name, EventProblem::Missing));
+    }
+    optional(name, Some(value), check)
 }
 
-fn required(name: &str, value: &str, check: Check) -> Result<(), EventError> {
+fn optional(name: &str, value: Option<&str>, check: Check) -> Result<(), EventError> {
+    let Some(value) = value else { return Ok(()) };
     if value.is_empty() {
         return Err(EventError::new(name, EventProblem::Empty));
     }

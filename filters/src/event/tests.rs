@@ -20,15 +20,15 @@ fn required_attributes_must_have_content() {
     assert_eq!(problem(plain()), None);
     assert_eq!(
         problem(Event::builder("", "s", "t")),
-        wrong("id", EventProblem::Empty)
+        wrong("id", EventProblem::Missing)
     );
     assert_eq!(
         problem(Event::builder("1", "", "t")),
-        wrong("source", EventProblem::Empty)
+        wrong("source", EventProblem::Missing)
     );
     assert_eq!(
         problem(Event::builder("1", "s", "")),
-        wrong("type", EventProblem::Empty)
+        wrong("type", EventProblem::Missing)
     );
     assert_eq!(
         problem(plain().subject("")),
