@@ -1,28 +1,69 @@
 //! The control packets of MQTT 3.1.1 and 5.0, as one model for both.
+//!
+//! A field that only MQTT 5 has stands at its absent value in a 3.1.1 packet, and is left out when one is encoded.
 
-use bytes::Bytes;
+mod reason;
+pub(in crate::mqtt) mod topic;
+
+pub use reason::ReasonCode;
+pub use topic::{InvalidTopic, Topic};
+
+use bytes::{Bytes, BytesMut};
+use std::num::{NonZeroU16, NonZeroU32};
 
 /// The protocol level a connection speaks, from its CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
+    /// Protocol level 4.
     V311,
+    /// Protocol level 5.
     V5,
 }
 
+/// How often a PUBLISH may arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum QoS {
+    /// Not acknowledged.
     #[default]
     AtMostOnce = 0,
+    /// Acknowledged by PUBACK.
     AtLeastOnce = 1,
+    /// Acknowledged by PUBREC, PUBREL and PUBCOMP.
     ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// `None` for anything but 0, 1 and 2.
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
 }
 
 /// Never zero: `PacketId::new` refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PacketId(pub std::num::NonZeroU16);
+pub struct PacketId(pub NonZeroU16);
 
+impl PacketId {
+    /// `None` for 0.
+    pub fn new(id: u16) -> Option<Self> {
+        NonZeroU16::new(id).map(Self)
+    }
+
+    /// As it stands in the packet.
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// Any control packet of either version.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as in the specification")]
 pub enum Packet {
     Connect(Box<Connect>),
     ConnAck(Box<ConnAck>),
@@ -41,7 +82,32 @@ pub enum Packet {
     Auth(Auth),
 }
 
+impl Packet {
+    /// The name the specification gives this packet: `PUBLISH`, `CONNACK`, ….
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "CONNECT",
+            Self::ConnAck(_) => "CONNACK",
+            Self::Publish(_) => "PUBLISH",
+            Self::PubAck(_) => "PUBACK",
+            Self::PubRec(_) => "PUBREC",
+            Self::PubRel(_) => "PUBREL",
+            Self::PubComp(_) => "PUBCOMP",
+            Self::Subscribe(_) => "SUBSCRIBE",
+            Self::SubAck(_) => "SUBACK",
+            Self::Unsubscribe(_) => "UNSUBSCRIBE",
+            Self::UnsubAck(_) => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect(_) => "DISCONNECT",
+            Self::Auth(_) => "AUTH",
+        }
+    }
+}
+
+/// CONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Connect {
     pub version: Version,
     /// Clean session (3.1.1) or clean start (5).
@@ -55,8 +121,8 @@ pub struct Connect {
     /// Seconds; `None` = absent = 0. `u32::MAX` = never. A 3.1.1 client without clean session has no property; the
     /// broker treats it as its configured maximum.
     pub session_expiry_interval: Option<u32>,
-    pub receive_maximum: Option<std::num::NonZeroU16>,
-    pub maximum_packet_size: Option<std::num::NonZeroU32>,
+    pub receive_maximum: Option<NonZeroU16>,
+    pub maximum_packet_size: Option<NonZeroU32>,
     pub topic_alias_maximum: u16,
     pub request_response_information: bool,
     pub request_problem_information: bool,
@@ -65,10 +131,36 @@ pub struct Connect {
     pub authentication_data: Option<Bytes>,
 }
 
+impl Connect {
+    /// A clean start with nothing optional and no keep-alive.
+    pub fn new(version: Version, client_id: impl Into<String>) -> Self {
+        Self {
+            version,
+            clean_start: true,
+            keep_alive: 0,
+            client_id: client_id.into(),
+            will: None,
+            user_name: None,
+            password: None,
+            session_expiry_interval: None,
+            receive_maximum: None,
+            maximum_packet_size: None,
+            topic_alias_maximum: 0,
+            request_response_information: false,
+            request_problem_information: true,
+            user_properties: Vec::new(),
+            authentication_method: None,
+            authentication_data: None,
+        }
+    }
+}
+
 /// Name and value, in order, repeats allowed.
 pub type UserProperties = Vec<(String, String)>;
 
+/// The message a server publishes for a client that went without DISCONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Will {
     pub topic: String,
     pub payload: Bytes,
@@ -80,7 +172,9 @@ pub struct Will {
     pub properties: PublishProperties,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// CONNACK; the default accepts without any property.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct ConnAck {
     pub session_present: bool,
     /// A 3.1.1 return code is mapped to and from the nearest reason code by the codec.
@@ -105,7 +199,19 @@ pub struct ConnAck {
     pub authentication_data: Option<Bytes>,
 }
 
+impl ConnAck {
+    /// A refusal (or acceptance) without any property.
+    pub fn new(reason: ReasonCode) -> Self {
+        Self {
+            reason,
+            ..Self::default()
+        }
+    }
+}
+
+/// PUBLISH.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Publish {
     pub dup: bool,
     pub qos: QoS,
@@ -118,21 +224,48 @@ pub struct Publish {
     pub payload: Bytes,
 }
 
-/// UTF-8 text inside the packet's own bytes: cheap to clone, checked by the decoder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Topic(/* valid UTF-8 */ pub(in crate::mqtt) Bytes);
+impl Publish {
+    /// Copies topic and payload out of the buffer they were received in.
+    ///
+    /// A decoded PUBLISH holds slices of that buffer, and one slice keeps the whole buffer alive: 100 bytes may pin
+    /// 64 KiB. Whoever keeps a publish longer than until the next commit keeps it detached.
+    pub fn detach(&mut self) {
+        let mut own = BytesMut::with_capacity(self.topic.0.len() + self.payload.len());
+        own.extend_from_slice(&self.topic.0);
+        let topic = own.split().freeze();
+        own.extend_from_slice(&self.payload);
+        self.topic = Topic(topic);
+        self.payload = own.freeze();
+    }
+}
 
 /// The properties of a PUBLISH; boxed as a whole when there is any, so that a plain PUBLISH stays small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishProperties(pub Option<Box<PublishPropertySet>>);
 
+impl PublishProperties {
+    /// The set, if any property is there.
+    pub fn set(&self) -> Option<&PublishPropertySet> {
+        self.0.as_deref()
+    }
+}
+
+impl From<PublishPropertySet> for PublishProperties {
+    /// Empty sets become `None`, as the decoder gives them.
+    fn from(set: PublishPropertySet) -> Self {
+        Self((set != PublishPropertySet::default()).then(|| Box::new(set)))
+    }
+}
+
+/// All that a PUBLISH or a will may carry beside topic and payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct PublishPropertySet {
     /// True: the payload is UTF-8 text.
     pub payload_format_indicator: Option<bool>,
     /// Seconds.
     pub message_expiry_interval: Option<u32>,
-    pub topic_alias: Option<std::num::NonZeroU16>,
+    pub topic_alias: Option<NonZeroU16>,
     pub response_topic: Option<String>,
     pub correlation_data: Option<Bytes>,
     pub user_properties: UserProperties,
@@ -142,22 +275,43 @@ pub struct PublishPropertySet {
 
 /// PUBACK, PUBREC, PUBREL, PUBCOMP.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Ack {
     pub packet_id: PacketId,
     pub reason: ReasonCode,
     pub properties: ReasonProperties,
 }
 
+impl Ack {
+    /// Success, without properties.
+    pub fn success(packet_id: PacketId) -> Self {
+        Self::with_reason(packet_id, ReasonCode::Success)
+    }
+
+    /// A reason code without properties.
+    pub fn with_reason(packet_id: PacketId, reason: ReasonCode) -> Self {
+        Self {
+            packet_id,
+            reason,
+            properties: None,
+        }
+    }
+}
+
 /// Reason string and user properties, boxed since they are nearly always absent.
 pub type ReasonProperties = Option<Box<ReasonPropertySet>>;
 
+/// What may explain a reason code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct ReasonPropertySet {
     pub reason_string: Option<String>,
     pub user_properties: UserProperties,
 }
 
+/// SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Subscribe {
     pub packet_id: PacketId,
     /// 1 to 268,435,455.
@@ -166,7 +320,9 @@ pub struct Subscribe {
     pub requests: Vec<SubscriptionRequest>,
 }
 
+/// One topic filter of a SUBSCRIBE, with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct SubscriptionRequest {
     /// As sent; the broker parses it and answers 0x8F where it is no topic filter.
     pub filter: String,
@@ -176,31 +332,52 @@ pub struct SubscriptionRequest {
     pub retain_handling: RetainHandling,
 }
 
+/// What a SUBSCRIBE wants of the retained messages that match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RetainHandling {
+    /// Send them at each SUBSCRIBE.
     #[default]
     Send = 0,
+    /// Send them only if the subscription did not exist.
     SendIfNew = 1,
+    /// Never send them at SUBSCRIBE.
     DoNotSend = 2,
+}
+
+impl RetainHandling {
+    /// `None` for anything but 0, 1 and 2.
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::Send),
+            1 => Some(Self::SendIfNew),
+            2 => Some(Self::DoNotSend),
+            _ => None,
+        }
+    }
 }
 
 /// SUBACK and UNSUBACK (which has no codes in 3.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct SubAck {
     pub packet_id: PacketId,
     pub reasons: Vec<ReasonCode>,
     pub properties: ReasonProperties,
 }
 
+/// UNSUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Unsubscribe {
     pub packet_id: PacketId,
     pub user_properties: UserProperties,
     pub filters: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// DISCONNECT; the default is the normal one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Disconnect {
     pub reason: ReasonCode,
     pub session_expiry_interval: Option<u32>,
@@ -209,61 +386,23 @@ pub struct Disconnect {
     pub server_reference: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Disconnect {
+    /// A reason code without properties.
+    pub fn new(reason: ReasonCode) -> Self {
+        Self {
+            reason,
+            ..Self::default()
+        }
+    }
+}
+
+/// AUTH (MQTT 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as in the specification")]
 pub struct Auth {
     pub reason: ReasonCode,
     pub authentication_method: Option<String>,
     pub authentication_data: Option<Bytes>,
     pub reason_string: Option<String>,
     pub user_properties: UserProperties,
-}
-
-/// The reason codes of MQTT 5 (table 2-6), named as there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum ReasonCode {
-    /// Also "normal disconnection" and "granted QoS 0".
-    Success = 0x00,
-    GrantedQos1 = 0x01,
-    GrantedQos2 = 0x02,
-    DisconnectWithWill = 0x04,
-    NoMatchingSubscribers = 0x10,
-    NoSubscriptionExisted = 0x11,
-    ContinueAuthentication = 0x18,
-    ReAuthenticate = 0x19,
-    UnspecifiedError = 0x80,
-    MalformedPacket = 0x81,
-    ProtocolError = 0x82,
-    ImplementationSpecificError = 0x83,
-    UnsupportedProtocolVersion = 0x84,
-    ClientIdentifierNotValid = 0x85,
-    BadUserNameOrPassword = 0x86,
-    NotAuthorized = 0x87,
-    ServerUnavailable = 0x88,
-    ServerBusy = 0x89,
-    Banned = 0x8A,
-    ServerShuttingDown = 0x8B,
-    BadAuthenticationMethod = 0x8C,
-    KeepAliveTimeout = 0x8D,
-    SessionTakenOver = 0x8E,
-    TopicFilterInvalid = 0x8F,
-    TopicNameInvalid = 0x90,
-    PacketIdentifierInUse = 0x91,
-    PacketIdentifierNotFound = 0x92,
-    ReceiveMaximumExceeded = 0x93,
-    TopicAliasInvalid = 0x94,
-    PacketTooLarge = 0x95,
-    MessageRateTooHigh = 0x96,
-    QuotaExceeded = 0x97,
-    AdministrativeAction = 0x98,
-    PayloadFormatInvalid = 0x99,
-    RetainNotSupported = 0x9A,
-    QosNotSupported = 0x9B,
-    UseAnotherServer = 0x9C,
-    ServerMoved = 0x9D,
-    SharedSubscriptionsNotSupported = 0x9E,
-    ConnectionRateExceeded = 0x9F,
-    MaximumConnectTime = 0xA0,
-    SubscriptionIdentifiersNotSupported = 0xA1,
-    WildcardSubscriptionsNotSupported = 0xA2,
 }

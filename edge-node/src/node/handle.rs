@@ -46,7 +46,11 @@ impl NodeHandle {
 
     /// Opens the durable group `name` (creates its cursor if it is new, starting now) and sets its topic filters.
     /// Returns once that is durable.
-    pub async fn open_group(&self, name: &str, filters: Vec<filters::TopicFilter>) -> Result<CursorId, PublishError> {
+    pub async fn open_group(
+        &self,
+        name: &str,
+        filters: Vec<filters::TopicFilter>,
+    ) -> Result<CursorId, PublishError> {
         unimplemented!()
     }
 
