@@ -135,6 +135,10 @@ fn a_wrong_value_is_refused_with_its_place_and_what_is_accepted() {
             "[[uplink]]\nkind = \"http\"\nendpoints = []\n",
             "node.toml:1:1: the key `name` is missing",
         ),
+        (
+            "[[ingest]]\ntopic = \"a/#/b\"\n",
+            "node.toml:2:9: `a/#/b` is no topic filter: `#` must stand alone in the last level, as in `a/#`",
+        ),
         ("[mqtt\n", "node.toml:1:6: unclosed table, expected `]`"),
         (
             "[mqtt]\nlisten =\n",

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use filters::TopicFilter;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
@@ -25,7 +26,7 @@ pub struct UplinkConfig {
     pub topic: Option<String>,
     /// Topic filters of the events it is owed. Absent: all but topics that begin with `$`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Vec<String>>,
+    pub from: Option<Vec<TopicFilter>>,
     /// Lanes it drains, of `[spool] lanes`. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lanes: Option<Vec<LaneName>>,

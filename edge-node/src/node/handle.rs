@@ -6,6 +6,11 @@ use filters::Event;
 use spool::{CursorId, Seq, Spool};
 use tokio::sync::watch;
 
+use super::{
+    replay::{ReplayAnswer, ReplayError, ReplayRequest},
+    status::NodeStatus,
+};
+
 /// A door's way to the core. Cheap to clone.
 #[derive(Clone)]
 pub struct NodeHandle {}
@@ -60,7 +65,13 @@ impl NodeHandle {
     }
 
     /// The whole of status, as `GET /api/v1/status` shows it.
-    pub async fn status(&self) -> Result<serde_json::Value, PublishError> {
+    pub async fn status(&self) -> Result<NodeStatus, PublishError> {
+        unimplemented!()
+    }
+
+    /// Gives a sink once more what lies in a range of the log and its `from` accepts. Returns once that is durable; the
+    /// sink sends it after what it is owed.
+    pub async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
         unimplemented!()
     }
 

@@ -1,0 +1,325 @@
+//! The truth about a node at one moment: what `GET /api/v1/status` shows, and the one source of `GET /metrics`.
+//!
+//! Times are ages or waits in milliseconds, so that a reader needs no clock that agrees with the node's. Counters count
+//! from the start of the process.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole of status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct NodeStatus {
+    /// The name of the node.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+    /// Since the process started.
+    pub uptime_ms: u64,
+    /// Whether it does what it promises.
+    pub health: NodeHealth,
+    /// Where it listens.
+    pub listeners: Vec<ListenerStatus>,
+    /// Sessions of MQTT clients.
+    pub sessions: SessionsStatus,
+    /// Messages that came in and went out.
+    pub messages: MessagesStatus,
+    /// The log.
+    pub spool: SpoolStatus,
+    /// The uplinks of the configuration, and those that left it while events were owed to them.
+    pub sinks: Vec<SinkStatus>,
+    /// What is gone, by reason and whose it was, in all runs of this data directory.
+    pub ledger: Vec<LossStatus>,
+}
+
+/// Whether the node does what it promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum NodeHealth {
+    /// It takes events and acknowledges them.
+    Ok,
+    /// It takes and acknowledges events, but something needs the operator: a sink that is not connected, a lane that
+    /// is full.
+    Degraded {
+        /// One sentence each.
+        reasons: Vec<String>,
+    },
+    /// It acknowledges nothing: the disk does not take what it is given.
+    Failing {
+        /// One sentence each.
+        reasons: Vec<String>,
+    },
+    /// It has not begun to serve, or has stopped.
+    #[default]
+    Stopped,
+}
+
+/// Where a door is open.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ListenerStatus {
+    /// Which protocol.
+    pub door: Door,
+    /// The address it has, with the port the system picked.
+    pub address: SocketAddr,
+    /// Connections open.
+    pub connections: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections turned away because there were too many.
+    pub turned_away: u64,
+    /// Connections closed because the peer broke the protocol or a bound.
+    pub faulted: u64,
+}
+
+/// The protocol of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Door {
+    /// MQTT 3.1.1 and 5.0.
+    Mqtt,
+    /// CloudEvents over HTTP, status, metrics.
+    Http,
+    /// EventMesh over gRPC.
+    Grpc,
+}
+
+impl Door {
+    /// As status, metrics and the configuration name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Door::Mqtt => "mqtt",
+            Door::Http => "http",
+            Door::Grpc => "grpc",
+        }
+    }
+}
+
+/// Sessions of MQTT clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SessionsStatus {
+    /// With a connection.
+    pub connected: u64,
+    /// Without one, kept until they expire.
+    pub offline: u64,
+    /// Subscriptions of all sessions.
+    pub subscriptions: u64,
+    /// Topics with a retained message.
+    pub retained: u64,
+    /// Records owed to sessions.
+    pub pending_records: u64,
+    /// Bytes of these.
+    pub pending_bytes: u64,
+}
+
+/// Messages that came in and went out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct MessagesStatus {
+    /// Taken from MQTT clients, by QoS 0, 1, 2.
+    pub received: [u64; 3],
+    /// Of these at QoS 1 and 2: acknowledged, so on stable storage.
+    pub acknowledged: u64,
+    /// Given to MQTT clients, by QoS 0, 1, 2; repeats included.
+    pub delivered: [u64; 3],
+    /// Events taken through HTTP and gRPC.
+    pub events: u64,
+    /// Publishes that were no valid event and were wrapped as opaque data.
+    pub wrapped: u64,
+    /// Publishes and events refused.
+    pub refused: u64,
+}
+
+/// The log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SpoolStatus {
+    /// Position of the oldest record kept.
+    pub oldest: u64,
+    /// Everything up to here is on stable storage.
+    pub committed: u64,
+    /// The last position assigned.
+    pub appended: u64,
+    /// Bytes of everything in the data directory.
+    pub used_bytes: u64,
+    /// Bytes it may have.
+    pub bound_bytes: u64,
+    /// Bytes free on the file system.
+    pub free_bytes: u64,
+    /// Files of the log.
+    pub segments: u64,
+    /// Commits, each one flush.
+    pub commits: u64,
+    /// Median time of the latest commits, in microseconds.
+    pub commit_p50_us: u64,
+    /// Longest time of the latest commits, in microseconds.
+    pub commit_max_us: u64,
+    /// The lanes, from the one kept longest.
+    pub lanes: Vec<LaneStatus>,
+}
+
+/// One lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct LaneStatus {
+    /// Its name.
+    pub name: String,
+    /// Records still owed to somebody.
+    pub pending_records: u64,
+    /// Bytes of these.
+    pub pending_bytes: u64,
+    /// Bytes it may have.
+    pub bound_bytes: u64,
+    /// Age of the oldest record still owed; `None` if there is none.
+    pub oldest_age_ms: Option<u64>,
+    /// Whether it has no room for another record.
+    pub full: bool,
+}
+
+/// One sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SinkStatus {
+    /// Its name.
+    pub name: String,
+    /// `http`, `eventmesh-http`, `eventmesh-grpc`; empty for one that left the configuration.
+    pub kind: String,
+    /// What it is doing.
+    pub state: SinkState,
+    /// Records owed to it.
+    pub pending_records: u64,
+    /// Bytes of these.
+    pub pending_bytes: u64,
+    /// Age of the oldest of these; `None` if there is none.
+    pub oldest_age_ms: Option<u64>,
+    /// Events its receiver acknowledged.
+    pub acknowledged: u64,
+    /// Attempts repeated after an error.
+    pub retried: u64,
+    /// Events put aside because the receiver refused them.
+    pub dead_letters: u64,
+    /// The latest error; kept after it is over.
+    pub last_error: Option<SinkError>,
+    /// Until the next attempt; `None` unless it waits for one.
+    pub next_retry_ms: Option<u64>,
+    /// Until nothing is pending, at the rate of late; `None` if that cannot be said, 0 if nothing is pending.
+    pub catch_up_ms: Option<u64>,
+}
+
+/// What a sink is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SinkState {
+    /// An event or a canary was acknowledged within the last 60 s.
+    Connected,
+    /// Nothing was acknowledged within the last 60 s, and no error says why: nothing was owed, or it has just started.
+    #[default]
+    Unknown,
+    /// The last attempt failed; it waits for the next.
+    BackingOff,
+    /// It left the configuration; after 24 h it holds nothing back.
+    Removed,
+}
+
+impl SinkState {
+    /// All of them, in a fixed order.
+    pub const ALL: [SinkState; 4] = [
+        SinkState::Connected,
+        SinkState::Unknown,
+        SinkState::BackingOff,
+        SinkState::Removed,
+    ];
+
+    /// As status and metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SinkState::Connected => "connected",
+            SinkState::Unknown => "unknown",
+            SinkState::BackingOff => "backing-off",
+            SinkState::Removed => "removed",
+        }
+    }
+}
+
+/// The latest error of a sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SinkError {
+    /// What the receiver or the network said.
+    pub error: String,
+    /// How long ago.
+    pub age_ms: u64,
+}
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LossStatus {
+    /// Why it is gone: `dropped-for-room`, `session-bound`, …
+    pub reason: String,
+    /// Whose it was: a cursor, a lane, a client.
+    pub scope: String,
+    /// Records.
+    pub count: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// First position covered; 0 where it never had one.
+    pub first: u64,
+    /// Last position covered.
+    pub last: u64,
+    /// Age of the entry.
+    pub age_ms: u64,
+}
+
+impl SpoolStatus {
+    /// What the spool says of itself, seen at `now` on the node clock.
+    pub fn of(status: &spool::Status, now: spool::NodeTime) -> SpoolStatus {
+        let lane = |lane: &spool::LaneStatus| LaneStatus {
+            name: lane.name.clone(),
+            pending_records: lane.pending_records,
+            pending_bytes: lane.pending_bytes,
+            bound_bytes: lane.bound_bytes,
+            oldest_age_ms: lane.oldest.map(|oldest| age_ms(oldest, now)),
+            full: lane.full,
+        };
+        SpoolStatus {
+            oldest: status.oldest.0,
+            committed: status.committed.0,
+            appended: status.appended.0,
+            used_bytes: status.used_bytes,
+            bound_bytes: status.bound_bytes,
+            free_bytes: status.free_bytes,
+            segments: status.segments,
+            commits: status.commits,
+            commit_p50_us: status.commit_p50_us,
+            commit_max_us: status.commit_max_us,
+            lanes: status.lanes.iter().map(lane).collect(),
+        }
+    }
+}
+
+impl LossStatus {
+    /// An entry of the ledger, seen at `now` on the node clock.
+    pub fn of(loss: &spool::Loss, now: spool::NodeTime) -> LossStatus {
+        LossStatus {
+            reason: reason_name(loss.reason),
+            scope: loss.scope.clone(),
+            count: loss.count,
+            bytes: loss.bytes,
+            first: loss.first.0,
+            last: loss.last.0,
+            age_ms: age_ms(loss.at, now),
+        }
+    }
+}
+
+/// How long ago `then` was; 0 if it lies ahead.
+pub fn age_ms(then: spool::NodeTime, now: spool::NodeTime) -> u64 {
+    now.0.saturating_sub(then.0)
+}
+
+/// The text serde gives the reason, so that status, metrics and the log of the spool use one.
+fn reason_name(reason: spool::LossReason) -> String {
+    let name = serde_json::to_value(reason).ok();
+    let name = name.as_ref().and_then(serde_json::Value::as_str);
+    name.expect("a reason is serialized as its name").to_owned()
+}
