@@ -10,6 +10,7 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
+pub mod clock;
 pub mod storage;
 use storage::Storage;
 

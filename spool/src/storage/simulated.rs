@@ -1,1 +1,543 @@
 //! A storage whose crashes, faults and stalls come from a seed.
+//!
+//! It keeps two images of everything: *live*, what this process sees, and *durable*, what is on the medium. What was
+//! written and not synced may be lost, torn at any 512 byte sector, or kept, independently of when it was written;
+//! what happened to names and was not synced may be kept or lost as a journaling (in order) or another file system
+//! (in any order) would. [`Simulated::crash`] gives what the next process finds.
+//!
+//! The same seed and the same calls give the same run. Nothing here sleeps: stalls are summed up for the driver.
+
+mod image;
+mod names;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustix::io::Errno;
+
+use super::{File, Space, Storage};
+use image::Image;
+use names::Names;
+
+/// How often something goes wrong, as a probability of each call.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// A write fails with EIO; any part of it may have been written.
+    pub write: f64,
+    /// A sync fails with EIO: any sectors reach the medium, the others never will, and reads still show them all.
+    pub sync: f64,
+    /// A read fails with EIO.
+    pub read: f64,
+    /// A creation, rename, removal or directory sync fails with EIO and changes nothing.
+    pub directory: f64,
+    /// A sync stalls for up to [`Faults::stall_at_most`].
+    pub stall: f64,
+    /// The longest stall.
+    pub stall_at_most: Duration,
+}
+
+/// What was asked of the storage since it was made or found after a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes given to `write_at`.
+    pub bytes_written: u64,
+    /// Bytes filled by `read_at`.
+    pub bytes_read: u64,
+    /// Bytes that syncs brought to the medium, in whole pages of 4 KiB, zeros of creations not counted.
+    pub bytes_synced: u64,
+    /// Calls of `write_at`.
+    pub writes: u64,
+    /// Calls of `File::sync`.
+    pub syncs: u64,
+    /// Calls of `sync_directory`.
+    pub directory_syncs: u64,
+    /// Creations, renames and removals.
+    pub directory_changes: u64,
+}
+
+/// A simulated file system with one directory. Clones are the same storage.
+#[derive(Clone)]
+pub struct Simulated {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Signals changes of `State::held` and `State::waiting`.
+    gate: Condvar,
+}
+
+struct State {
+    rng: fastrand::Rng,
+    names: Names,
+    images: BTreeMap<u64, Image>,
+    next_inode: u64,
+    capacity: u64,
+    faults: Faults,
+    counters: Counters,
+    /// Calls that change something; see [`Simulated::crash_at`].
+    operations: u64,
+    crash_at: Option<u64>,
+    fail_at: Option<u64>,
+    crashed: bool,
+    stalled: Duration,
+    held: bool,
+    waiting: usize,
+}
+
+impl Simulated {
+    /// An empty storage of 1 GiB without faults.
+    pub fn new(seed: u64) -> Simulated {
+        Simulated::with_files(seed, BTreeMap::new())
+    }
+
+    /// A storage that holds these files, all durable.
+    pub fn with_files(seed: u64, files: BTreeMap<String, Vec<u8>>) -> Simulated {
+        let (mut names, mut images) = (BTreeMap::new(), BTreeMap::new());
+        for (inode, (name, bytes)) in (0..).zip(files) {
+            names.insert(name, inode);
+            images.insert(inode, Image::durable(bytes));
+        }
+        Simulated::found(
+            fastrand::Rng::with_seed(seed),
+            Names::durable(names),
+            images,
+            1 << 30,
+        )
+    }
+
+    fn found(
+        rng: fastrand::Rng,
+        names: Names,
+        images: BTreeMap<u64, Image>,
+        capacity: u64,
+    ) -> Simulated {
+        let next_inode = images.last_key_value().map_or(0, |(inode, _)| inode + 1);
+        let state = State {
+            rng,
+            names,
+            images,
+            next_inode,
+            capacity,
+            faults: Faults::default(),
+            counters: Counters::default(),
+            operations: 0,
+            crash_at: None,
+            fail_at: None,
+            crashed: false,
+            stalled: Duration::ZERO,
+            held: false,
+            waiting: 0,
+        };
+        Simulated {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                gate: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Ends this storage, for all its handles, and gives what a new process finds, without faults.
+    pub fn crash(&self) -> Simulated {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        state.crashed = true;
+        let mut rng = state.rng.fork();
+        let (names, journaling) = state.names.after_crash(&mut rng);
+        // A file system without ordered data shows what the blocks held before; anything ever written may be there.
+        let stale: Vec<u8> = match rng.choice(state.images.values()) {
+            Some(image) if !journaling => image.live().to_vec(),
+            _ => Vec::new(),
+        };
+        let kept = names.inodes();
+        let images = (state.images.iter())
+            .filter(|(inode, _)| kept.contains(inode))
+            .map(|(inode, image)| (*inode, Image::durable(image.after_crash(&mut rng, &stale))))
+            .collect();
+        self.shared.gate.notify_all();
+        Simulated::found(rng, names, images, state.capacity)
+    }
+
+    /// The machine stops during the `operation`-th call from now (0 is the next one) that changes something: that
+    /// call may have had its effect, any part of it, or none; it and everything after it fails.
+    pub fn crash_at(&self, operation: u64) {
+        let mut state = self.shared.lock();
+        state.crash_at = Some(state.operations + operation);
+    }
+
+    /// The `operation`-th call from now (0 is the next one) that changes something fails with EIO.
+    pub fn fail_at(&self, operation: u64) {
+        let mut state = self.shared.lock();
+        state.fail_at = Some(state.operations + operation);
+    }
+
+    /// Whether the machine has stopped.
+    pub fn crashed(&self) -> bool {
+        self.shared.lock().crashed
+    }
+
+    /// How many calls have changed something.
+    pub fn operations(&self) -> u64 {
+        self.shared.lock().operations
+    }
+
+    /// Faults from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.shared.lock().faults = faults;
+    }
+
+    /// Size of the file system from now on. Below what is used, everything that grows fails with ENOSPC.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.shared.lock().capacity = bytes;
+    }
+
+    /// What was asked so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().counters
+    }
+
+    /// The time calls have stalled since this was last asked.
+    pub fn take_stalled(&self) -> Duration {
+        std::mem::take(&mut self.shared.lock().stalled)
+    }
+
+    /// Flips `count` bits at random places of random files, weighted by their length.
+    pub fn flip_bits(&self, count: usize) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        for _ in 0..count {
+            let total: usize = state.images.values().map(|image| image.live().len()).sum();
+            if total == 0 {
+                return;
+            }
+            let mut place = state.rng.usize(..total);
+            for image in state.images.values_mut() {
+                if place < image.live().len() {
+                    image.flip(place, state.rng.u8(..8));
+                    break;
+                }
+                place -= image.live().len();
+            }
+        }
+    }
+
+    /// Flips one bit of the byte at `offset` of a file, on the medium and as seen by reads.
+    pub fn flip_bit_at(&self, name: &str, offset: usize) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let image = state
+            .names
+            .find(name)
+            .and_then(|inode| state.images.get_mut(&inode));
+        image.expect("the file exists").flip(offset, 0);
+    }
+
+    /// Every file as this process sees it.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.shared.lock();
+        let bytes = |inode| {
+            state
+                .images
+                .get(inode)
+                .map_or(Vec::new(), |image| image.live().to_vec())
+        };
+        state
+            .names
+            .live()
+            .map(|(name, inode)| (name.clone(), bytes(inode)))
+            .collect()
+    }
+
+    /// From now on a sync waits, with its thread, until [`Simulated::release_syncs`] or a crash.
+    pub fn hold_syncs(&self) {
+        self.shared.lock().held = true;
+    }
+
+    /// Waits until a sync is being held.
+    pub fn wait_for_held_sync(&self) {
+        let mut state = self.shared.lock();
+        while state.waiting == 0 {
+            state = self
+                .shared
+                .gate
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets the syncs that are held go on.
+    pub fn release_syncs(&self) {
+        self.shared.lock().held = false;
+        self.shared.gate.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of a call that changes something.
+enum Fate {
+    Done,
+    Fails,
+    /// The machine stops while it is under way.
+    Interrupted,
+}
+
+impl State {
+    fn alive(&self) -> io::Result<()> {
+        if self.crashed {
+            Err(io::Error::other("the simulated machine has stopped"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn begin(&mut self, failing: f64) -> io::Result<Fate> {
+        self.alive()?;
+        let operation = self.operations;
+        self.operations += 1;
+        if self.crash_at == Some(operation) {
+            self.crashed = true;
+            return Ok(Fate::Interrupted);
+        }
+        if self.fail_at == Some(operation) || self.happens(failing) {
+            return Ok(Fate::Fails);
+        }
+        Ok(Fate::Done)
+    }
+
+    /// Draws from the seed only where the probability is not zero, so that adding a kind of fault leaves other runs alone.
+    fn happens(&mut self, probability: f64) -> bool {
+        probability > 0.0 && self.rng.f64() < probability
+    }
+
+    fn begin_directory_change(&mut self) -> io::Result<Fate> {
+        self.counters.directory_changes += 1;
+        match self.begin(self.faults.directory)? {
+            Fate::Fails => Err(Errno::IO.into()),
+            fate => Ok(fate),
+        }
+    }
+
+    fn used(&self) -> u64 {
+        self.images
+            .values()
+            .map(|image| pages(image.live().len() as u64))
+            .sum()
+    }
+
+    fn require_room(&self, more: u64) -> io::Result<()> {
+        if self.used() + more > self.capacity {
+            Err(Errno::NOSPC.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn image(&mut self, inode: u64) -> &mut Image {
+        self.images
+            .get_mut(&inode)
+            .expect("an open handle keeps its image")
+    }
+
+    /// Drops what no name, live or durable, and no handle leads to.
+    fn collect(&mut self) {
+        let named = self.names.inodes();
+        self.images
+            .retain(|inode, image| image.handles > 0 || named.contains(inode));
+    }
+}
+
+impl Fate {
+    fn result(self) -> io::Result<()> {
+        match self {
+            Fate::Done => Ok(()),
+            Fate::Fails | Fate::Interrupted => Err(Errno::IO.into()),
+        }
+    }
+}
+
+fn pages(bytes: u64) -> u64 {
+    bytes.next_multiple_of(4096)
+}
+
+impl Storage for Simulated {
+    fn create(&self, name: &str, len: u64) -> io::Result<Arc<dyn File>> {
+        let mut state = self.shared.lock();
+        let fate = state.begin_directory_change()?;
+        if state.names.find(name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.require_room(pages(len))?;
+        let inode = state.next_inode;
+        state.next_inode += 1;
+        let len = usize::try_from(len).map_err(|_| io::Error::from(Errno::NOSPC))?;
+        state.images.insert(inode, Image::created(len));
+        state.names.link(name, inode);
+        fate.result()?;
+        state.image(inode).handles += 1;
+        Ok(Arc::new(Handle {
+            shared: self.shared.clone(),
+            inode,
+        }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let mut state = self.shared.lock();
+        state.alive()?;
+        let inode = state.names.find(name).ok_or(io::ErrorKind::NotFound)?;
+        state.image(inode).handles += 1;
+        Ok(Arc::new(Handle {
+            shared: self.shared.clone(),
+            inode,
+        }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        let fate = state.begin_directory_change()?;
+        state.names.rename(from, to)?;
+        state.collect();
+        fate.result()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        let fate = state.begin_directory_change()?;
+        state.names.unlink(name)?;
+        state.collect();
+        fate.result()
+    }
+
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        let state = self.shared.lock();
+        state.alive()?;
+        let len = |inode| {
+            state
+                .images
+                .get(inode)
+                .map_or(0, |image| image.live().len() as u64)
+        };
+        Ok(state
+            .names
+            .live()
+            .map(|(name, inode)| (name.clone(), len(inode)))
+            .collect())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        state.counters.directory_syncs += 1;
+        let failing = state.faults.directory;
+        state.begin(failing)?.result()?;
+        state.names.sync();
+        state.collect();
+        Ok(())
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let state = self.shared.lock();
+        state.alive()?;
+        Ok(Space {
+            free_bytes: state.capacity.saturating_sub(state.used()),
+            total_bytes: state.capacity,
+        })
+    }
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+    inode: u64,
+}
+
+impl File for Handle {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        state.counters.writes += 1;
+        let failing = state.faults.write;
+        let fate = state.begin(failing)?;
+        let len = state.image(self.inode).live().len() as u64;
+        state.require_room(pages(offset + bytes.len() as u64).saturating_sub(pages(len)))?;
+        let written = match fate {
+            Fate::Fails => state.rng.usize(..=bytes.len()),
+            _ => bytes.len(),
+        };
+        state.counters.bytes_written += written as u64;
+        state
+            .image(self.inode)
+            .write(bytes.get(..written).unwrap_or_default(), offset)?;
+        fate.result()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        state.alive()?;
+        let failing = state.faults.read;
+        if state.happens(failing) {
+            return Err(Errno::IO.into());
+        }
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let live = state.image(self.inode).live();
+        let bytes = live
+            .get(start..start.saturating_add(buffer.len()))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        state.counters.bytes_read += buffer.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut guard = self.shared.lock();
+        while guard.held && !guard.crashed {
+            guard.waiting += 1;
+            self.shared.gate.notify_all();
+            guard = self
+                .shared
+                .gate
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+            guard.waiting -= 1;
+        }
+        let state = &mut *guard;
+        state.counters.syncs += 1;
+        let faults = state.faults;
+        let fate = state.begin(faults.sync)?;
+        if state.happens(faults.stall) {
+            state.stalled += faults.stall_at_most.mul_f64(state.rng.f64());
+        }
+        let image = state
+            .images
+            .get_mut(&self.inode)
+            .expect("an open handle keeps its image");
+        match fate {
+            Fate::Done => state.counters.bytes_synced += image.sync(),
+            Fate::Fails => image.fail_sync(&mut state.rng),
+            Fate::Interrupted => {}
+        }
+        fate.result()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let mut state = self.shared.lock();
+        state.alive()?;
+        Ok(state.image(self.inode).live().len() as u64)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.image(self.inode).handles -= 1;
+        state.collect();
+    }
+}
+
+#[cfg(test)]
+mod tests;
