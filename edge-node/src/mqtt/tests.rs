@@ -1,4 +1,6 @@
 mod arbitrary;
+mod encoding;
+mod malformed;
 mod round_trip;
 
 use super::decode::{DecodeError, Decoder};

@@ -16,7 +16,10 @@ impl<'a> Reader<'a> {
     ) -> Result<()> {
         let length = self.variable("property length")?;
         let mut block = *self;
-        let bytes = self.take(usize::try_from(length).unwrap_or(usize::MAX), "properties")?;
+        let bytes = self.take(
+            usize::try_from(length).unwrap_or(usize::MAX),
+            "property block",
+        )?;
         block.narrow(bytes);
         while !block.is_empty() {
             let identifier = block.variable("property identifier")?;

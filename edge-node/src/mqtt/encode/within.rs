@@ -41,7 +41,7 @@ pub fn encode_within(
         encoded_len(version, packet).map(|size| size <= limits.maximum_packet_size)
     };
     let mut packet = std::borrow::Cow::Borrowed(packet);
-    if !limits.problem_information && is_acknowledgement(&packet) {
+    if !limits.problem_information && !may_always_explain(&packet) {
         strip(packet.to_mut(), Part::UserProperties);
         strip(packet.to_mut(), Part::ReasonString);
     }
@@ -67,10 +67,12 @@ enum Part {
     ReasonString,
 }
 
-/// The packets that keep silent about reasons when the client wants no problem information: all but PUBLISH, CONNACK
-/// and DISCONNECT.
-fn is_acknowledgement(packet: &Packet) -> bool {
-    reason_properties(&mut packet.clone()).is_some() || matches!(packet, Packet::Auth(_))
+/// The packets that Request Problem Information = 0 does not touch.
+fn may_always_explain(packet: &Packet) -> bool {
+    matches!(
+        packet,
+        Packet::Publish(_) | Packet::ConnAck(_) | Packet::Disconnect(_)
+    )
 }
 
 fn reason_properties(packet: &mut Packet) -> Option<&mut ReasonProperties> {
