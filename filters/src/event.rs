@@ -13,7 +13,7 @@ pub use builder::EventBuilder;
 pub(crate) use check::is_extension;
 pub use check::{
     EventError, EventProblem, MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
-    is_attribute_name,
+    check_attribute, is_attribute_name, without_control_characters,
 };
 pub use data::{Data, is_json, is_text};
 pub use reader::EventReader;

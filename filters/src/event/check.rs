@@ -1,9 +1,11 @@
+use std::borrow::Cow;
+
 use super::{Data, Event, Value, time};
 
 /// Bytes of an attribute's name; the specification advises 20.
 pub const MAX_ATTRIBUTE_NAME_BYTES: usize = 64;
-/// Bytes of an attribute's value, as text.
-pub const MAX_ATTRIBUTE_VALUE_BYTES: usize = 64 * 1024;
+/// Bytes of an attribute's value, as text: what a user property of MQTT can carry.
+pub const MAX_ATTRIBUTE_VALUE_BYTES: usize = 65_535;
 /// Extensions of one event.
 pub const MAX_EXTENSIONS: usize = 256;
 
@@ -122,6 +124,38 @@ const RESERVED: [&str; 9] = [
     "data",
 ];
 
+/// Whether text may be the value of this attribute, as one that the specification names or as an extension of the type
+/// String.
+pub fn check_attribute(name: &str, value: &str) -> Result<(), EventError> {
+    match name {
+        "id" | "type" => required(name, value, |_| Ok(())),
+        "source" => required(name, value, uri_reference),
+        "subject" => optional(name, Some(value), |_| Ok(())),
+        "time" => optional(name, Some(value), timestamp),
+        "datacontenttype" => optional(name, Some(value), media_type),
+        "dataschema" => optional(name, Some(value), uri),
+        _ => check_name(name).and_then(|()| plain(name, value)),
+    }
+}
+
+/// Text with every character that no attribute may have percent-encoded, as UTF-8; nothing else is touched.
+pub fn without_control_characters(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_disallowed) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for char in text.chars() {
+        if is_disallowed(char) {
+            char.encode_utf8(&mut [0; 4])
+                .bytes()
+                .for_each(|byte| out.push_str(&format!("%{byte:02X}")));
+        } else {
+            out.push(char);
+        }
+    }
+    out.into()
+}
+
 impl Event {
     /// Whether every attribute is valid and the data has the form its media type asks for; what is wrong first, if not.
     pub fn check(&self) -> Result<(), EventError> {
@@ -130,17 +164,19 @@ impl Event {
     }
 
     pub(super) fn check_attributes(&self) -> Result<(), EventError> {
-        required("id", &self.id, |_| Ok(()))?;
-        required("source", &self.source, uri_reference)?;
-        required("type", &self.r#type, |_| Ok(()))?;
-        optional("subject", self.subject.as_deref(), |_| Ok(()))?;
-        optional("time", self.time.as_deref(), timestamp)?;
-        optional(
-            "datacontenttype",
-            self.datacontenttype.as_deref(),
-            media_type,
-        )?;
-        optional("dataschema", self.dataschema.as_deref(), uri)?;
+        check_attribute("id", &self.id)?;
+        check_attribute("source", &self.source)?;
+        check_attribute("type", &self.r#type)?;
+        for (name, value) in [
+            ("subject", &self.subject),
+            ("time", &self.time),
+            ("datacontenttype", &self.datacontenttype),
+            ("dataschema", &self.dataschema),
+        ] {
+            value
+                .as_deref()
+                .map_or(Ok(()), |value| check_attribute(name, value))?;
+        }
         if self.extensions.len() > MAX_EXTENSIONS {
             return Err(EventError::new("extensions", EventProblem::TooMany));
         }
@@ -166,13 +202,18 @@ impl Event {
     }
 }
 
-fn check_extension(name: &str, value: &Value) -> Result<(), EventError> {
+fn check_name(name: &str) -> Result<(), EventError> {
     if !is_attribute_name(name) {
-        return Err(EventError::new(name, EventProblem::Name));
+        Err(EventError::new(name, EventProblem::Name))
+    } else if !is_extension(name) {
+        Err(EventError::new(name, EventProblem::Reserved))
+    } else {
+        Ok(())
     }
-    if !is_extension(name) {
-        return Err(EventError::new(name, EventProblem::Reserved));
-    }
+}
+
+fn check_extension(name: &str, value: &Value) -> Result<(), EventError> {
+    check_name(name)?;
     match value {
         Value::Boolean(_) | Value::Integer(_) => Ok(()),
         // Base64 grows by a third.

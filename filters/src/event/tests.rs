@@ -69,9 +69,9 @@ fn control_characters_and_noncharacters_are_refused_in_every_value() {
 
 #[test]
 fn sizes_are_bounded_to_the_byte() {
-    assert_eq!(problem(plain().subject("s".repeat(65_536))), None);
+    assert_eq!(problem(plain().subject("s".repeat(65_535))), None);
     assert_eq!(
-        problem(plain().subject("s".repeat(65_537))),
+        problem(plain().subject("s".repeat(65_536))),
         wrong("subject", EventProblem::TooLong)
     );
     assert_eq!(problem(plain().extension("n".repeat(64), true)), None);
@@ -90,8 +90,8 @@ fn sizes_are_bounded_to_the_byte() {
         wrong("extensions", EventProblem::TooMany)
     );
     let binary = |bytes: usize| plain().extension("x", Value::Binary(vec![0; bytes]));
-    assert_eq!(problem(binary(49_152)), None);
-    assert_eq!(problem(binary(49_153)), wrong("x", EventProblem::TooLong));
+    assert_eq!(problem(binary(49_149)), None);
+    assert_eq!(problem(binary(49_150)), wrong("x", EventProblem::TooLong));
 }
 
 #[test]
@@ -332,4 +332,13 @@ fn an_error_says_which_attribute_why_and_how_to_mend_it() {
         .build()
         .expect_err("no name");
     assert_eq!(error.attribute, "é".repeat(64));
+}
+
+#[test]
+fn control_characters_can_be_percent_encoded_away() {
+    assert_eq!(without_control_characters("a/b %41 ü"), "a/b %41 ü");
+    assert_eq!(
+        without_control_characters("a\n\u{85}\u{ffff}b"),
+        "a%0A%C2%85%EF%BF%BFb"
+    );
 }
