@@ -31,7 +31,7 @@ mod uplink;
 pub use error::{ConfigError, Fault, Place};
 pub use grpc::GrpcConfig;
 pub use http::HttpConfig;
-pub use ingest::IngestConfig;
+pub use ingest::{IngestConfig, IngestMode, WhenInvalid};
 pub use mqtt::MqttConfig;
 pub use node::{NameError, NodeConfig, NodeId};
 pub use overrides::Overrides;

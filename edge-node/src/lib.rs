@@ -1,4 +1,5 @@
 //! edge-node
 pub mod config;
+pub mod ingest;
 pub mod mqtt;
 pub mod node;

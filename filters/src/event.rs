@@ -10,10 +10,9 @@ mod value;
 use std::collections::BTreeMap;
 
 pub use builder::EventBuilder;
-pub(crate) use check::is_extension;
 pub use check::{
     EventError, EventProblem, MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
-    check_attribute, is_attribute_name, without_control_characters,
+    check_attribute, is_attribute_name, is_extension, without_control_characters,
 };
 pub use data::{Data, is_json, is_text};
 pub use reader::EventReader;

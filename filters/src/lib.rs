@@ -18,11 +18,10 @@ pub mod http;
 pub mod json;
 mod topic;
 
-pub(crate) use event::is_extension;
 pub use event::{
     Data, Event, EventBuilder, EventError, EventProblem, EventReader, MAX_ATTRIBUTE_NAME_BYTES,
-    MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value, check_attribute, is_attribute_name, is_json,
-    is_text, timestamp_millis, timestamp_text, without_control_characters,
+    MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value, check_attribute, is_attribute_name,
+    is_extension, is_json, is_text, timestamp_millis, timestamp_text, without_control_characters,
 };
 pub use topic::{
     MAX_FILTER_LEVELS, MAX_TOPIC_BYTES, Subscription, TopicError, TopicFilter, TopicTrie,

@@ -107,7 +107,7 @@ pub fn is_attribute_name(name: &str) -> bool {
 }
 
 /// Whether an attribute of this name is an extension: not one that the specification names.
-pub(crate) fn is_extension(name: &str) -> bool {
+pub fn is_extension(name: &str) -> bool {
     !RESERVED.contains(&name)
 }
 
