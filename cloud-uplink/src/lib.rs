@@ -1,6 +1,7 @@
 //! Drains a cursor of the spool into a sink.
 #![allow(missing_docs)]
 
+pub mod eventmesh;
 mod outgoing;
 mod sink;
 
