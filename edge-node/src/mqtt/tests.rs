@@ -1,4 +1,5 @@
 mod arbitrary;
+mod differential;
 mod encoding;
 mod malformed;
 mod round_trip;

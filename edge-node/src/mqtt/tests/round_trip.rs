@@ -8,7 +8,7 @@ const SENDERS: [Sender; 2] = [Sender::Client, Sender::Server];
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 
 /// Calls `check` with packets of all kinds; the seed of a failure is in its message.
-pub(super) fn for_packets(count: u64, check: impl Fn(u64, Sender, Version, Packet)) {
+pub(super) fn for_packets(count: u64, mut check: impl FnMut(u64, Sender, Version, Packet)) {
     let first = std::env::var("MQTT_SEED")
         .ok()
         .map(|seed| seed.parse().unwrap());
