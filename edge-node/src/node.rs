@@ -1,5 +1,7 @@
 //! The composition root.
 #![allow(missing_docs)]
+pub mod core;
 pub mod handle;
 pub mod replay;
 pub mod status;
+pub mod view;

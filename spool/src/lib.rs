@@ -393,6 +393,16 @@ impl Transaction<'_> {
         unimplemented!()
     }
 
+    /// The last position assigned, in this transaction or before it.
+    pub fn appended(&self) -> Seq {
+        unimplemented!()
+    }
+
+    /// As `Spool::route`, which must not be called while a transaction is open.
+    pub fn find_route(&self, route: RouteId) -> Option<Route> {
+        unimplemented!()
+    }
+
     /// Ends the transaction. When `Spool::committed()` reaches the returned position, all of it is durable.
     /// Dropping a transaction instead takes all of it back.
     pub fn finish(self) -> Seq {
@@ -436,6 +446,8 @@ pub enum LossReason {
     TooManyHops,
     /// The operator removed the cursor.
     CursorRemoved,
+    /// A message larger than its subscriber takes.
+    TooLargeForSubscriber,
     /// Ingest refused the publish (bad attributes).
     Refused,
 }

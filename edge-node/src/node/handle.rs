@@ -1,52 +1,152 @@
 //! How the HTTP and gRPC doors reach the node's core, from any thread.
-//! CONTRACT: the bodies come with the core.
-#![allow(unused_variables, clippy::unimplemented)]
 
-use filters::Event;
+use std::sync::Arc;
+
+use filters::{Event, TopicFilter};
 use spool::{CursorId, Seq, Spool};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     replay::{ReplayAnswer, ReplayError, ReplayRequest},
-    status::NodeStatus,
+    status::{NodeStatus, SinkStatus},
+    view,
 };
+
+/// Requests that may wait for the core.
+const REQUESTS_MAX: usize = 64;
 
 /// A door's way to the core. Cheap to clone.
 #[derive(Clone)]
-pub struct NodeHandle {}
+pub struct NodeHandle {
+    requests: mpsc::Sender<Request>,
+    spool: Spool,
+    commits: watch::Receiver<Seq>,
+    sinks: SinkReport,
+}
+
+/// Tells of every sink; given by whoever runs them.
+pub type SinkReport = Arc<dyn Fn() -> Vec<SinkStatus> + Send + Sync>;
 
 /// One event on its way in through a door other than MQTT.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// The topic it is published on: delivered to MQTT subscribers of it, owed to sinks whose `from` accepts it.
     pub topic: String,
+    /// The event.
     pub event: Event,
 }
 
 /// Who sent it: what a sink's peer sent is not sent back to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    Http { peer: String },
-    Grpc { peer: String },
+    /// Over HTTP, from this address.
+    Http {
+        /// The peer.
+        peer: String,
+    },
+    /// Over gRPC, from this address.
+    Grpc {
+        /// The peer.
+        peer: String,
+    },
 }
 
+impl Origin {
+    /// As a record keeps it.
+    pub fn text(&self) -> String {
+        match self {
+            Origin::Http { peer } => format!("http:{peer}"),
+            Origin::Grpc { peer } => format!("grpc:{peer}"),
+        }
+    }
+}
+
+/// Why a batch was not taken.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PublishError {
     /// The lane is full or the disk does not take it: nothing of the batch was taken; try again later.
     #[error("the spool is full: {what}")]
-    Full { what: String },
+    Full {
+        /// What the log said.
+        what: String,
+    },
     /// This event is invalid; nothing of the batch was taken.
     #[error("event {index}: {reason}")]
-    Refused { index: usize, reason: String },
+    Refused {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The node is stopping: whether the batch was taken is open.
     #[error("the node is stopping")]
     Stopping,
 }
 
+/// What a door asks of the core.
+pub enum Request {
+    /// Take these events in, all or none.
+    Publish {
+        /// From whom.
+        origin: Origin,
+        /// Which.
+        events: Vec<Incoming>,
+        /// The position that must be committed before they are acknowledged.
+        reply: oneshot::Sender<Result<Seq, PublishError>>,
+    },
+    /// Open a durable group.
+    OpenGroup {
+        /// Its name.
+        name: String,
+        /// What it hears.
+        filters: Vec<TopicFilter>,
+        /// Its cursor, and the position that must be committed before it is there.
+        reply: oneshot::Sender<Result<(CursorId, Seq), PublishError>>,
+    },
+    /// Remove it.
+    RemoveGroup {
+        /// Its name.
+        name: String,
+        /// The position that must be committed before it is gone.
+        reply: oneshot::Sender<Result<Seq, PublishError>>,
+    },
+    /// Tell how the node is.
+    Status {
+        /// All but the sinks.
+        reply: oneshot::Sender<NodeStatus>,
+    },
+}
+
 impl NodeHandle {
+    /// A handle, and the requests the core is to answer.
+    pub fn new(
+        spool: Spool,
+        commits: watch::Receiver<Seq>,
+        sinks: SinkReport,
+    ) -> (NodeHandle, mpsc::Receiver<Request>) {
+        let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
+        (
+            NodeHandle {
+                requests,
+                spool,
+                commits,
+                sinks,
+            },
+            receiver,
+        )
+    }
+
     /// Takes events in as one transaction; returns when all of them are on stable storage. Cancel-safe in this sense:
     /// dropping the future leaves it open whether they were taken.
     pub async fn publish(&self, origin: Origin, events: Vec<Incoming>) -> Result<(), PublishError> {
-        unimplemented!()
+        let seq = self
+            .ask(|reply| Request::Publish {
+                origin,
+                events,
+                reply,
+            })
+            .await??;
+        self.committed(seq).await
     }
 
     /// Opens the durable group `name` (creates its cursor if it is new, starting now) and sets its topic filters.
@@ -54,38 +154,81 @@ impl NodeHandle {
     pub async fn open_group(
         &self,
         name: &str,
-        filters: Vec<filters::TopicFilter>,
+        filters: Vec<TopicFilter>,
     ) -> Result<CursorId, PublishError> {
-        unimplemented!()
+        let name = name.to_owned();
+        let (cursor, seq) = self
+            .ask(|reply| Request::OpenGroup {
+                name,
+                filters,
+                reply,
+            })
+            .await??;
+        self.committed(seq).await?;
+        Ok(cursor)
     }
 
     /// Removes a group; what it was owed enters the ledger.
     pub async fn remove_group(&self, name: &str) -> Result<(), PublishError> {
-        unimplemented!()
+        let name = name.to_owned();
+        let seq = self
+            .ask(|reply| Request::RemoveGroup { name, reply })
+            .await??;
+        self.committed(seq).await
     }
 
     /// The whole of status, as `GET /api/v1/status` shows it.
     pub async fn status(&self) -> Result<NodeStatus, PublishError> {
-        unimplemented!()
+        let mut status = self.ask(|reply| Request::Status { reply }).await?;
+        status.sinks = (self.sinks)();
+        Ok(status)
     }
 
     /// Gives a sink once more what lies in a range of the log and its `from` accepts. Returns once that is durable; the
     /// sink sends it after what it is owed.
     pub async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
-        unimplemented!()
+        let _ = request; // The log has no cursor over a range yet.
+        Err(ReplayError::Unavailable {
+            what: "this version cannot replay".to_owned(),
+        })
     }
 
     /// The event a record carries, with the topic it was published on; `None` for a record that carries none.
     pub fn event(&self, entry: &spool::Entry) -> Option<Incoming> {
-        unimplemented!()
+        view::event(entry).map(|seen| Incoming {
+            topic: seen.topic,
+            event: seen.event,
+        })
     }
 
+    /// The log.
     pub fn spool(&self) -> &Spool {
-        unimplemented!()
+        &self.spool
     }
 
     /// Changes with each commit.
     pub fn commits(&self) -> watch::Receiver<Seq> {
-        unimplemented!()
+        self.commits.clone()
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, PublishError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| PublishError::Stopping)?;
+        answer.await.map_err(|_| PublishError::Stopping)
+    }
+
+    async fn committed(&self, seq: Seq) -> Result<(), PublishError> {
+        let mut commits = self.commits.clone();
+        commits
+            .wait_for(|committed| *committed >= seq)
+            .await
+            .map(drop)
+            .map_err(|_| PublishError::Stopping)
     }
 }

@@ -1,0 +1,223 @@
+//! The fold: the only place where durable state changes.
+
+use std::sync::Arc;
+
+use spool::{Entry, Full, NodeTime, Seq};
+
+use super::{
+    Broker, Journal,
+    group::Group,
+    session::{Outbound, Session, SessionId},
+    subscriptions::Subscriber,
+};
+use crate::record::{Change, Record, SubscriptionOptions};
+
+impl Broker {
+    /// Folds one state record of the log, at recovery.
+    pub fn apply(&mut self, entry: &Entry) {
+        match Record::decode(&entry.body) {
+            Some(Record::Publish(record)) => self.apply_publish(entry.seq, entry.time, &record),
+            Some(Record::Change(change)) => self.apply_change(change, entry.seq),
+            None => tracing::error!(position = entry.seq.0, "a state record cannot be read"),
+        }
+        // Recovery pins once, at its end.
+        self.actions.clear();
+    }
+
+    /// Writes a change of the node and folds it.
+    pub(crate) fn change(
+        &mut self,
+        journal: &mut Journal<'_>,
+        change: Change,
+    ) -> Result<Seq, Full> {
+        let seq = journal.change(&change)?;
+        self.appended = self.appended.max(seq);
+        self.apply_change(change, seq);
+        Ok(seq)
+    }
+
+    /// As `change`, for a peer that waits for it.
+    pub(crate) fn record(
+        &mut self,
+        journal: &mut Journal<'_>,
+        change: Change,
+    ) -> Result<Seq, Full> {
+        self.change(journal, change)
+    }
+
+    /// Writes a change of a session where the session is durable, and folds it either way.
+    pub(crate) fn record_of(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: SessionId,
+        change: Change,
+    ) -> Result<Seq, Full> {
+        if self.sessions.get(id).is_some_and(Session::is_durable) {
+            return self.change(journal, change);
+        }
+        self.apply_change(change, Seq::ZERO);
+        Ok(Seq::ZERO)
+    }
+
+    fn apply_change(&mut self, change: Change, seq: Seq) {
+        match change {
+            Change::Named { node } => self.identity.node = node,
+            Change::Started { boot } => self.identity.boot = boot,
+            Change::SessionOpened { client, cursor } => {
+                self.forget_session(&client);
+                self.add_session(Session::new(Arc::from(client), Some(cursor), seq));
+            }
+            Change::SessionRemoved { client } => self.forget_session(&client),
+            Change::GroupOpened {
+                name,
+                cursor,
+                filters,
+            } => self.open_group(name, cursor, filters, seq),
+            Change::GroupRemoved { name } => self.forget_group(&name),
+            Change::RetainedExpired { topic } => {
+                if let Some(seq) = self.retained.set(&topic, None) {
+                    self.unpin(seq);
+                }
+            }
+            Change::SinkLeft { name, at } => match at {
+                Some(at) => drop(self.sinks.insert(name, at)),
+                None => drop(self.sinks.remove(&name)),
+            },
+            Change::WillRefused { client } => self.with_session(&client, |session| {
+                session.kept.will = None;
+                session.kept.will_due = None;
+            }),
+            Change::SessionConnected {
+                client,
+                expiry_seconds,
+                will,
+            } => {
+                self.with_session(&client, |session| {
+                    session.kept.connected = true;
+                    session.kept.expiry_seconds = expiry_seconds;
+                    session.kept.will = will;
+                    session.kept.will_due = None;
+                });
+            }
+            Change::SessionDisconnected {
+                client,
+                at,
+                expiry_seconds,
+                will_due,
+            } => {
+                self.with_session(&client, |session| {
+                    session.kept.connected = false;
+                    session.kept.disconnected_at = at;
+                    session.kept.expiry_seconds = expiry_seconds;
+                    session.kept.will_due = will_due;
+                    if will_due.is_none() {
+                        session.kept.will = None;
+                    }
+                });
+            }
+            Change::Subscribed {
+                client,
+                filter,
+                options,
+            } => self.subscribed(&client, filter, options),
+            Change::Unsubscribed { client, filter } => {
+                if let Some(id) = self.clients.get(client.as_str()).copied() {
+                    self.unlink(id, &filter);
+                    self.with_session(&client, |session| {
+                        session.kept.subscriptions.remove(&filter)
+                    });
+                }
+            }
+            Change::Released { client, packet_id } => {
+                self.with_session(&client, |session| session.kept.inbound.remove(&packet_id));
+            }
+            Change::Sent {
+                client,
+                packet_id,
+                seq,
+                shared,
+            } => {
+                let sent = Outbound::Sent { seq, shared };
+                self.with_session(&client, |session| {
+                    session.kept.outbound.insert(packet_id, sent)
+                });
+            }
+            Change::Received { client, packet_id } => {
+                self.with_session(&client, |session| {
+                    session.kept.outbound.insert(packet_id, Outbound::Received)
+                });
+            }
+            Change::Completed { client, packet_id } => {
+                self.with_session(&client, |session| session.kept.outbound.remove(&packet_id));
+            }
+        }
+    }
+
+    fn with_session<T>(&mut self, client: &str, change: impl FnOnce(&mut Session) -> T) {
+        if let Some(session) = self
+            .clients
+            .get(client)
+            .and_then(|id| self.sessions.get_mut(*id))
+        {
+            change(session);
+        }
+    }
+
+    fn subscribed(&mut self, client: &str, filter: String, options: SubscriptionOptions) {
+        let Some(id) = self.clients.get(client).copied() else {
+            return;
+        };
+        self.link(id, &filter, options);
+        self.with_session(client, |session| {
+            session.kept.subscriptions.insert(filter, options)
+        });
+    }
+
+    pub(crate) fn open_group(
+        &mut self,
+        name: String,
+        cursor: spool::CursorId,
+        filters: Vec<String>,
+        after: Seq,
+    ) {
+        self.forget_group(&name);
+        let parsed: Vec<_> = filters
+            .iter()
+            .filter_map(|filter| filters::TopicFilter::parse(filter).ok())
+            .collect();
+        let id = self
+            .groups
+            .insert(Group::new(name.clone(), cursor, filters, after));
+        self.group_names.insert(name, id);
+        for filter in parsed {
+            let options = SubscriptionOptions {
+                qos: 2,
+                ..SubscriptionOptions::default()
+            };
+            self.subscriptions
+                .insert(&filter, Subscriber::Group(id), options);
+        }
+        self.subscriptions.forget();
+    }
+
+    fn forget_group(&mut self, name: &str) {
+        let Some(id) = self.group_names.remove(name) else {
+            return;
+        };
+        let Some(group) = self.groups.try_remove(id) else {
+            return;
+        };
+        for filter in &group.filters {
+            if let Ok(filter) = filters::TopicFilter::parse(filter) {
+                self.subscriptions.remove(&filter, Subscriber::Group(id));
+            }
+        }
+        self.hungry.remove(&super::Reader::Group(id));
+        self.subscriptions.forget();
+    }
+
+    /// The time since which a sink is missing from the configuration.
+    pub(crate) fn sink_left(&self, name: &str) -> Option<NodeTime> {
+        self.sinks.get(name).copied()
+    }
+}

@@ -1,0 +1,226 @@
+//! What comes through other doors than MQTT: events over HTTP and gRPC, groups of the mesh services, sinks.
+
+use filters::TopicFilter;
+use spool::{CursorId, Full, Kind, LossReason, Seq, Start};
+
+use super::{Broker, Journal, delivery::Message, session::Place, subscriptions::Subscriber};
+use crate::{
+    mqtt::{packet::QoS, stored},
+    node::{
+        handle::{Incoming, Origin},
+        status::SessionsStatus,
+    },
+    record::{Change, PublishRecord, SubscriptionOptions},
+};
+
+impl Broker {
+    /// Takes events in, all or none: on an error the caller takes the transaction back.
+    pub fn handle_events(
+        &mut self,
+        journal: &mut Journal<'_>,
+        origin: &Origin,
+        events: &[Incoming],
+    ) -> Result<Seq, Full> {
+        let origin = origin.text();
+        let mut taken = Vec::with_capacity(events.len());
+        for incoming in events {
+            let (published, minted) = journal.mint_event(&incoming.topic, &incoming.event);
+            let audience = self.subscriptions.audience(&incoming.topic);
+            let route = self.route(journal, &audience, QoS::AtLeastOnce, None);
+            let properties =
+                stored::encode(&published.properties.clone().into()).unwrap_or_default(); // checked texts
+            let record = PublishRecord {
+                qos: QoS::AtLeastOnce,
+                retain: false,
+                will: false,
+                packet_id: None,
+                sender: "",
+                origin: &origin,
+                topic: &incoming.topic,
+                properties: &properties,
+                minted: &minted.bytes,
+                payload: &published.payload,
+            };
+            match journal.append(Kind::Event, minted.lane, route, &record) {
+                Ok(seq) => taken.push((seq, properties, published.payload)),
+                Err(full) => {
+                    // The routes interned in this transaction go back with it.
+                    self.subscriptions.forget();
+                    return Err(full);
+                }
+            }
+        }
+        for (incoming, (seq, properties, payload)) in events.iter().zip(&taken) {
+            let message = Message {
+                topic: &incoming.topic,
+                properties,
+                received: journal.now,
+                qos: QoS::AtLeastOnce,
+                retain: false,
+                payload,
+            };
+            let audience = self.subscriptions.audience(&incoming.topic);
+            self.fan_out(
+                journal.now,
+                &message,
+                &audience,
+                None,
+                Some(&Place::Stored(*seq)),
+            );
+        }
+        self.counters.events += events.len() as u64;
+        Ok(taken.last().map_or(Seq::ZERO, |(seq, ..)| *seq))
+    }
+
+    /// Opens a group of the mesh services, or gives it new filters.
+    pub fn handle_open_group(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+        filters: &[TopicFilter],
+    ) -> Result<(CursorId, Seq), Full> {
+        let name = mesh_name(name);
+        let filters: Vec<String> = filters
+            .iter()
+            .map(|filter| filter.as_str().to_owned())
+            .collect();
+        let known = self
+            .group_names
+            .get(&name)
+            .and_then(|id| self.groups.get(*id));
+        if let Some(group) = known
+            && group.filters == filters
+        {
+            return Ok((group.cursor, Seq::ZERO));
+        }
+        let cursor = match known {
+            Some(group) => group.cursor,
+            None => journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes)),
+        };
+        let seq = self.change(
+            journal,
+            Change::GroupOpened {
+                name,
+                cursor,
+                filters,
+            },
+        )?;
+        Ok((cursor, seq))
+    }
+
+    /// Removes a group of the mesh services; what it was owed enters the ledger.
+    pub fn handle_remove_group(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+    ) -> Result<Seq, Full> {
+        let name = mesh_name(name);
+        let Some(cursor) = self
+            .group_names
+            .get(&name)
+            .and_then(|id| self.groups.get(*id))
+            .map(|group| group.cursor)
+        else {
+            return Ok(Seq::ZERO);
+        };
+        let seq = self.change(journal, Change::GroupRemoved { name })?;
+        journal.remove_cursor(cursor, Some(LossReason::CursorRemoved));
+        Ok(seq)
+    }
+
+    /// Makes a sink hear its topics. Called for every sink of the configuration at start.
+    pub fn handle_sink(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+        known: Option<CursorId>,
+        start: Start,
+        from: &[TopicFilter],
+    ) -> Result<CursorId, Full> {
+        let cursor =
+            known.unwrap_or_else(|| journal.create_cursor(&sink_cursor(name), start, None));
+        if self.sinks.contains_key(name) {
+            self.change(
+                journal,
+                Change::SinkLeft {
+                    name: name.to_owned(),
+                    at: None,
+                },
+            )?;
+        }
+        let options = SubscriptionOptions {
+            qos: 2,
+            ..SubscriptionOptions::default()
+        };
+        for filter in from {
+            self.subscriptions
+                .insert(filter, Subscriber::Sink(cursor), options);
+        }
+        Ok(cursor)
+    }
+
+    /// A sink's cursor is there and the sink is not in the configuration: its day runs, or is over.
+    pub fn handle_missing_sink(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+        cursor: CursorId,
+    ) -> Result<(), Full> {
+        match self.sink_left(name) {
+            None => {
+                let at = Some(journal.now);
+                self.change(
+                    journal,
+                    Change::SinkLeft {
+                        name: name.to_owned(),
+                        at,
+                    },
+                )?;
+            }
+            Some(at) if journal.now.0 >= at.0 + MISSING_SINK_MS => {
+                journal.remove_cursor(cursor, Some(LossReason::CursorRemoved));
+                self.change(
+                    journal,
+                    Change::SinkLeft {
+                        name: name.to_owned(),
+                        at: None,
+                    },
+                )?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The sessions and what is retained, for status.
+    pub fn sessions_status(&self) -> SessionsStatus {
+        let connected = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.connection.is_some())
+            .count() as u64;
+        SessionsStatus {
+            connected,
+            offline: self.sessions.len() as u64 - connected,
+            subscriptions: self
+                .sessions
+                .iter()
+                .map(|(_, session)| session.kept.subscriptions.len() as u64)
+                .sum(),
+            retained: self.retained.len() as u64,
+            ..SessionsStatus::default()
+        }
+    }
+}
+
+/// How long the cursor of a sink that left the configuration holds back what it is owed.
+const MISSING_SINK_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The cursor of a sink.
+pub(crate) fn sink_cursor(name: &str) -> String {
+    format!("uplink/{name}")
+}
+
+fn mesh_name(name: &str) -> String {
+    format!("mesh/{name}")
+}

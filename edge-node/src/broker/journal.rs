@@ -1,0 +1,200 @@
+//! How the broker writes: through one transaction of the log, with ingest beside it.
+
+use std::sync::Arc;
+
+use spool::{
+    CursorId, Full, Head, Kind, Lane, LossReason, NodeTime, RouteId, Seq, Spool, Start,
+    Transaction, clock::WallTime,
+};
+
+use super::subscriptions::Terms;
+use crate::{
+    ingest::{Ingest, Minted, PublishView, PublishedEvent, Received},
+    mqtt::{
+        packet::{Publish, ReasonCode},
+        stored,
+    },
+    record::{Change, PublishRecord, StoredWill},
+};
+
+/// One transaction, the time it stands for, and the parts that decide what a record holds.
+pub struct Journal<'a> {
+    /// The time of everything written.
+    pub now: NodeTime,
+    transaction: Transaction<'a>,
+    ingest: &'a mut Ingest,
+    keeps_history: bool,
+}
+
+/// What ingest decided about a publish, as it goes into its record.
+#[derive(Clone, Debug)]
+pub(crate) struct Mint {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lane: Lane,
+    /// Whether it is no valid event and was wrapped as opaque data.
+    pub(crate) wrapped: bool,
+}
+
+fn encode_minted(minted: &Minted) -> Vec<u8> {
+    postcard::to_stdvec(minted).expect("what was minted has no unserialisable part")
+}
+
+impl<'a> Journal<'a> {
+    /// Begins a transaction. `keeps_history`: records that nobody is owed are kept as well.
+    pub fn begin(
+        spool: &'a Spool,
+        ingest: &'a mut Ingest,
+        now: NodeTime,
+        keeps_history: bool,
+    ) -> Journal<'a> {
+        Journal {
+            now,
+            transaction: spool.transaction(now),
+            ingest,
+            keeps_history,
+        }
+    }
+
+    /// Ends it; everything in it is durable once the log is committed up to this position.
+    pub fn finish(self) -> Seq {
+        self.transaction.finish()
+    }
+
+    pub(crate) fn keeps_history(&self) -> bool {
+        self.keeps_history
+    }
+
+    /// The last position assigned.
+    pub(crate) fn appended(&self) -> Seq {
+        self.transaction.appended()
+    }
+
+    /// Which event a PUBLISH is, and its lane.
+    pub(crate) fn mint(
+        &mut self,
+        topic: &str,
+        publish: &Publish,
+        client: &str,
+    ) -> Result<Mint, ReasonCode> {
+        let view = PublishView {
+            topic,
+            properties: publish.properties.set(),
+            payload: &publish.payload,
+            client,
+        };
+        match self.ingest.accept(&view, self.received()) {
+            Ok(accepted) => {
+                if let Some(error) = &accepted.wrapped {
+                    tracing::debug!(client, topic, %error, "no valid event: taken as opaque data");
+                }
+                Ok(Mint {
+                    bytes: encode_minted(&accepted.minted),
+                    lane: accepted.lane,
+                    wrapped: accepted.wrapped.is_some(),
+                })
+            }
+            Err(refusal) => {
+                tracing::debug!(client, topic, error = %refusal.error, "no valid event: refused");
+                Err(refusal.reason)
+            }
+        }
+    }
+
+    /// As `mint`; a will that ingest refuses is still published, as opaque data of the default lane.
+    pub(crate) fn mint_will(
+        &mut self,
+        client: &str,
+        will: &StoredWill,
+    ) -> Result<Mint, ReasonCode> {
+        let properties = stored::decode(&will.properties).unwrap_or_default(); // what was stored can be decoded
+        let view = PublishView {
+            topic: &will.topic,
+            properties: properties.set(),
+            payload: &will.payload,
+            client,
+        };
+        match self.ingest.accept(&view, self.received()) {
+            Ok(accepted) => Ok(Mint {
+                bytes: encode_minted(&accepted.minted),
+                lane: accepted.lane,
+                wrapped: accepted.wrapped.is_some(),
+            }),
+            Err(refusal) => Err(refusal.reason),
+        }
+    }
+
+    /// The PUBLISH of an event that came through another door.
+    pub(crate) fn mint_event(
+        &mut self,
+        topic: &str,
+        event: &filters::Event,
+    ) -> (PublishedEvent, Mint) {
+        let (published, lane) = self.ingest.accept_event(topic, event, self.received());
+        let bytes = encode_minted(&published.minted);
+        (
+            published,
+            Mint {
+                bytes,
+                lane,
+                wrapped: false,
+            },
+        )
+    }
+
+    fn received(&self) -> Received {
+        Received {
+            millis: self.now.0,
+            plausible: WallTime(self.now.0).is_plausible(),
+        }
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        kind: Kind,
+        lane: Lane,
+        route: RouteId,
+        record: &PublishRecord<'_>,
+    ) -> Result<Seq, Full> {
+        self.transaction
+            .append(Head { kind, lane, route }, |out| record.encode(out))
+    }
+
+    pub(crate) fn change(&mut self, change: &Change) -> Result<Seq, Full> {
+        let head = Head {
+            kind: Kind::State,
+            lane: Lane(0),
+            route: RouteId::NOBODY,
+        };
+        self.transaction.append(head, |out| change.encode(out))
+    }
+
+    /// The id of the route on these terms.
+    pub(crate) fn route(&mut self, mut terms: Terms) -> RouteId {
+        terms.sort_by_key(|(cursor, _)| *cursor);
+        terms.dedup_by_key(|(cursor, _)| *cursor);
+        let cursors: Vec<CursorId> = terms.iter().map(|(cursor, _)| *cursor).collect();
+        let bytes = postcard::to_stdvec(&terms).expect("terms have no unserialisable part");
+        self.transaction.route(&cursors, &bytes)
+    }
+
+    pub(crate) fn route_terms(&self, route: RouteId) -> Option<Arc<[u8]>> {
+        self.transaction.find_route(route).map(|route| route.terms)
+    }
+
+    pub(crate) fn create_cursor(
+        &mut self,
+        name: &str,
+        start: Start,
+        bound_bytes: Option<u64>,
+    ) -> CursorId {
+        self.transaction.create_cursor(name, start, bound_bytes)
+    }
+
+    pub(crate) fn remove_cursor(&mut self, cursor: CursorId, reason: Option<LossReason>) {
+        self.transaction.remove_cursor(cursor, reason);
+    }
+
+    pub(crate) fn acknowledge(&mut self, cursor: CursorId, seq: Seq) {
+        self.transaction.ack(cursor, seq);
+    }
+}

@@ -1,0 +1,78 @@
+//! The checkpoint of the broker's state: the fold so far, as one value.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use spool::{CursorId, NodeTime, Seq};
+
+use super::{
+    Broker, Identity,
+    retained::Retained,
+    session::{Kept, Session},
+};
+
+/// Everything `apply` changes. New fields come with a new format version of the log.
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    identity: Identity,
+    sessions: BTreeMap<String, Kept>,
+    groups: Vec<(String, CursorId, Vec<String>)>,
+    retained: Retained,
+    sinks: BTreeMap<String, NodeTime>,
+}
+
+impl Broker {
+    /// The state as of the last appended record.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let durable = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.is_durable());
+        let snapshot = Snapshot {
+            identity: self.identity,
+            sessions: durable
+                .map(|(_, session)| (session.client.to_string(), kept_of(session)))
+                .collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|(_, g)| (g.name.clone(), g.cursor, g.filters.clone()))
+                .collect(),
+            retained: self.retained.clone(),
+            sinks: self
+                .sinks
+                .iter()
+                .map(|(name, at)| (name.clone(), *at))
+                .collect(),
+        };
+        postcard::to_stdvec(&snapshot).expect("a snapshot has no unserialisable part")
+    }
+
+    /// Begins recovery from a checkpoint. Fails where the bytes are none; the broker is then as it was.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
+        let snapshot: Snapshot = postcard::from_bytes(bytes)?;
+        self.identity = snapshot.identity;
+        self.retained = snapshot.retained;
+        self.sinks = snapshot.sinks.into_iter().collect();
+        for (name, cursor, filters) in snapshot.groups {
+            self.open_group(name, cursor, filters, Seq::ZERO);
+        }
+        for (client, kept) in snapshot.sessions {
+            let subscriptions = kept.subscriptions.clone();
+            let mut session = Session::new(client.into(), kept.cursor, Seq::ZERO);
+            session.kept = kept;
+            let id = self.add_session(session);
+            for (filter, options) in subscriptions {
+                self.link(id, &filter, options);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Publishes that are withheld are in no log: their identifiers are not taken.
+fn kept_of(session: &Session) -> Kept {
+    let mut kept = session.kept.clone();
+    kept.inbound.retain(|_, seq| *seq != Seq(u64::MAX));
+    kept
+}

@@ -1,0 +1,216 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use filters::Subscription;
+use spool::{Seq, Start};
+
+use super::{
+    Action, Broker, PeerError,
+    connect::shared_name,
+    connection::{Answer, ConnectionId, Gate},
+    delivery::RetainedGrant,
+    journal::Journal,
+    session::SessionId,
+};
+use crate::{
+    mqtt::packet::{
+        Packet, PacketId, QoS, ReasonCode, RetainHandling, SubAck, Subscribe, SubscriptionRequest,
+        Unsubscribe, Version,
+    },
+    record::{Change, SubscriptionOptions},
+};
+
+impl Broker {
+    pub(crate) fn handle_subscribe(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session: SessionId,
+        subscribe: Subscribe,
+    ) -> Result<(), PeerError> {
+        let mut gate = Seq::ZERO;
+        let mut reasons = Vec::with_capacity(subscribe.requests.len());
+        let mut retained = Vec::new();
+        for request in &subscribe.requests {
+            match self.subscribe_one(
+                journal,
+                session,
+                request,
+                subscribe.subscription_identifier,
+            )? {
+                Ok((seq, is_new)) => {
+                    gate = gate.max(seq);
+                    reasons.push(granted(request.qos));
+                    let wanted = match request.retain_handling {
+                        RetainHandling::Send => true,
+                        RetainHandling::SendIfNew => is_new,
+                        RetainHandling::DoNotSend => false,
+                    };
+                    if wanted {
+                        retained.push(request);
+                    }
+                }
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        self.answer_sub_ack(id, gate, subscribe.packet_id, reasons, false);
+        for request in retained {
+            self.send_retained(journal, session, request, subscribe.subscription_identifier);
+        }
+        Ok(())
+    }
+
+    /// The outer result ends the connection, the inner one is this request's reason code.
+    fn subscribe_one(
+        &mut self,
+        journal: &mut Journal<'_>,
+        session_id: SessionId,
+        request: &SubscriptionRequest,
+        identifier: Option<u32>,
+    ) -> Result<Result<(Seq, bool), ReasonCode>, PeerError> {
+        let Ok(subscription) = Subscription::parse(&request.filter) else {
+            return Ok(Err(ReasonCode::TopicFilterInvalid));
+        };
+        let Some(session) = self.sessions.get(session_id) else {
+            return Ok(Err(ReasonCode::UnspecifiedError));
+        };
+        let is_new = !session.kept.subscriptions.contains_key(&request.filter);
+        if is_new && session.kept.subscriptions.len() >= self.limits.subscriptions {
+            return Ok(Err(ReasonCode::QuotaExceeded));
+        }
+        if subscription.group.is_some() && request.no_local {
+            return Err(PeerError::Protocol(
+                ReasonCode::ProtocolError,
+                "no local on a shared subscription",
+            ));
+        }
+        let client = session.client.to_string();
+        if let Some(group) = &subscription.group {
+            let name = shared_name(group, subscription.filter.as_str());
+            if !self.group_names.contains_key(&name) {
+                let cursor =
+                    journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes));
+                self.record(
+                    journal,
+                    Change::GroupOpened {
+                        name,
+                        cursor,
+                        filters: Vec::new(),
+                    },
+                )?;
+            }
+        }
+        let options = SubscriptionOptions {
+            qos: request.qos as u8,
+            no_local: request.no_local,
+            retain_as_published: request.retain_as_published,
+            identifier,
+        };
+        let change = Change::Subscribed {
+            client,
+            filter: request.filter.clone(),
+            options,
+        };
+        let seq = self.record_of(journal, session_id, change)?;
+        Ok(Ok((seq, is_new)))
+    }
+
+    fn send_retained(
+        &mut self,
+        journal: &Journal<'_>,
+        session: SessionId,
+        request: &SubscriptionRequest,
+        identifier: Option<u32>,
+    ) {
+        let Ok(subscription) = Subscription::parse(&request.filter) else {
+            return;
+        };
+        if subscription.group.is_some() {
+            return;
+        }
+        let seqs = self.retained.matching(&subscription.filter, journal.now);
+        if seqs.is_empty() {
+            return;
+        }
+        let grant = RetainedGrant {
+            qos: request.qos as u8,
+            identifier,
+        };
+        let gate = seqs.iter().copied().max().unwrap_or_default();
+        self.once_committed(
+            gate,
+            Action::SendRetained {
+                session,
+                grant,
+                seqs,
+            },
+        );
+    }
+
+    pub(crate) fn handle_unsubscribe(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session_id: SessionId,
+        unsubscribe: Unsubscribe,
+    ) -> Result<(), PeerError> {
+        let mut gate = Seq::ZERO;
+        let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        for filter in unsubscribe.filters {
+            let Some(session) = self.sessions.get(session_id) else {
+                return Ok(());
+            };
+            if !session.kept.subscriptions.contains_key(&filter) {
+                reasons.push(ReasonCode::NoSubscriptionExisted);
+                continue;
+            }
+            let client = session.client.to_string();
+            gate = gate.max(self.record_of(
+                journal,
+                session_id,
+                Change::Unsubscribed { client, filter },
+            )?);
+            reasons.push(ReasonCode::Success);
+        }
+        self.remove_empty_groups(journal)?;
+        self.answer_sub_ack(id, gate, unsubscribe.packet_id, reasons, true);
+        Ok(())
+    }
+
+    fn answer_sub_ack(
+        &mut self,
+        id: ConnectionId,
+        gate: Seq,
+        packet_id: PacketId,
+        mut reasons: Vec<ReasonCode>,
+        is_unsubscribe: bool,
+    ) {
+        if self
+            .connections
+            .get(id)
+            .is_some_and(|connection| connection.version == Version::V311)
+        {
+            for reason in reasons.iter_mut().filter(|reason| **reason as u8 >= 0x80) {
+                *reason = ReasonCode::UnspecifiedError;
+            }
+        }
+        let answer = SubAck {
+            packet_id,
+            reasons,
+            properties: None,
+        };
+        let packet = if is_unsubscribe {
+            Packet::UnsubAck(answer)
+        } else {
+            Packet::SubAck(answer)
+        };
+        self.answer(id, Gate::Committed(gate), Answer::Whole(Box::new(packet)));
+    }
+}
+
+fn granted(qos: QoS) -> ReasonCode {
+    match qos {
+        QoS::AtMostOnce => ReasonCode::Success,
+        QoS::AtLeastOnce => ReasonCode::GrantedQos1,
+        QoS::ExactlyOnce => ReasonCode::GrantedQos2,
+    }
+}

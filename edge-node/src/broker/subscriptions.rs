@@ -1,0 +1,157 @@
+//! Who hears a topic: sessions, shared groups and sinks in one table, and the answer for each topic remembered.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+
+use filters::{TopicFilter, TopicTrie};
+use serde::{Deserialize, Serialize};
+use spool::{CursorId, RouteId};
+
+use super::{group::GroupId, session::SessionId};
+use crate::record::SubscriptionOptions;
+
+/// Topics whose audience is remembered; all are forgotten when it is full or a subscription changes.
+const REMEMBERED_MAX: usize = 4096;
+
+/// Who subscribes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Subscriber {
+    Session(SessionId),
+    /// A member of a shared group; the group hears once.
+    Member(GroupId, SessionId),
+    /// A group of the mesh services.
+    Group(GroupId),
+    Sink(CursorId),
+}
+
+/// What a subscriber is granted of a message, merged over its subscriptions that match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    /// Maximum QoS, 0 to 2.
+    pub(crate) qos: u8,
+    pub(crate) retain_as_published: bool,
+    pub(crate) identifiers: Vec<u32>,
+}
+
+impl Grant {
+    fn merge(&mut self, options: &SubscriptionOptions) {
+        self.qos = self.qos.max(options.qos);
+        self.retain_as_published |= options.retain_as_published;
+        self.identifiers.extend(options.identifier);
+    }
+
+    pub(crate) fn of(options: &SubscriptionOptions) -> Grant {
+        let mut grant = Grant::default();
+        grant.merge(options);
+        grant
+    }
+}
+
+/// A session that hears a topic.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listener {
+    pub(crate) grant: Option<Grant>,
+    /// The grant for what the session published itself: without its no-local subscriptions.
+    pub(crate) own: Option<Grant>,
+}
+
+/// Everybody who hears one topic.
+#[derive(Debug, Default)]
+pub(crate) struct Audience {
+    pub(crate) sessions: BTreeMap<SessionId, Listener>,
+    pub(crate) groups: BTreeMap<GroupId, BTreeMap<SessionId, Grant>>,
+    pub(crate) sinks: Vec<CursorId>,
+    /// The routes for QoS 0 and above, once somebody asked for them.
+    pub(crate) routes: [Cell<Option<RouteId>>; 2],
+    /// Whether a session here has a no-local subscription, so that a route depends on the publisher.
+    pub(crate) depends_on_publisher: bool,
+}
+
+/// The terms of a route, as the log keeps them: what each cursor is granted, in the order of the cursors.
+pub(crate) type Terms = Vec<(CursorId, Grant)>;
+
+/// The table.
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    trie: TopicTrie<Subscriber, SubscriptionOptions>,
+    remembered: HashMap<String, Rc<Audience>>,
+}
+
+impl Subscriptions {
+    pub(crate) fn insert(
+        &mut self,
+        filter: &TopicFilter,
+        who: Subscriber,
+        options: SubscriptionOptions,
+    ) {
+        self.remembered.clear();
+        self.trie.insert(filter, who, options);
+    }
+
+    pub(crate) fn remove(&mut self, filter: &TopicFilter, who: Subscriber) {
+        self.remembered.clear();
+        self.trie.remove(filter, &who);
+    }
+
+    /// Forgets routes: a cursor came or went that the table does not show.
+    pub(crate) fn forget(&mut self) {
+        self.remembered.clear();
+    }
+
+    pub(crate) fn audience(&mut self, topic: &str) -> Rc<Audience> {
+        if let Some(audience) = self.remembered.get(topic) {
+            return Rc::clone(audience);
+        }
+        let mut audience = Audience::default();
+        self.trie
+            .matches(topic, |who, options| audience.add(*who, options));
+        audience.sinks.sort_unstable();
+        audience.sinks.dedup();
+        let audience = Rc::new(audience);
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
+        }
+        self.remembered
+            .insert(topic.to_owned(), Rc::clone(&audience));
+        audience
+    }
+}
+
+impl Audience {
+    fn add(&mut self, who: Subscriber, options: &SubscriptionOptions) {
+        match who {
+            Subscriber::Session(session) => {
+                let listener = self.sessions.entry(session).or_default();
+                listener.grant.get_or_insert_default().merge(options);
+                if options.no_local {
+                    self.depends_on_publisher = true;
+                } else {
+                    listener.own.get_or_insert_default().merge(options);
+                }
+            }
+            Subscriber::Member(group, session) => {
+                self.groups
+                    .entry(group)
+                    .or_default()
+                    .insert(session, Grant::of(options));
+            }
+            Subscriber::Group(group) => {
+                self.groups.entry(group).or_default();
+            }
+            Subscriber::Sink(cursor) => self.sinks.push(cursor),
+        }
+    }
+
+    /// What this session is granted of a message of `publisher`.
+    pub(crate) fn grant(&self, session: SessionId, publisher: Option<SessionId>) -> Option<&Grant> {
+        let listener = self.sessions.get(&session)?;
+        if publisher == Some(session) {
+            listener.own.as_ref()
+        } else {
+            listener.grant.as_ref()
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The node's core: broker, log and ingest on one thread.
+//!
+//! Every door of the broker is called inside one transaction of the log; when it has ended, the broker's actions are
+//! carried out. What needs the outside (sockets, reads of the log) becomes an [`Effect`] for the shell.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError};
+
+use crate::{
+    broker::{Action, Again, Broker, ConnectionId, Journal, ReadRequest, Reader, RetainedGrant},
+    ingest::Ingest,
+    mqtt::packet::ReasonCode,
+    node::{
+        handle::{PublishError, Request},
+        status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SpoolStatus},
+    },
+};
+
+/// Tells the time of the node.
+pub type Clock = Arc<dyn Fn() -> NodeTime + Send + Sync>;
+
+/// What the shell has to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// There is something to write to this client.
+    Flush(ConnectionId),
+    /// Close it when all is written.
+    Close(ConnectionId),
+    /// Read it again.
+    Resume(ConnectionId),
+    /// Run the reading on a thread that may block, then hand the result to `handle_reading`.
+    Read(Reading),
+}
+
+/// Something to be read from the log.
+#[derive(Debug)]
+pub enum Reading {
+    /// For a session or group that is behind.
+    Debt(Reader, ReadRequest),
+    /// For a session that resumes.
+    Resend(ConnectionId, usize, Vec<Again>),
+    /// For a new subscription.
+    Retained(usize, RetainedGrant, Vec<Seq>),
+}
+
+/// What a reading gave.
+#[derive(Debug)]
+pub enum Found {
+    /// For [`Reading::Debt`].
+    Batch(Batch),
+    /// For the others.
+    Entries(Vec<Entry>),
+}
+
+impl Reading {
+    /// What is to be read; `Send`, unlike the reading.
+    pub fn order(&self) -> Order {
+        match self {
+            Reading::Debt(_, request) => Order::Debt(request.clone()),
+            Reading::Resend(_, _, again) => Order::Positions(
+                again
+                    .iter()
+                    .filter_map(|one| {
+                        if let Again::Publish(_, seq, _) = one {
+                            Some(*seq)
+                        } else {
+                            None
+                        }
+                    })
+                    .collect(),
+            ),
+            Reading::Retained(_, _, seqs) => Order::Positions(seqs.clone()),
+        }
+    }
+}
+
+/// A read of the log, ready to run anywhere.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// The debt of a reader.
+    Debt(ReadRequest),
+    /// These records.
+    Positions(Vec<Seq>),
+}
+
+impl Order {
+    /// Runs it; may block on the disk.
+    pub fn run(&self, spool: &Spool) -> Result<Found, StorageError> {
+        match self {
+            Order::Debt(ReadRequest::Cursor {
+                cursor,
+                after,
+                limits,
+            }) => spool.read(*cursor, *after, *limits).map(Found::Batch),
+            Order::Debt(ReadRequest::Positions(seqs)) => {
+                let committed = spool.committed();
+                let entries = read_positions(spool, seqs, committed)?;
+                Ok(Found::Batch(Batch {
+                    entries,
+                    next: committed,
+                    at_end: false,
+                }))
+            }
+            Order::Positions(seqs) => {
+                read_positions(spool, seqs, spool.committed()).map(Found::Entries)
+            }
+        }
+    }
+}
+
+fn read_positions(spool: &Spool, seqs: &[Seq], committed: Seq) -> Result<Vec<Entry>, StorageError> {
+    let mut entries = Vec::with_capacity(seqs.len());
+    for seq in seqs.iter().filter(|seq| **seq <= committed) {
+        entries.extend(spool.read_at(*seq)?);
+    }
+    Ok(entries)
+}
+
+/// Broker and log, and what joins them.
+pub struct Core {
+    spool: Spool,
+    broker: Broker,
+    ingest: Ingest,
+    clock: Clock,
+    started: NodeTime,
+    /// Without any sink, what nobody is owed is kept as history.
+    keeps_history: bool,
+    effects: Vec<Effect>,
+}
+
+impl Core {
+    /// Joins a broker, recovered and started, to its log.
+    pub fn new(
+        spool: Spool,
+        broker: Broker,
+        ingest: Ingest,
+        clock: Clock,
+        keeps_history: bool,
+    ) -> Core {
+        let started = clock();
+        let mut core = Core {
+            spool,
+            broker,
+            ingest,
+            clock,
+            started,
+            keeps_history,
+            effects: Vec::new(),
+        };
+        core.carry_out();
+        core
+    }
+
+    /// Runs one door of the broker inside a transaction.
+    fn transact<T>(&mut self, door: impl FnOnce(&mut Broker, &mut Journal<'_>) -> T) -> T {
+        let mut journal = Journal::begin(
+            &self.spool,
+            &mut self.ingest,
+            (self.clock)(),
+            self.keeps_history,
+        );
+        let result = door(&mut self.broker, &mut journal);
+        journal.finish();
+        self.carry_out();
+        result
+    }
+
+    fn carry_out(&mut self) {
+        acknowledge(&self.spool, self.broker.take_acknowledged());
+        while let Some(action) = self.broker.poll_action() {
+            match action {
+                Action::Flush(id) => self.effects.push(Effect::Flush(id)),
+                Action::Close(id) => self.effects.push(Effect::Close(id)),
+                Action::Resume(id) => self.effects.push(Effect::Resume(id)),
+                Action::Read { reader, request } => self
+                    .effects
+                    .push(Effect::Read(Reading::Debt(reader, request))),
+                Action::Resend {
+                    connection,
+                    session,
+                    again,
+                } => {
+                    self.effects
+                        .push(Effect::Read(Reading::Resend(connection, session, again)));
+                }
+                Action::SendRetained {
+                    session,
+                    grant,
+                    seqs,
+                } => {
+                    self.effects
+                        .push(Effect::Read(Reading::Retained(session, grant, seqs)));
+                }
+                Action::Pin(seq) => self.spool.pin(seq),
+                Action::Unpin(seq) => self.spool.unpin(seq),
+                Action::Lose(loss) => self.spool.record_loss(loss),
+            }
+        }
+    }
+
+    /// What the shell has to do since the last call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// A client connected.
+    pub fn handle_connected(&mut self, peer: String) -> ConnectionId {
+        self.broker.handle_connected((self.clock)(), peer)
+    }
+
+    /// A client sent bytes; `bytes` is empty afterwards.
+    pub fn handle_input(&mut self, id: ConnectionId, bytes: &mut BytesMut) {
+        self.transact(|broker, journal| broker.handle_input(journal, id, bytes));
+    }
+
+    /// A stopped client is read again.
+    pub fn handle_resumed(&mut self, id: ConnectionId) {
+        self.transact(|broker, journal| broker.handle_resumed(journal, id));
+    }
+
+    /// A client's stream ended.
+    pub fn handle_disconnected(&mut self, id: ConnectionId) {
+        self.transact(|broker, journal| broker.handle_disconnected(journal, id));
+    }
+
+    /// Whether this client is to be read.
+    pub fn wants_input(&self, id: ConnectionId) -> bool {
+        self.broker.wants_input(id)
+    }
+
+    /// Moves what is to be written to this client into `buffer`, which is empty.
+    pub fn take_output(&mut self, id: ConnectionId, buffer: &mut BytesMut) {
+        self.broker.take_output(id, buffer);
+        self.carry_out();
+    }
+
+    /// The log has committed, or has room again.
+    pub fn handle_commit(&mut self) {
+        self.broker.handle_commit(self.spool.committed());
+        if self.broker.is_withholding() {
+            self.transact(|broker, journal| broker.handle_room(journal));
+        }
+        self.carry_out();
+    }
+
+    /// A reading is done. A read that failed is tried again at the next commit.
+    pub fn handle_reading(&mut self, reading: Reading, found: Result<Found, StorageError>) {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!(%error, "the log cannot be read");
+                Found::Entries(Vec::new())
+            }
+        };
+        self.transact(|broker, journal| match (reading, found) {
+            (Reading::Debt(reader, request), Found::Batch(batch)) => {
+                broker.handle_read(reader, &request, batch, journal)
+            }
+            (Reading::Debt(reader, request), Found::Entries(_)) => {
+                broker.handle_read(reader, &request, Batch::default(), journal);
+            }
+            (Reading::Resend(connection, session, again), Found::Entries(entries)) => {
+                broker.handle_resend(connection, session, again, &entries, journal);
+            }
+            (Reading::Retained(session, grant, _), Found::Entries(entries)) => {
+                broker.handle_retained(session, &grant, &entries, journal);
+            }
+            (Reading::Resend(..) | Reading::Retained(..), Found::Batch(_)) => {}
+        });
+    }
+
+    /// When `handle_deadline` wants to be called.
+    pub fn next_deadline(&self) -> Option<NodeTime> {
+        self.broker.next_deadline()
+    }
+
+    /// Does what is due, and takes a checkpoint where one is.
+    pub fn handle_deadline(&mut self) {
+        if self
+            .broker
+            .next_deadline()
+            .is_some_and(|due| due <= (self.clock)())
+        {
+            self.transact(|broker, journal| broker.handle_deadline(journal));
+        }
+        if self.spool.checkpoint_due() {
+            self.spool.checkpoint(self.broker.snapshot());
+        }
+    }
+
+    /// A door asks.
+    pub fn handle_request(&mut self, request: Request) {
+        // An asker that went away needs no answer.
+        match request {
+            Request::Publish {
+                origin,
+                events,
+                reply,
+            } => {
+                let now = (self.clock)();
+                let mut journal =
+                    Journal::begin(&self.spool, &mut self.ingest, now, self.keeps_history);
+                let taken = self.broker.handle_events(&mut journal, &origin, &events);
+                if taken.is_ok() {
+                    journal.finish();
+                } else {
+                    drop(journal); // takes back what was appended of the batch
+                }
+                self.carry_out();
+                drop(reply.send(taken.map_err(full)));
+            }
+            Request::OpenGroup {
+                name,
+                filters,
+                reply,
+            } => {
+                let opened = self
+                    .transact(|broker, journal| broker.handle_open_group(journal, &name, &filters));
+                drop(reply.send(opened.map_err(full)));
+            }
+            Request::RemoveGroup { name, reply } => {
+                let removed =
+                    self.transact(|broker, journal| broker.handle_remove_group(journal, &name));
+                drop(reply.send(removed.map_err(full)));
+            }
+            Request::Status { reply } => drop(reply.send(self.status())),
+        }
+    }
+
+    fn status(&self) -> NodeStatus {
+        let now = (self.clock)();
+        let log = self.spool.status();
+        let counters = self.broker.counters();
+        NodeStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: now.0.saturating_sub(self.started.0),
+            health: health(&log),
+            sessions: self.broker.sessions_status(),
+            messages: MessagesStatus {
+                received: counters.received,
+                acknowledged: counters.acknowledged,
+                delivered: counters.delivered,
+                events: counters.events,
+                wrapped: counters.wrapped,
+                refused: counters.refused,
+            },
+            spool: SpoolStatus::of(&log, now),
+            ledger: log
+                .ledger
+                .iter()
+                .map(|loss| LossStatus::of(loss, now))
+                .collect(),
+            ..NodeStatus::default()
+        }
+    }
+
+    /// The node is about to stop: no client is read any more.
+    pub fn stop_reading(&mut self) {
+        self.broker.stop_reading();
+        self.carry_out();
+    }
+
+    /// The node stops: every client is told, and no more input is taken.
+    pub fn shut_down(&mut self) {
+        self.transact(|broker, journal| {
+            broker.shut_down(ReasonCode::ServerShuttingDown);
+            let _ = journal; // What clients sent before is committed by the caller.
+        });
+    }
+
+    /// Ends the log cleanly.
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.spool.close(self.broker.snapshot(), (self.clock)())
+    }
+
+    /// The broker, to be looked at.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The log.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// The time.
+    pub fn now(&self) -> NodeTime {
+        (self.clock)()
+    }
+}
+
+/// Hands acknowledgements to the log, a run per cursor.
+fn acknowledge(spool: &Spool, acknowledged: Vec<(CursorId, Seq)>) {
+    for run in acknowledged.chunk_by(|(a, _), (b, _)| a == b) {
+        let seqs: Vec<Seq> = run.iter().map(|(_, seq)| *seq).collect();
+        if let Some((cursor, _)) = run.first() {
+            spool.ack(*cursor, &seqs);
+        }
+    }
+}
+
+fn full(full: spool::Full) -> PublishError {
+    PublishError::Full {
+        what: full.to_string(),
+    }
+}
+
+fn health(log: &spool::Status) -> NodeHealth {
+    if let spool::Health::Failing { error, .. } = &log.health {
+        return NodeHealth::Failing {
+            reasons: vec![format!("the disk does not take what it is given: {error}")],
+        };
+    }
+    let full: Vec<String> = log
+        .lanes
+        .iter()
+        .filter(|lane| lane.full)
+        .map(|lane| format!("lane {} is full", lane.name))
+        .collect();
+    if full.is_empty() {
+        NodeHealth::Ok
+    } else {
+        NodeHealth::Degraded { reasons: full }
+    }
+}

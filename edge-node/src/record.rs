@@ -1,0 +1,322 @@
+//! What the node writes into the log: publishes as they came, and changes of its own state.
+//!
+//! ```text
+//! record  = kind u8, then
+//!   1 publish: flags u8 · [packet id u16] · sender · origin · topic · properties · minted · payload
+//!   2 change:  postcard of `Change`
+//! sender, origin, topic, properties, minted = length varint, bytes;  payload = the rest;  integers little-endian
+//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4)
+//! ```
+//!
+//! `properties` are as in `mqtt::stored`. `minted` belongs to
+//! ingest. New kinds and `Change` variants are only ever added at the end.
+
+use std::num::NonZeroU16;
+
+use serde::{Deserialize, Serialize};
+use spool::{CursorId, NodeTime, Seq};
+
+use crate::mqtt::{packet::QoS, stored};
+
+const PUBLISH: u8 = 1;
+const CHANGE: u8 = 2;
+
+const RETAIN: u8 = 1 << 2;
+const PACKET_ID: u8 = 1 << 3;
+const WILL: u8 = 1 << 4;
+
+/// A PUBLISH as it came, with what ingest minted beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishRecord<'a> {
+    /// As the publisher sent it.
+    pub qos: QoS,
+    /// As the publisher sent it.
+    pub retain: bool,
+    /// Whether this is the will of `sender`, which thereby is spent.
+    pub will: bool,
+    /// The packet identifier of a QoS 2 publish of a durable session, which stays taken until it is released.
+    pub packet_id: Option<NonZeroU16>,
+    /// The client identifier, empty for what came through another door.
+    pub sender: &'a str,
+    /// The peer it came from by another door than MQTT: `http:…`, `grpc:…`; empty for MQTT.
+    pub origin: &'a str,
+    /// The topic name.
+    pub topic: &'a str,
+    /// As `mqtt::stored` encodes them, message expiry interval included.
+    pub properties: &'a [u8],
+    /// What ingest minted, in its own encoding.
+    pub minted: &'a [u8],
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+/// A record as read from the log.
+#[derive(Clone, Debug)]
+pub enum Record<'a> {
+    /// A publish.
+    Publish(PublishRecord<'a>),
+    /// A change of state.
+    Change(Change),
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record body; `None` where it is not one (a newer kind, which the format version rules out).
+    pub fn decode(body: &'a [u8]) -> Option<Record<'a>> {
+        match body.split_first()? {
+            (&PUBLISH, rest) => PublishRecord::decode(rest).map(Record::Publish),
+            (&CHANGE, rest) => postcard::from_bytes(rest).ok().map(Record::Change),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> PublishRecord<'a> {
+    /// Message expiry interval, in seconds from the record's time.
+    pub fn expiry_seconds(&self) -> Option<u32> {
+        stored::message_expiry_interval(self.properties)
+    }
+
+    /// Appends the encoded record to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        out.push(PUBLISH);
+        out.push(
+            self.qos as u8
+                | flag(self.retain, RETAIN)
+                | flag(self.packet_id.is_some(), PACKET_ID)
+                | flag(self.will, WILL),
+        );
+        if let Some(id) = self.packet_id {
+            out.extend_from_slice(&id.get().to_le_bytes());
+        }
+        for part in [
+            self.sender.as_bytes(),
+            self.origin.as_bytes(),
+            self.topic.as_bytes(),
+            self.properties,
+            self.minted,
+        ] {
+            put_part(out, part);
+        }
+        out.extend_from_slice(self.payload);
+    }
+
+    fn decode(mut rest: &'a [u8]) -> Option<PublishRecord<'a>> {
+        let rest = &mut rest;
+        let [flags] = take_array(rest)?;
+        let qos = match flags & 3 {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            2 => QoS::ExactlyOnce,
+            _ => return None,
+        };
+        let packet_id = if flags & PACKET_ID == 0 {
+            None
+        } else {
+            Some(NonZeroU16::new(u16::from_le_bytes(take_array(rest)?))?)
+        };
+        let mut text = || take_part(rest).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let (sender, origin, topic) = (text()?, text()?, text()?);
+        Some(PublishRecord {
+            qos,
+            retain: flags & RETAIN != 0,
+            will: flags & WILL != 0,
+            packet_id,
+            sender,
+            origin,
+            topic,
+            properties: take_part(rest)?,
+            minted: take_part(rest)?,
+            payload: rest,
+        })
+    }
+}
+
+/// How a session subscribes to one filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionOptions {
+    /// Granted maximum QoS, 0 to 2.
+    pub qos: u8,
+    /// Not to the session that published.
+    pub no_local: bool,
+    /// Keep the retain flag as the publisher set it.
+    pub retain_as_published: bool,
+    /// MQTT 5 subscription identifier.
+    pub identifier: Option<u32>,
+}
+
+/// The will of a durable session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredWill {
+    /// Topic name.
+    pub topic: String,
+    /// Payload.
+    pub payload: Vec<u8>,
+    /// 0 to 2.
+    pub qos: u8,
+    /// Retain flag.
+    pub retain: bool,
+    /// Will delay interval in seconds.
+    pub delay_seconds: u32,
+    /// As in `PublishRecord`.
+    pub properties: Vec<u8>,
+}
+
+/// One step of the node's durable state. The state is the fold of these over the log; nothing else changes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields are named as in MQTT and the log")]
+pub enum Change {
+    /// The node got its identity: 64 random bits, at the first start.
+    Named { node: u64 },
+    /// The node started once more.
+    Started { boot: u32 },
+    /// A durable session began.
+    SessionOpened { client: String, cursor: CursorId },
+    /// A client connected to its durable session; its expiry interval in seconds and its will.
+    SessionConnected {
+        client: String,
+        expiry_seconds: u32,
+        will: Option<StoredWill>,
+    },
+    /// Its connection ended; the will is due then, unless it is spent.
+    SessionDisconnected {
+        client: String,
+        at: NodeTime,
+        expiry_seconds: u32,
+        will_due: Option<NodeTime>,
+    },
+    /// The session ended; what it was owed is in the ledger.
+    SessionRemoved { client: String },
+    /// A subscription began or changed.
+    Subscribed {
+        client: String,
+        filter: String,
+        options: SubscriptionOptions,
+    },
+    /// A subscription ended.
+    Unsubscribed { client: String, filter: String },
+    /// Inbound QoS 2: the client released the identifier.
+    Released {
+        client: String,
+        packet_id: NonZeroU16,
+    },
+    /// Outbound QoS 2: the message at `seq` goes out under this identifier.
+    Sent {
+        client: String,
+        packet_id: NonZeroU16,
+        seq: Seq,
+        shared: Option<String>,
+    },
+    /// Outbound QoS 2: the client has the message.
+    Received {
+        client: String,
+        packet_id: NonZeroU16,
+    },
+    /// Outbound QoS 2: done.
+    Completed {
+        client: String,
+        packet_id: NonZeroU16,
+    },
+    /// A shared subscription or a group of the mesh services began. `filters` are empty for a shared subscription.
+    GroupOpened {
+        name: String,
+        cursor: CursorId,
+        filters: Vec<String>,
+    },
+    /// It ended.
+    GroupRemoved { name: String },
+    /// A retained message ended by its expiry.
+    RetainedExpired { topic: String },
+    /// A sink is not in the configuration any more (`None`: it is again).
+    SinkLeft { name: String, at: Option<NodeTime> },
+    /// The will of a session was refused by ingest and is done with.
+    WillRefused { client: String },
+}
+
+impl Change {
+    /// Appends the encoded record to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(CHANGE);
+        let bytes = postcard::to_stdvec(self).expect("a change has no unserialisable part");
+        out.extend_from_slice(&bytes);
+    }
+}
+
+fn put_part(out: &mut Vec<u8>, part: &[u8]) {
+    let mut length = part.len();
+    while length >= 0x80 {
+        out.push((length as u8 & 0x7F) | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(part);
+}
+
+fn take_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut length = 0_usize;
+    for shift in [0, 7, 14, 21] {
+        let [byte] = take_array(rest)?;
+        length |= usize::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            let (part, tail) = rest.split_at_checked(length)?;
+            *rest = tail;
+            return Some(part);
+        }
+    }
+    None
+}
+
+fn take_array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publish_comes_back_as_it_went_in_and_no_prefix_of_its_head_is_one() {
+        let record = PublishRecord {
+            qos: QoS::ExactlyOnce,
+            retain: true,
+            will: false,
+            packet_id: NonZeroU16::new(77),
+            sender: "pump-7",
+            origin: "",
+            topic: "plant/pump-7/state",
+            properties: &[1, 1],
+            minted: &[9; 200],
+            payload: b"on",
+        };
+        let mut body = Vec::new();
+        record.encode(&mut body);
+        match Record::decode(&body) {
+            Some(Record::Publish(read)) => assert_eq!(read, record),
+            other => panic!("{other:?}"),
+        }
+        for end in 0..body.len() - record.payload.len() {
+            assert!(
+                Record::decode(&body[..end]).is_none(),
+                "prefix of {end} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_comes_back_as_it_went_in() {
+        let change = Change::Sent {
+            client: "c".into(),
+            packet_id: NonZeroU16::MIN,
+            seq: Seq(9),
+            shared: None,
+        };
+        let mut body = Vec::new();
+        change.encode(&mut body);
+        match Record::decode(&body) {
+            Some(Record::Change(read)) => assert_eq!(read, change),
+            other => panic!("{other:?}"),
+        }
+    }
+}

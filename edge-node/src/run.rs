@@ -1,0 +1,155 @@
+//! The shell: sockets, threads and timers around the node's core.
+//!
+//! ```text
+//!  thread "edge-core"     listener ─▶ a task per connection ─┐
+//!                         commits, deadlines, readings ──────┼─▶ Core (broker · ingest · log)
+//!                         requests of the doors ─────────────┘
+//!  threads of the log     committer, housekeeper
+//!  thread "edge-doors"    HTTP, gRPC, uplinks
+//! ```
+//!
+//! The core is owned by one thread and reached by its tasks through [`Shared`]; nothing else locks it.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::spawn_local,
+    time::{Instant, sleep_until},
+};
+
+mod connection;
+mod listen;
+pub mod node;
+
+use connection::Port;
+
+use crate::{
+    broker::ConnectionId,
+    node::core::{Core, Effect, Reading},
+};
+
+/// The core as its thread's tasks share it. Never borrowed across an await: every method borrows, works, and gives back.
+#[derive(Clone)]
+pub struct Shared(Rc<Inner>);
+
+struct Inner {
+    core: RefCell<Core>,
+    ports: RefCell<HashMap<ConnectionId, Rc<Port>>>,
+}
+
+impl Shared {
+    /// Shares a core among the tasks of this thread.
+    pub fn new(core: Core) -> Shared {
+        Shared(Rc::new(Inner {
+            core: RefCell::new(core),
+            ports: RefCell::default(),
+        }))
+    }
+
+    /// Works with the core, then sees to what it asks for.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Core) -> T) -> T {
+        let (result, effects) = {
+            let mut core = self.0.core.borrow_mut();
+            let result = work(&mut core);
+            (result, core.take_effects())
+        };
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        result
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        let ports = self.0.ports.borrow();
+        match effect {
+            Effect::Flush(id) => {
+                if let Some(port) = ports.get(&id) {
+                    port.wake.notify_one();
+                }
+            }
+            Effect::Resume(id) => {
+                if let Some(port) = ports.get(&id) {
+                    port.resumed.set(true);
+                    port.wake.notify_one();
+                }
+            }
+            Effect::Close(id) => {
+                if let Some(port) = ports.get(&id) {
+                    port.closing.set(true);
+                    port.wake.notify_one();
+                }
+            }
+            Effect::Read(reading) => drop(spawn_local(self.clone().read(reading))),
+        }
+    }
+
+    /// Reads from the log on a thread that may block.
+    async fn read(self, reading: Reading) {
+        let order = reading.order();
+        let spool = self.0.core.borrow().spool().clone();
+        match tokio::task::spawn_blocking(move || order.run(&spool)).await {
+            Ok(found) => self.with(|core| core.handle_reading(reading, found)),
+            // Cancelled: the runtime ends.
+            Err(_) => {}
+        }
+    }
+
+    /// Connections open.
+    pub fn connections(&self) -> usize {
+        self.0.ports.borrow().len()
+    }
+}
+
+/// Follows the log: after each commit, and whenever room returns, the core goes on.
+async fn follow_commits(
+    shared: Shared,
+    committed: Arc<Notify>,
+    positions: watch::Sender<spool::Seq>,
+) {
+    loop {
+        committed.notified().await;
+        shared.with(Core::handle_commit);
+        let position = shared.with(|core| core.spool().committed());
+        positions.send_replace(position);
+    }
+}
+
+/// How often the core looks for what is due when it names no earlier time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Wakes the core at its deadlines.
+async fn follow_deadlines(shared: Shared) {
+    loop {
+        let wait = shared.with(|core| {
+            let until = core
+                .next_deadline()
+                .map(|due| Duration::from_millis(due.0.saturating_sub(core.now().0)));
+            until.map_or(TICK, |until| until.min(TICK))
+        });
+        // A little later than due, so that what is due is so.
+        sleep_until(Instant::now() + wait + Duration::from_millis(1)).await;
+        shared.with(Core::handle_deadline);
+    }
+}
+
+/// Accepts MQTT clients until the task is dropped.
+async fn accept(shared: Shared, listener: TcpListener, limit: usize) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if shared.connections() >= limit {
+                    tracing::debug!(%peer, limit, "too many connections");
+                    continue;
+                }
+                drop(spawn_local(connection::serve(shared.clone(), stream, peer)));
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: wait until some are free again.
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
