@@ -32,12 +32,15 @@ mod decode;
 mod encode;
 pub mod proto;
 mod sender;
+pub mod sink;
 pub mod status;
 mod time;
+mod topic;
 
 pub use decode::{Malformed, Received, check_header, decode};
 pub use encode::{Envelope, encode, now_attribute};
 pub use sender::Sender;
+pub use topic::{MeshTopic, SLASH};
 
 #[cfg(test)]
 mod tests;
