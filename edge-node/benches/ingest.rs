@@ -4,7 +4,10 @@
 //! `serde_json::Value`. The first row is paid by every PUBLISH on the core's one thread; the aim is under 500 ns.
 
 #![expect(clippy::print_stdout, reason = "what it measures is printed")]
-#![expect(clippy::indexing_slicing, reason = "a benchmark may stop at its own fault")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a benchmark may stop at its own fault"
+)]
 
 use std::{hint::black_box, time::Instant};
 

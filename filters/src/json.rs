@@ -105,7 +105,7 @@ pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Event>, BatchError> {
         .collect()
 }
 
-/// Whether bytes look like one JSON object with a member `specversion`: what a payload is asked where no media type
+/// Whether bytes are one JSON object with a member `specversion`, its name written without escapes: what a payload is asked where no media type
 /// says that it is an event. Costs nothing where the payload does not begin as an object.
 pub fn is_structured(bytes: &[u8]) -> bool {
     if bytes.iter().find(|it| !it.is_ascii_whitespace()) != Some(&b'{') {
