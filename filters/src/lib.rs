@@ -16,6 +16,8 @@
 mod event;
 pub mod http;
 pub mod json;
+#[cfg(any(feature = "sdk", test))]
+mod sdk;
 mod topic;
 
 pub use event::{
