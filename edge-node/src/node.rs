@@ -1,6 +1,7 @@
 //! The composition root.
 #![allow(missing_docs)]
 pub mod core;
+pub mod door;
 pub mod handle;
 pub mod replay;
 pub mod status;

@@ -41,8 +41,9 @@ pub const MQTT_MAX_RETAINED: u32 = 100_000;
 pub const HTTP_MAX_CONNECTIONS: u32 = 256;
 /// What EventMesh accepts in one request.
 pub const HTTP_MAX_BODY: ByteSize = ByteSize(1 << 20);
-/// The head of a request fits one packet; longer means a peer that holds its place.
-pub const HTTP_HEAD_TIMEOUT: Span = Span::seconds(10);
+/// Outlives the pause between two scrapes or batches, so that a connection is used again; a silent peer then gives its
+/// place back.
+pub const HTTP_HEAD_TIMEOUT: Span = Span::seconds(60);
 /// A full body over a 300 kbit/s line.
 pub const HTTP_BODY_TIMEOUT: Span = Span::seconds(30);
 

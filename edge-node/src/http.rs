@@ -1,0 +1,126 @@
+//! The HTTP door: events in, status and metrics out.
+//!
+//! ```text
+//! POST /events/publish?topic=T         one CloudEvent, structured or binary      202 once it is on stable storage
+//! POST /events/publish-batch?topic=T   a JSON array of CloudEvents, all or none  202 once all are
+//! POST /api/v1/replay                  {"sink": …, "from": …, "to": …}           202 once that is durable
+//! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
+//! GET  /metrics                        the same for Prometheus
+//! GET  /health                         200, or 503 while nothing is acknowledged
+//! ```
+//!
+//! Every error is JSON, `{"error": "…"}`; one that concerns an event says which (`"event": 3`, from 0) and which
+//! attribute (`"attribute": "source"`). Without `?topic=` an event goes to the topic its `subject` names, else to the
+//! `topic` of `[http]`. Publishing and replaying ask for a media type or a header that no web page can send to another
+//! origin unasked, so that a page in a browser on this machine cannot publish.
+//!
+//! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
+//! bodies in memory together. A peer that is over one of them costs its own connection or request.
+
+use std::{future::Future, sync::Arc};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    config::HttpConfig,
+    node::{
+        door::DoorCounters,
+        handle::{Incoming, NodeHandle, Origin, PublishError},
+        replay::{ReplayAnswer, ReplayError, ReplayRequest},
+        status::NodeStatus,
+    },
+};
+
+mod answer;
+mod body;
+mod connection;
+mod inspect;
+mod metrics;
+mod publish;
+mod replay;
+mod timed;
+
+use answer::Fault;
+use body::Bodies;
+
+/// What the door asks of the node. The node itself is one, a fake in tests the other.
+pub trait Node: Clone + Send + Sync + 'static {
+    /// See [`NodeHandle::publish`].
+    fn publish(
+        &self,
+        origin: Origin,
+        events: Vec<Incoming>,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send;
+    /// See [`NodeHandle::status`].
+    fn status(&self) -> impl Future<Output = Result<NodeStatus, PublishError>> + Send;
+    /// See [`NodeHandle::replay`].
+    fn replay(
+        &self,
+        request: ReplayRequest,
+    ) -> impl Future<Output = Result<ReplayAnswer, ReplayError>> + Send;
+}
+
+impl Node for NodeHandle {
+    async fn publish(&self, origin: Origin, events: Vec<Incoming>) -> Result<(), PublishError> {
+        NodeHandle::publish(self, origin, events).await
+    }
+
+    async fn status(&self) -> Result<NodeStatus, PublishError> {
+        NodeHandle::status(self).await
+    }
+
+    async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
+        NodeHandle::replay(self, request).await
+    }
+}
+
+/// What every request shares.
+struct Shared<N> {
+    node: N,
+    config: HttpConfig,
+    bodies: Bodies,
+}
+
+/// Serves until `shutdown` is ready; then accepts no more, lets the requests under way end, and returns within
+/// seconds. Must run inside a tokio runtime; dropping it closes every connection.
+pub async fn serve<N: Node>(
+    listener: TcpListener,
+    node: N,
+    config: HttpConfig,
+    counters: Arc<DoorCounters>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let bounds = connection::Bounds::of(&config);
+    let shared = Shared {
+        node,
+        config,
+        bodies: Bodies::default(),
+    };
+    connection::accept(listener, router(shared), bounds, counters, shutdown).await;
+}
+
+fn router<N: Node>(shared: Shared<N>) -> Router {
+    Router::new()
+        .route("/events/publish", post(publish::one::<N>))
+        .route("/events/publish-batch", post(publish::batch::<N>))
+        .route("/api/v1/replay", post(replay::replay::<N>))
+        .route("/api/v1/status", get(inspect::status::<N>))
+        .route("/metrics", get(inspect::metrics::<N>))
+        .route("/health", get(inspect::health::<N>))
+        .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Fault::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path takes another method",
+            )
+        })
+        .with_state(Arc::new(shared))
+}
+
+#[cfg(test)]
+mod tests;

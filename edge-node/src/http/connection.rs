@@ -1,0 +1,126 @@
+//! Accepting connections and closing them in time.
+
+use std::{
+    convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
+
+use axum::{Router, body::Body, response::Response};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tower::ServiceExt;
+
+use super::timed::Timed;
+use crate::{config::HttpConfig, node::door::DoorCounters};
+
+/// Bytes for the head of a request; a longer one is answered 431.
+const HEAD_BYTES: usize = 64 << 10;
+/// After an accept that failed for want of files or memory: until some connection has ended.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Requests under way at shutdown have this long to end.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// What a connection may take.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    connections: usize,
+    head_timeout: Duration,
+    write_timeout: Duration,
+}
+
+impl Bounds {
+    pub(super) fn of(config: &HttpConfig) -> Bounds {
+        Bounds {
+            connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+            head_timeout: config.head_timeout.0,
+            write_timeout: config.body_timeout.0,
+        }
+    }
+}
+
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    counters: Arc<DoorCounters>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            () = &mut shutdown => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, peer)) => {
+                let open = counters.accept();
+                let served = serve(stream, Peer(peer), router.clone(), bounds, stopping.clone());
+                let counters = Arc::clone(&counters);
+                connections.spawn(async move {
+                    if let Err(error) = served.await {
+                        counters.fault();
+                        tracing::debug!(%peer, %error, "HTTP connection closed");
+                    }
+                    drop((open, place));
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an HTTP connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = stop.send(true); // no receiver: no connection is open
+    let last = async { while connections.join_next().await.is_some() {} };
+    if timeout(LAST_REQUESTS, last).await.is_err() {
+        tracing::warn!("HTTP requests were under way at shutdown and are cut off");
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    bounds: Bounds,
+    mut stopping: watch::Receiver<bool>,
+) -> hyper::Result<()> {
+    let _ = stream.set_nodelay(true); // only a matter of speed
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        answer(router.clone(), request)
+    });
+    let io = TokioIo::new(Timed::new(stream, bounds.write_timeout));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_timeout)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return ended,
+        _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    router.oneshot(request.map(Body::new)).await
+}

@@ -1,0 +1,352 @@
+//! Status as Prometheus reads it (text format 0.0.4).
+
+use std::fmt::Write;
+
+use crate::node::status::{NodeHealth, NodeStatus, SinkState};
+
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Every number of the status, each under one name.
+pub(super) fn text(status: &NodeStatus) -> String {
+    let mut page = Page::default();
+    node(&mut page, status);
+    listeners(&mut page, status);
+    messages(&mut page, status);
+    spool(&mut page, status);
+    lanes(&mut page, status);
+    sinks(&mut page, status);
+    ledger(&mut page, status);
+    page.0
+}
+
+fn node(page: &mut Page, status: &NodeStatus) {
+    let labels = [
+        ("node", status.node.as_str()),
+        ("version", status.version.as_str()),
+    ];
+    page.gauge("edge_node_info", "The node and its version.")
+        .put(&labels, 1);
+    page.gauge("edge_node_uptime_seconds", "Since the process started.")
+        .millis(&[], status.uptime_ms);
+    let serving = matches!(status.health, NodeHealth::Ok | NodeHealth::Degraded { .. });
+    page.gauge(
+        "edge_node_serving",
+        "1 while events are taken and acknowledged.",
+    )
+    .put(&[], serving.into());
+    let degraded = !matches!(status.health, NodeHealth::Ok);
+    page.gauge(
+        "edge_node_degraded",
+        "1 while something needs the operator.",
+    )
+    .put(&[], degraded.into());
+}
+
+fn listeners(page: &mut Page, status: &NodeStatus) {
+    page.gauge("edge_node_connections", "Connections open.")
+        .each("door", &status.listeners, |listener| {
+            (listener.door.name(), listener.connections)
+        });
+    page.counter(
+        "edge_node_connections_accepted_total",
+        "Connections accepted.",
+    )
+    .each("door", &status.listeners, |listener| {
+        (listener.door.name(), listener.accepted)
+    });
+    page.counter(
+        "edge_node_connections_turned_away_total",
+        "Connections above the bound.",
+    )
+    .each("door", &status.listeners, |listener| {
+        (listener.door.name(), listener.turned_away)
+    });
+    page.counter(
+        "edge_node_connections_faulted_total",
+        "Connections closed for breaking the protocol or a bound.",
+    )
+    .each("door", &status.listeners, |listener| {
+        (listener.door.name(), listener.faulted)
+    });
+}
+
+fn messages(page: &mut Page, status: &NodeStatus) {
+    let sessions = &status.sessions;
+    let mut family = page.gauge("edge_node_sessions", "Sessions of MQTT clients.");
+    family.put(&[("state", "connected")], sessions.connected);
+    family.put(&[("state", "offline")], sessions.offline);
+    page.gauge("edge_node_subscriptions", "Subscriptions of all sessions.")
+        .put(&[], sessions.subscriptions);
+    page.gauge("edge_node_retained", "Topics with a retained message.")
+        .put(&[], sessions.retained);
+    page.gauge(
+        "edge_node_sessions_pending_records",
+        "Records owed to sessions.",
+    )
+    .put(&[], sessions.pending_records);
+    page.gauge(
+        "edge_node_sessions_pending_bytes",
+        "Bytes of records owed to sessions.",
+    )
+    .put(&[], sessions.pending_bytes);
+
+    let messages = &status.messages;
+    let mut family = page.counter(
+        "edge_node_received_total",
+        "Messages taken from MQTT clients.",
+    );
+    for (qos, count) in ["0", "1", "2"].into_iter().zip(messages.received) {
+        family.put(&[("qos", qos)], count);
+    }
+    page.counter(
+        "edge_node_acknowledged_total",
+        "Messages at QoS 1 and 2 acknowledged to MQTT clients.",
+    )
+    .put(&[], messages.acknowledged);
+    let mut family = page.counter(
+        "edge_node_delivered_total",
+        "Messages given to MQTT clients.",
+    );
+    for (qos, count) in ["0", "1", "2"].into_iter().zip(messages.delivered) {
+        family.put(&[("qos", qos)], count);
+    }
+    page.counter(
+        "edge_node_events_total",
+        "Events taken through HTTP and gRPC.",
+    )
+    .put(&[], messages.events);
+    page.counter(
+        "edge_node_wrapped_total",
+        "Publishes wrapped as opaque data.",
+    )
+    .put(&[], messages.wrapped);
+    page.counter("edge_node_refused_total", "Publishes and events refused.")
+        .put(&[], messages.refused);
+}
+
+fn spool(page: &mut Page, status: &NodeStatus) {
+    let spool = &status.spool;
+    page.gauge("edge_node_spool_used_bytes", "Bytes of the data directory.")
+        .put(&[], spool.used_bytes);
+    page.gauge(
+        "edge_node_spool_bound_bytes",
+        "Bytes the data directory may have.",
+    )
+    .put(&[], spool.bound_bytes);
+    page.gauge(
+        "edge_node_spool_free_bytes",
+        "Bytes free on its file system.",
+    )
+    .put(&[], spool.free_bytes);
+    page.gauge("edge_node_spool_segments", "Files of the log.")
+        .put(&[], spool.segments);
+    page.gauge("edge_node_spool_oldest_position", "Oldest record kept.")
+        .put(&[], spool.oldest);
+    page.gauge(
+        "edge_node_spool_committed_position",
+        "Last record on stable storage.",
+    )
+    .put(&[], spool.committed);
+    page.gauge("edge_node_spool_appended_position", "Last record taken.")
+        .put(&[], spool.appended);
+    page.counter("edge_node_spool_commits_total", "Commits, each one flush.")
+        .put(&[], spool.commits);
+    let mut family = page.gauge(
+        "edge_node_spool_commit_seconds",
+        "Time of the latest commits.",
+    );
+    family.micros(&[("quantile", "0.5")], spool.commit_p50_us);
+    family.micros(&[("quantile", "1")], spool.commit_max_us);
+}
+
+fn lanes(page: &mut Page, status: &NodeStatus) {
+    let lanes = &status.spool.lanes;
+    page.gauge(
+        "edge_node_lane_pending_records",
+        "Records still owed to somebody.",
+    )
+    .each("lane", lanes, |lane| (&lane.name, lane.pending_records));
+    page.gauge(
+        "edge_node_lane_pending_bytes",
+        "Bytes of records still owed to somebody.",
+    )
+    .each("lane", lanes, |lane| (&lane.name, lane.pending_bytes));
+    page.gauge("edge_node_lane_bound_bytes", "Bytes the lane may have.")
+        .each("lane", lanes, |lane| (&lane.name, lane.bound_bytes));
+    page.gauge(
+        "edge_node_lane_oldest_age_seconds",
+        "Age of the oldest record still owed, 0 if none.",
+    )
+    .each_millis("lane", lanes, |lane| {
+        (&lane.name, lane.oldest_age_ms.unwrap_or(0))
+    });
+    page.gauge("edge_node_lane_full", "1 while the lane has no room.")
+        .each("lane", lanes, |lane| (&lane.name, lane.full.into()));
+}
+
+fn sinks(page: &mut Page, status: &NodeStatus) {
+    let sinks = &status.sinks;
+    let mut family = page.gauge("edge_node_sink_state", "1 for the state the sink is in.");
+    for sink in sinks {
+        for state in SinkState::ALL {
+            family.put(
+                &[("sink", &sink.name), ("state", state.name())],
+                (sink.state == state).into(),
+            );
+        }
+    }
+    page.gauge(
+        "edge_node_sink_pending_records",
+        "Records owed to the sink.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.pending_records));
+    page.gauge(
+        "edge_node_sink_pending_bytes",
+        "Bytes of records owed to the sink.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.pending_bytes));
+    page.gauge(
+        "edge_node_sink_oldest_age_seconds",
+        "Age of the oldest record owed, 0 if none.",
+    )
+    .each_millis("sink", sinks, |sink| {
+        (&sink.name, sink.oldest_age_ms.unwrap_or(0))
+    });
+    page.counter(
+        "edge_node_sink_acknowledged_total",
+        "Events the receiver acknowledged.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.acknowledged));
+    page.counter(
+        "edge_node_sink_retried_total",
+        "Attempts repeated after an error.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.retried));
+    page.counter("edge_node_sink_dead_letters_total", "Events put aside.")
+        .each("sink", sinks, |sink| (&sink.name, sink.dead_letters));
+    page.gauge(
+        "edge_node_sink_next_retry_seconds",
+        "Until the next attempt, 0 if it waits for none.",
+    )
+    .each_millis("sink", sinks, |sink| {
+        (&sink.name, sink.next_retry_ms.unwrap_or(0))
+    });
+    let mut family = page.gauge(
+        "edge_node_sink_catch_up_seconds",
+        "Until nothing is pending; absent if unknown.",
+    );
+    for sink in sinks {
+        if let Some(millis) = sink.catch_up_ms {
+            family.millis(&[("sink", &sink.name)], millis);
+        }
+    }
+}
+
+fn ledger(page: &mut Page, status: &NodeStatus) {
+    let mut family = page.counter(
+        "edge_node_lost_total",
+        "Records gone, by reason and whose they were.",
+    );
+    for loss in &status.ledger {
+        family.put(
+            &[("reason", &loss.reason), ("scope", &loss.scope)],
+            loss.count,
+        );
+    }
+    let mut family = page.counter("edge_node_lost_bytes_total", "Bytes of records gone.");
+    for loss in &status.ledger {
+        family.put(
+            &[("reason", &loss.reason), ("scope", &loss.scope)],
+            loss.bytes,
+        );
+    }
+}
+
+#[derive(Default)]
+struct Page(String);
+
+/// One metric; its lines are put one after the other.
+struct Family<'a> {
+    page: &'a mut String,
+    name: &'static str,
+}
+
+impl Page {
+    fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
+        self.family(name, help, "gauge")
+    }
+
+    fn counter(&mut self, name: &'static str, help: &str) -> Family<'_> {
+        self.family(name, help, "counter")
+    }
+
+    fn family(&mut self, name: &'static str, help: &str, kind: &str) -> Family<'_> {
+        put(
+            &mut self.0,
+            format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+        );
+        Family {
+            page: &mut self.0,
+            name,
+        }
+    }
+}
+
+impl Family<'_> {
+    fn put(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.line(labels, format_args!("{value}"));
+    }
+
+    fn millis(&mut self, labels: &[(&str, &str)], millis: u64) {
+        self.line(
+            labels,
+            format_args!("{}.{:03}", millis / 1000, millis % 1000),
+        );
+    }
+
+    fn micros(&mut self, labels: &[(&str, &str)], micros: u64) {
+        self.line(
+            labels,
+            format_args!("{}.{:06}", micros / 1_000_000, micros % 1_000_000),
+        );
+    }
+
+    fn each<T>(&mut self, label: &str, items: &[T], of: impl Fn(&T) -> (&str, u64)) {
+        for item in items {
+            let (text, value) = of(item);
+            self.put(&[(label, text)], value);
+        }
+    }
+
+    fn each_millis<T>(&mut self, label: &str, items: &[T], of: impl Fn(&T) -> (&str, u64)) {
+        for item in items {
+            let (text, millis) = of(item);
+            self.millis(&[(label, text)], millis);
+        }
+    }
+
+    fn line(&mut self, labels: &[(&str, &str)], value: std::fmt::Arguments<'_>) {
+        self.page.push_str(self.name);
+        for (index, (name, text)) in labels.iter().enumerate() {
+            let before = if index == 0 { '{' } else { ',' };
+            put(
+                self.page,
+                format_args!("{before}{name}=\"{}\"", escaped(text)),
+            );
+        }
+        if !labels.is_empty() {
+            self.page.push('}');
+        }
+        put(self.page, format_args!(" {value}\n"));
+    }
+}
+
+fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
+    page.write_fmt(text).expect("a string takes all text");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

@@ -1,0 +1,34 @@
+//! `POST /api/v1/replay`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
+
+use super::{Fault, Node, Shared, publish::content_type};
+use crate::node::replay::{ReplayAnswer, ReplayError, ReplayRequest};
+
+pub(super) async fn replay<N: Node>(
+    State(shared): State<Arc<Shared<N>>>,
+    request: Request,
+) -> Result<(StatusCode, Json<ReplayAnswer>), Fault> {
+    let (head, body) = request.into_parts();
+    let json = |text: &str| text.trim().eq_ignore_ascii_case("application/json");
+    if !content_type(&head.headers).is_some_and(json) {
+        return Err(Fault::bad("send application/json"));
+    }
+    let read = shared.bodies.read(body, &shared.config).await?;
+    let request: ReplayRequest =
+        serde_json::from_slice(&read.bytes).map_err(|error| Fault::bad(error.to_string()))?;
+    match shared.node.replay(request).await {
+        Ok(answer) => Ok((StatusCode::ACCEPTED, Json(answer))),
+        Err(error @ ReplayError::UnknownSink { .. }) => {
+            Err(Fault::new(StatusCode::NOT_FOUND, error.to_string()))
+        }
+        Err(error @ ReplayError::Empty { .. }) => Err(Fault::bad(error.to_string())),
+        Err(error @ ReplayError::Unavailable { .. }) => Err(Fault::later(error.to_string())),
+    }
+}

@@ -1,0 +1,510 @@
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::node::status::{Door, LossStatus, NodeHealth, SinkState, SinkStatus};
+
+const STRUCTURED: &str = "content-type: application/cloudevents+json\r\n";
+const BATCH: &str = "content-type: application/cloudevents-batch+json\r\n";
+const EVENT: &str = r#"{"specversion":"1.0","id":"7","source":"/pump","type":"reading","subject":"pumps/7","data":{"bar":2}}"#;
+
+#[tokio::test]
+async fn an_event_is_answered_only_after_the_nodes_own_commit() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    door.node.hold_commits();
+    let address = door.address;
+    let answer = tokio::spawn(async move {
+        post(address, "/events/publish?topic=site%2Fa", STRUCTURED, EVENT).await
+    });
+    door.node.asked.notified().await;
+    assert!(!answer.is_finished());
+    assert_eq!(door.node.published().len(), 1);
+    door.node.commit.notify_one();
+    let answer = answer.await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (202, ""));
+    let published = door.node.published();
+    assert_eq!(published[0].topic, "site/a");
+    assert_eq!(published[0].event.id, "7");
+}
+
+#[tokio::test]
+async fn an_event_in_headers_is_taken_with_its_data() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let headers = "content-type: text/plain\r\nce-specversion: 1.0\r\nce-id: 1\r\nce-source: /s\r\nce-type: t\r\nCE-Site: north\r\n";
+    let answer = post(door.address, "/events/publish?topic=a", headers, "21.5").await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let event = door.node.published().remove(0).event;
+    assert_eq!(event.data_bytes(), b"21.5");
+    assert_eq!(event.extension_text("site").as_deref(), Some("north"));
+}
+
+#[tokio::test]
+async fn without_a_topic_the_subject_decides_then_the_configuration() {
+    let without = EVENT.replace(r#""subject":"pumps/7","#, "");
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    assert_eq!(
+        post(door.address, "/events/publish", STRUCTURED, EVENT)
+            .await
+            .status,
+        202
+    );
+    assert_eq!(door.node.published()[0].topic, "pumps/7");
+    let answer = post(door.address, "/events/publish", STRUCTURED, &without).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"no topic: send ?topic=, or a subject with the event","event":0}"#
+    );
+
+    let config = HttpConfig {
+        topic: Some("all".to_owned()),
+        ..HttpConfig::default()
+    };
+    let door = OpenDoor::start(config).await;
+    assert_eq!(
+        post(door.address, "/events/publish", STRUCTURED, &without)
+            .await
+            .status,
+        202
+    );
+    assert_eq!(door.node.published()[0].topic, "all");
+}
+
+#[tokio::test]
+async fn a_bad_event_names_itself_and_its_attribute_and_nothing_of_its_batch_is_taken() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let batch = format!(r#"[{EVENT},{{"specversion":"1.0","id":"8","type":"reading"}}]"#);
+    let answer = post(door.address, "/events/publish-batch", BATCH, &batch).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"`source` is missing or empty; every event has specversion, id, source and type","event":1,"attribute":"source"}"#
+    );
+    assert!(door.node.published().is_empty());
+
+    let answer = post(
+        door.address,
+        "/events/publish?topic=a/%23",
+        STRUCTURED,
+        EVENT,
+    )
+    .await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"`a/#` is no topic: a topic to publish on has no wildcard (`+`, `#`)","event":0}"#
+    );
+}
+
+#[tokio::test]
+async fn a_batch_is_one_transaction_in_its_order() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let second = EVENT.replace(r#""id":"7""#, r#""id":"8""#);
+    let batch = format!("[{EVENT},{second}]");
+    let answer = post(door.address, "/events/publish-batch?topic=t", BATCH, &batch).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let ids: Vec<_> = door
+        .node
+        .published()
+        .iter()
+        .map(|incoming| incoming.event.id.clone())
+        .collect();
+    assert_eq!(ids, ["7", "8"]);
+    assert_eq!(door.node.0.transactions.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_web_page_may_send_unasked_is_refused() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    for path in ["/events/publish", "/events/publish-batch", "/api/v1/replay"] {
+        for simple in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+        ] {
+            let answer = post(
+                door.address,
+                path,
+                &format!("content-type: {simple}\r\n"),
+                EVENT,
+            )
+            .await;
+            assert_eq!(answer.status, 400, "{path} {simple}");
+        }
+    }
+    assert!(door.node.published().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_over_the_bound_is_refused_whether_announced_or_not() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let says = r#"{"error":"the body is over 1 MiB (`max-body` of [http])"}"#;
+    let head = format!(
+        "POST /events/publish HTTP/1.1\r\nhost: x\r\n{STRUCTURED}content-length: 1048577\r\n\r\n"
+    );
+    let answer = exchange(door.address, head.as_bytes()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (413, says));
+
+    let head = format!(
+        "POST /events/publish HTTP/1.1\r\nhost: x\r\n{STRUCTURED}transfer-encoding: chunked\r\n\r\n"
+    );
+    let body = format!("100001\r\n{}\r\n", "x".repeat(0x10_0001));
+    let answer = exchange(door.address, format!("{head}{body}").as_bytes()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (413, says));
+}
+
+#[tokio::test]
+async fn a_full_spool_asks_the_client_to_come_back() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let full = PublishError::Full {
+        what: "lane `normal`".to_owned(),
+    };
+    *door.node.0.fails.lock().unwrap() = Some(full);
+    let answer = post(door.address, "/events/publish", STRUCTURED, EVENT).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"the spool is full: lane `normal`"}"#
+    );
+    assert!(
+        answer.head.contains("retry-after: 1\r\n"),
+        "{}",
+        answer.head
+    );
+}
+
+#[tokio::test]
+async fn status_metrics_and_health_tell_the_same() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let mut status = NodeStatus {
+        health: NodeHealth::Ok,
+        uptime_ms: 61_005,
+        ..NodeStatus::default()
+    };
+    status.sinks.push(SinkStatus {
+        name: "mesh".to_owned(),
+        state: SinkState::BackingOff,
+        pending_records: 12,
+        catch_up_ms: Some(1_500),
+        ..SinkStatus::default()
+    });
+    status.ledger.push(LossStatus {
+        reason: "expired".to_owned(),
+        scope: "a \"b\"".to_owned(),
+        count: 3,
+        ..LossStatus::default()
+    });
+    *door.node.0.status.lock().unwrap() = status.clone();
+
+    let answer = get(door.address, "/api/v1/status").await;
+    assert_eq!(
+        serde_json::from_str::<NodeStatus>(&answer.body).unwrap(),
+        status
+    );
+    let metrics = get(door.address, "/metrics").await;
+    assert!(
+        metrics
+            .head
+            .contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n")
+    );
+    for line in [
+        "edge_node_serving 1",
+        "edge_node_uptime_seconds 61.005",
+        "edge_node_sink_pending_records{sink=\"mesh\"} 12",
+        "edge_node_sink_catch_up_seconds{sink=\"mesh\"} 1.500",
+        "edge_node_sink_state{sink=\"mesh\",state=\"connected\"} 0",
+        "edge_node_sink_state{sink=\"mesh\",state=\"backing-off\"} 1",
+        "edge_node_lost_total{reason=\"expired\",scope=\"a \\\"b\\\"\"} 3",
+        "# TYPE edge_node_sink_acknowledged_total counter",
+    ] {
+        assert!(
+            metrics.body.lines().any(|it| it == line),
+            "{line} is not in\n{}",
+            metrics.body
+        );
+    }
+    let health = get(door.address, "/health").await;
+    assert_eq!(
+        (health.status, health.body.as_str()),
+        (200, r#"{"state":"ok"}"#)
+    );
+
+    let reasons = vec!["the disk is gone".to_owned()];
+    door.node.0.status.lock().unwrap().health = NodeHealth::Failing { reasons };
+    let health = get(door.address, "/health").await;
+    assert_eq!(health.status, 503);
+    assert_eq!(
+        health.body,
+        r#"{"state":"failing","reasons":["the disk is gone"]}"#
+    );
+    let metrics = get(door.address, "/metrics").await;
+    assert!(metrics.body.lines().any(|it| it == "edge_node_serving 0"));
+}
+
+#[tokio::test]
+async fn a_replay_is_passed_on_and_an_unknown_sink_is_named() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let json = "content-type: application/json\r\n";
+    let answer = post(
+        door.address,
+        "/api/v1/replay",
+        json,
+        r#"{"sink":"mesh","from":7}"#,
+    )
+    .await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(
+        answer.body,
+        r#"{"sink":"mesh","first":7,"last":9,"events":3}"#
+    );
+    let answer = post(
+        door.address,
+        "/api/v1/replay",
+        json,
+        r#"{"sink":"mash","from":7}"#,
+    )
+    .await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"there is no sink `mash`; there is: mesh"}"#
+    );
+    let answer = post(
+        door.address,
+        "/api/v1/replay",
+        json,
+        r#"{"sink":"mesh","since":7}"#,
+    )
+    .await;
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_there_and_a_wrong_method_are_told_as_json() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let answer = get(door.address, "/events").await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (404, r#"{"error":"there is nothing at this path"}"#)
+    );
+    let answer = get(door.address, "/events/publish").await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (405, r#"{"error":"this path takes another method"}"#)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_or_a_body_that_does_not_come_costs_its_connection() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let answer = exchange(door.address, b"GET /health HTTP/1.1\r\nhost:").await;
+    assert_eq!(answer.head, "");
+    assert_eq!(door.counters.status(Door::Http, door.address).faulted, 1);
+
+    let head = format!(
+        "POST /events/publish HTTP/1.1\r\nhost: x\r\n{STRUCTURED}content-length: 9\r\n\r\n{{"
+    );
+    let answer = exchange(door.address, head.as_bytes()).await;
+    assert_eq!(answer.status, 408);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"the body did not come within 30s"}"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_no_answer_costs_its_connection() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let mut slow = TcpStream::connect(door.address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    while slow.write_all(&request).await.is_ok() {}
+    assert_eq!(door.counters.status(Door::Http, door.address).faulted, 1);
+    assert_eq!(get(door.address, "/health").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_connection_above_the_bound_waits_for_a_place() {
+    let config = HttpConfig {
+        max_connections: 1,
+        ..HttpConfig::default()
+    };
+    let door = OpenDoor::start(config).await;
+    door.node.hold_commits();
+    let address = door.address;
+    let first =
+        tokio::spawn(async move { post(address, "/events/publish", STRUCTURED, EVENT).await });
+    door.node.asked.notified().await;
+    let second = tokio::spawn(async move { get(address, "/health").await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(door.counters.status(Door::Http, address).accepted, 1);
+    door.node.commit.notify_one();
+    assert_eq!(first.await.unwrap().status, 202);
+    assert_eq!(second.await.unwrap().status, 503);
+    assert_eq!(door.counters.status(Door::Http, address).accepted, 2);
+}
+
+#[tokio::test]
+async fn at_shutdown_the_request_under_way_is_answered_and_no_other_is_taken() {
+    let mut door = OpenDoor::start(HttpConfig::default()).await;
+    door.node.hold_commits();
+    let address = door.address;
+    let last =
+        tokio::spawn(async move { post(address, "/events/publish", STRUCTURED, EVENT).await });
+    door.node.asked.notified().await;
+    door.shutdown.take().unwrap().send(()).unwrap();
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    door.node.commit.notify_one();
+    assert_eq!(last.await.unwrap().status, 202);
+    door.serving.await.unwrap();
+}
+
+struct OpenDoor {
+    address: SocketAddr,
+    node: FakeNode,
+    counters: Arc<DoorCounters>,
+    shutdown: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl OpenDoor {
+    async fn start(config: HttpConfig) -> OpenDoor {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let node = FakeNode::default();
+        let counters = Arc::<DoorCounters>::default();
+        let (shutdown, stop) = oneshot::channel::<()>();
+        let stop = async {
+            let _ = stop.await; // the test has ended
+        };
+        let serving = serve(listener, node.clone(), config, Arc::clone(&counters), stop);
+        let serving = tokio::spawn(serving);
+        OpenDoor {
+            address,
+            node,
+            counters,
+            shutdown: Some(shutdown),
+            serving,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct FakeNode(Arc<Inside>);
+
+#[derive(Default)]
+struct Inside {
+    transactions: Mutex<Vec<Vec<Incoming>>>,
+    held: Mutex<bool>,
+    asked: Notify,
+    commit: Notify,
+    fails: Mutex<Option<PublishError>>,
+    status: Mutex<NodeStatus>,
+}
+
+impl std::ops::Deref for FakeNode {
+    type Target = Inside;
+    fn deref(&self) -> &Inside {
+        &self.0
+    }
+}
+
+impl FakeNode {
+    fn hold_commits(&self) {
+        *self.held.lock().unwrap() = true;
+    }
+
+    fn published(&self) -> Vec<Incoming> {
+        let transactions: MutexGuard<'_, _> = self.transactions.lock().unwrap();
+        transactions.iter().flatten().cloned().collect()
+    }
+}
+
+impl Node for FakeNode {
+    async fn publish(&self, _: Origin, events: Vec<Incoming>) -> Result<(), PublishError> {
+        if let Some(error) = self.fails.lock().unwrap().clone() {
+            return Err(error);
+        }
+        self.transactions.lock().unwrap().push(events);
+        let held = *self.held.lock().unwrap();
+        if held {
+            self.asked.notify_one();
+            self.commit.notified().await;
+        }
+        Ok(())
+    }
+
+    async fn status(&self) -> Result<NodeStatus, PublishError> {
+        Ok(self.status.lock().unwrap().clone())
+    }
+
+    async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
+        match request.sink.as_str() {
+            "mesh" => Ok(ReplayAnswer {
+                sink: request.sink,
+                first: 7,
+                last: 9,
+                events: 3,
+            }),
+            _ => Err(ReplayError::UnknownSink {
+                sink: request.sink,
+                names: vec!["mesh".to_owned()],
+            }),
+        }
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+async fn get(address: SocketAddr, path: &str) -> Answer {
+    exchange(
+        address,
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
+    )
+    .await
+}
+
+async fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> Answer {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"
+    );
+    exchange(address, format!("{head}{body}").as_bytes()).await
+}
+
+/// Sends bytes as they are and reads until the node closes.
+async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let _ = stream.write_all(request).await; // the node may have answered before it has read all
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await; // a reset after the answer is its end too
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
+    Answer {
+        status,
+        head: format!("{}{}", head, if head.is_empty() { "" } else { "\r\n" }),
+        body: body.to_owned(),
+    }
+}
