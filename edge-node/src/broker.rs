@@ -40,6 +40,7 @@ mod subscriptions;
 
 pub use connection::ConnectionId;
 pub use delivery::{Again, RetainedGrant};
+pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
 pub use journal::Journal;
 
 use connection::{Answer, Connection, Gate, Phase};
@@ -230,6 +231,8 @@ pub struct Broker {
     group_names: HashMap<String, GroupId>,
     subscriptions: Subscriptions,
     sinks: HashMap<String, NodeTime>,
+    /// The lanes each sink takes, bit n for lane n.
+    sink_lanes: HashMap<CursorId, u32>,
     retained: Retained,
     routes: HashMap<spool::RouteId, Rc<Terms>>,
     timers: BTreeSet<(NodeTime, Timer)>,
@@ -269,6 +272,7 @@ impl Broker {
             group_names: HashMap::new(),
             subscriptions: Subscriptions::default(),
             sinks: HashMap::new(),
+            sink_lanes: HashMap::new(),
             retained: Retained::default(),
             routes: HashMap::new(),
             timers: BTreeSet::new(),
@@ -916,3 +920,6 @@ impl Broker {
         self.actions.push_back(Action::Unpin(seq));
     }
 }
+
+#[cfg(test)]
+mod tests;

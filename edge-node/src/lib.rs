@@ -1,5 +1,4 @@
 //! edge-node
-pub mod bench;
 pub mod broker;
 pub mod config;
 pub mod http;

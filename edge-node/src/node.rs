@@ -4,5 +4,6 @@ pub mod core;
 pub mod door;
 pub mod handle;
 pub mod replay;
+pub mod source;
 pub mod status;
 pub mod view;

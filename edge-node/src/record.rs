@@ -4,6 +4,7 @@
 //! record  = kind u8, then
 //!   1 publish: flags u8 · [packet id u16] · sender · origin · topic · properties · minted · payload
 //!   2 change:  postcard of `Change`
+//!   3 dead:    position u64 · tries u32 · sink · reason · the record it was
 //! sender, origin, topic, properties, minted = length varint, bytes;  payload = the rest;  integers little-endian
 //! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4)
 //! ```
@@ -20,6 +21,7 @@ use crate::mqtt::{packet::QoS, stored};
 
 const PUBLISH: u8 = 1;
 const CHANGE: u8 = 2;
+const DEAD: u8 = 3;
 
 const RETAIN: u8 = 1 << 2;
 const PACKET_ID: u8 = 1 << 3;
@@ -57,6 +59,8 @@ pub enum Record<'a> {
     Publish(PublishRecord<'a>),
     /// A change of state.
     Change(Change),
+    /// An event its sink could not take.
+    Dead(DeadRecord<'a>),
 }
 
 impl<'a> Record<'a> {
@@ -65,6 +69,7 @@ impl<'a> Record<'a> {
         match body.split_first()? {
             (&PUBLISH, rest) => PublishRecord::decode(rest).map(Record::Publish),
             (&CHANGE, rest) => postcard::from_bytes(rest).ok().map(Record::Change),
+            (&DEAD, rest) => DeadRecord::decode(rest).map(Record::Dead),
             _ => None,
         }
     }
@@ -128,6 +133,48 @@ impl<'a> PublishRecord<'a> {
             properties: take_part(rest)?,
             minted: take_part(rest)?,
             payload: rest,
+        })
+    }
+}
+
+/// An event that its sink refused for good, kept until the operator has seen to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadRecord<'a> {
+    /// The name of the sink.
+    pub sink: &'a str,
+    /// Where the event stands in the log.
+    pub seq: Seq,
+    /// What the receiver said.
+    pub reason: &'a str,
+    /// How often it was sent.
+    pub tries: u32,
+    /// The event's record.
+    pub body: &'a [u8],
+}
+
+impl<'a> DeadRecord<'a> {
+    /// Appends the encoded record to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(DEAD);
+        out.extend_from_slice(&self.seq.0.to_le_bytes());
+        out.extend_from_slice(&self.tries.to_le_bytes());
+        put_part(out, self.sink.as_bytes());
+        put_part(out, self.reason.as_bytes());
+        out.extend_from_slice(self.body);
+    }
+
+    fn decode(mut rest: &'a [u8]) -> Option<DeadRecord<'a>> {
+        let rest = &mut rest;
+        let seq = Seq(u64::from_le_bytes(take_array(rest)?));
+        let tries = u32::from_le_bytes(take_array(rest)?);
+        let mut text = || take_part(rest).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let (sink, reason) = (text()?, text()?);
+        Some(DeadRecord {
+            sink,
+            seq,
+            reason,
+            tries,
+            body: rest,
         })
     }
 }
@@ -301,6 +348,23 @@ mod tests {
                 Record::decode(&body[..end]).is_none(),
                 "prefix of {end} bytes"
             );
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_record_it_was() {
+        let dead = DeadRecord {
+            sink: "cloud",
+            seq: Seq(7),
+            reason: "no such topic",
+            tries: 3,
+            body: &[1, 2, 3],
+        };
+        let mut body = Vec::new();
+        dead.encode(&mut body);
+        match Record::decode(&body) {
+            Some(Record::Dead(read)) => assert_eq!(read, dead),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -20,14 +20,19 @@ use tokio::{
 };
 
 mod connection;
+mod doors;
 mod listen;
 pub mod node;
+mod recover;
 
 use connection::Port;
 
 use crate::{
     broker::ConnectionId,
-    node::core::{Core, Effect, Reading},
+    node::{
+        core::{Core, Effect, Reading},
+        door::DoorCounters,
+    },
 };
 
 /// The core as its thread's tasks share it. Never borrowed across an await: every method borrows, works, and gives back.
@@ -135,15 +140,20 @@ async fn follow_deadlines(shared: Shared) {
 }
 
 /// Accepts MQTT clients until the task is dropped.
-async fn accept(shared: Shared, listener: TcpListener, limit: usize) {
+async fn accept(shared: Shared, listener: TcpListener, limit: usize, counters: Arc<DoorCounters>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 if shared.connections() >= limit {
-                    tracing::debug!(%peer, limit, "too many connections");
+                    counters.turn_away();
                     continue;
                 }
-                drop(spawn_local(connection::serve(shared.clone(), stream, peer)));
+                let open = counters.accept();
+                let shared = shared.clone();
+                drop(spawn_local(async move {
+                    connection::serve(shared, stream, peer).await;
+                    drop(open);
+                }));
             }
             Err(error) => {
                 // Out of descriptors, mostly: wait until some are free again.

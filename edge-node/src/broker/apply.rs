@@ -18,6 +18,7 @@ impl Broker {
         match Record::decode(&entry.body) {
             Some(Record::Publish(record)) => self.apply_publish(entry.seq, entry.time, &record),
             Some(Record::Change(change)) => self.apply_change(change, entry.seq),
+            Some(Record::Dead(_)) => {}
             None => tracing::error!(position = entry.seq.0, "a state record cannot be read"),
         }
         // Recovery pins once, at its end.

@@ -26,7 +26,7 @@ impl Broker {
         for incoming in events {
             let (published, minted) = journal.mint_event(&incoming.topic, &incoming.event);
             let audience = self.subscriptions.audience(&incoming.topic);
-            let route = self.route(journal, &audience, QoS::AtLeastOnce, None);
+            let route = self.route(journal, &audience, QoS::AtLeastOnce, None, minted.lane);
             let properties =
                 stored::encode(&published.properties.clone().into()).unwrap_or_default(); // checked texts
             let record = PublishRecord {
@@ -133,12 +133,17 @@ impl Broker {
         &mut self,
         journal: &mut Journal<'_>,
         name: &str,
-        known: Option<CursorId>,
+        known: KnownSink,
         start: Start,
         from: &[TopicFilter],
-    ) -> Result<CursorId, Full> {
-        let cursor =
-            known.unwrap_or_else(|| journal.create_cursor(&sink_cursor(name), start, None));
+        lanes: u32,
+    ) -> Result<SinkCursors, Full> {
+        let debt = known
+            .debt
+            .unwrap_or_else(|| journal.create_cursor(&sink_cursor(name), start, None));
+        let dead = known
+            .dead
+            .unwrap_or_else(|| journal.create_cursor(&dead_cursor(name), Start::Now, None));
         if self.sinks.contains_key(name) {
             self.change(
                 journal,
@@ -152,11 +157,12 @@ impl Broker {
             qos: 2,
             ..SubscriptionOptions::default()
         };
+        self.sink_lanes.insert(debt, lanes);
         for filter in from {
             self.subscriptions
-                .insert(filter, Subscriber::Sink(cursor), options);
+                .insert(filter, Subscriber::Sink(debt), options);
         }
-        Ok(cursor)
+        Ok(SinkCursors { debt, dead })
     }
 
     /// A sink's cursor is there and the sink is not in the configuration: its day runs, or is over.
@@ -216,9 +222,32 @@ impl Broker {
 /// How long the cursor of a sink that left the configuration holds back what it is owed.
 const MISSING_SINK_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The cursor of a sink.
-pub(crate) fn sink_cursor(name: &str) -> String {
+/// The cursors of a sink that are in the log already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KnownSink {
+    /// Over what it is owed.
+    pub debt: Option<CursorId>,
+    /// Over its dead letters.
+    pub dead: Option<CursorId>,
+}
+
+/// The cursors of a sink.
+#[derive(Clone, Copy, Debug)]
+pub struct SinkCursors {
+    /// Over what it is owed.
+    pub debt: CursorId,
+    /// Over its dead letters.
+    pub dead: CursorId,
+}
+
+/// The name of the cursor over what a sink is owed.
+pub fn sink_cursor(name: &str) -> String {
     format!("uplink/{name}")
+}
+
+/// The name of the cursor over the dead letters of a sink.
+pub fn dead_cursor(name: &str) -> String {
+    format!("dead/{name}")
 }
 
 fn mesh_name(name: &str) -> String {

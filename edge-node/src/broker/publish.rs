@@ -397,7 +397,13 @@ impl Broker {
     ) -> Result<Taken, Full> {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
-        let route = self.route(journal, &audience, record.qos, arrival.publisher);
+        let route = self.route(
+            journal,
+            &audience,
+            record.qos,
+            arrival.publisher,
+            arrival.lane,
+        );
         let state = record.retain || record.packet_id.is_some() || record.will;
         let live_above_zero =
             record.qos != QoS::AtMostOnce && audience.sessions.values().any(|l| l.grant.is_some());
@@ -462,16 +468,7 @@ impl Broker {
         for (session, group) in withheld.settled.take() {
             self.settle(session, &place, group);
         }
-        let rest = Audience {
-            sessions: audience
-                .sessions
-                .iter()
-                .filter(|(id, _)| !delivered.contains(id))
-                .map(|(id, listener)| (*id, listener.clone()))
-                .collect(),
-            groups: audience.groups.clone(),
-            ..Audience::default()
-        };
+        let rest = audience.without(&delivered);
         self.fan_out(now, &withheld.message(), &rest, publisher, Some(&place));
     }
 
@@ -540,12 +537,12 @@ impl Broker {
         audience: &Audience,
         qos: QoS,
         publisher: Option<SessionId>,
+        lane: Lane,
     ) -> RouteId {
-        let class = usize::from(qos != QoS::AtMostOnce);
         let own = audience.depends_on_publisher
             && publisher.is_some_and(|id| audience.sessions.contains_key(&id));
-        let remembered = audience.routes.get(class);
-        if !own && let Some(route) = remembered.and_then(std::cell::Cell::get) {
+        let class = (qos != QoS::AtMostOnce, lane);
+        if !own && let Some(route) = audience.remembered_route(class) {
             return route;
         }
         let mut terms: Terms = Vec::new();
@@ -572,19 +569,23 @@ impl Broker {
                 terms.push((group.cursor, best.unwrap_or_default()));
             }
         }
-        terms.extend(
-            audience
-                .sinks
-                .iter()
-                .map(|cursor| (*cursor, Grant::default())),
-        );
+        let bit = 1_u32.checked_shl(u32::from(lane.0)).unwrap_or(0);
+        for cursor in &audience.sinks {
+            if self
+                .sink_lanes
+                .get(cursor)
+                .is_none_or(|lanes| lanes & bit != 0)
+            {
+                terms.push((*cursor, Grant::default()));
+            }
+        }
         let route = if terms.is_empty() {
             RouteId::NOBODY
         } else {
             journal.route(terms)
         };
-        if !own && let Some(cell) = remembered {
-            cell.set(Some(route));
+        if !own {
+            audience.remember_route(class, route);
         }
         route
     }

@@ -1,14 +1,14 @@
 //! Who hears a topic: sessions, shared groups and sinks in one table, and the answer for each topic remembered.
 
 use std::{
-    cell::Cell,
-    collections::{BTreeMap, HashMap},
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
 };
 
 use filters::{TopicFilter, TopicTrie};
 use serde::{Deserialize, Serialize};
-use spool::{CursorId, RouteId};
+use spool::{CursorId, Lane, RouteId};
 
 use super::{group::GroupId, session::SessionId};
 use crate::record::SubscriptionOptions;
@@ -64,8 +64,8 @@ pub(crate) struct Audience {
     pub(crate) sessions: BTreeMap<SessionId, Listener>,
     pub(crate) groups: BTreeMap<GroupId, BTreeMap<SessionId, Grant>>,
     pub(crate) sinks: Vec<CursorId>,
-    /// The routes for QoS 0 and above, once somebody asked for them.
-    pub(crate) routes: [Cell<Option<RouteId>>; 2],
+    /// The routes found so far, by whether the QoS is above 0 and by lane.
+    routes: RefCell<Vec<((bool, Lane), RouteId)>>,
     /// Whether a session here has a no-local subscription, so that a route depends on the publisher.
     pub(crate) depends_on_publisher: bool,
 }
@@ -143,6 +143,31 @@ impl Audience {
             }
             Subscriber::Sink(cursor) => self.sinks.push(cursor),
         }
+    }
+
+    /// The same without these sessions.
+    pub(crate) fn without(&self, sessions: &BTreeSet<SessionId>) -> Audience {
+        let rest = self
+            .sessions
+            .iter()
+            .filter(|(id, _)| !sessions.contains(id));
+        Audience {
+            sessions: rest.map(|(id, listener)| (*id, listener.clone())).collect(),
+            groups: self.groups.clone(),
+            ..Audience::default()
+        }
+    }
+
+    pub(crate) fn remembered_route(&self, class: (bool, Lane)) -> Option<RouteId> {
+        self.routes
+            .borrow()
+            .iter()
+            .find(|(known, _)| *known == class)
+            .map(|(_, route)| *route)
+    }
+
+    pub(crate) fn remember_route(&self, class: (bool, Lane), route: RouteId) {
+        self.routes.borrow_mut().push((class, route));
     }
 
     /// What this session is granted of a message of `publisher`.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     replay::{ReplayAnswer, ReplayError, ReplayRequest},
-    status::{NodeStatus, SinkStatus},
+    status::NodeStatus,
     view,
 };
 
@@ -21,11 +21,11 @@ pub struct NodeHandle {
     requests: mpsc::Sender<Request>,
     spool: Spool,
     commits: watch::Receiver<Seq>,
-    sinks: SinkReport,
+    surroundings: Surroundings,
 }
 
-/// Tells of every sink; given by whoever runs them.
-pub type SinkReport = Arc<dyn Fn() -> Vec<SinkStatus> + Send + Sync>;
+/// Adds to a status what the core does not know: the node's name, its listeners, its sinks.
+pub type Surroundings = Arc<dyn Fn(&mut NodeStatus) + Send + Sync>;
 
 /// One event on its way in through a door other than MQTT.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl NodeHandle {
     pub fn new(
         spool: Spool,
         commits: watch::Receiver<Seq>,
-        sinks: SinkReport,
+        surroundings: Surroundings,
     ) -> (NodeHandle, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         (
@@ -130,7 +130,7 @@ impl NodeHandle {
                 requests,
                 spool,
                 commits,
-                sinks,
+                surroundings,
             },
             receiver,
         )
@@ -180,7 +180,7 @@ impl NodeHandle {
     /// The whole of status, as `GET /api/v1/status` shows it.
     pub async fn status(&self) -> Result<NodeStatus, PublishError> {
         let mut status = self.ask(|reply| Request::Status { reply }).await?;
-        status.sinks = (self.sinks)();
+        (self.surroundings)(&mut status);
         Ok(status)
     }
 

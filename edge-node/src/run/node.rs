@@ -1,9 +1,14 @@
 //! A whole node: recovers, opens its doors, serves until it is told to stop.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use spool::{
-    Committer, NodeTime, OpenError, Spool, Start, StorageError,
+    Committer, NodeTime, OpenError, Spool, StorageError,
     clock::SystemClock,
     storage::disk::{Disk, DiskError},
 };
@@ -16,16 +21,19 @@ use tokio::{
 };
 
 use super::{
-    Shared, accept, follow_commits, follow_deadlines,
+    Shared, accept,
+    doors::Doors,
+    follow_commits, follow_deadlines,
     listen::{ListenError, bind, serve},
+    recover::{Recovered, recover},
 };
 use crate::{
-    broker::{Broker, Identity, Journal, Limits},
     config::Config,
-    ingest::Ingest,
     node::{
         core::{Clock, Core},
-        handle::Request,
+        door::DoorCounters,
+        handle::{NodeHandle, Request},
+        status::{Door, NodeStatus},
     },
 };
 
@@ -58,147 +66,91 @@ pub enum RunError {
     System(#[from] io::Error),
 }
 
+/// The bound listeners.
+struct Listeners {
+    mqtt: std::net::TcpListener,
+    http: std::net::TcpListener,
+}
+
 /// Runs a node until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), RunError> {
-    let mqtt = bind("mqtt", config.mqtt.listen)?;
+    let listeners = Listeners {
+        mqtt: bind("mqtt", config.mqtt.listen)?,
+        http: bind("http", config.http.listen)?,
+    };
     let storage = Arc::new(Disk::open(&config.node.data)?);
     let committed = Arc::new(Notify::new());
     let waker = Arc::clone(&committed);
     let wall = NodeTime(SystemClock::wall().0);
-    let (spool, recovery) = Spool::open(
-        storage,
-        config.spool.options(),
-        wall,
-        Arc::new(move || waker.notify_one()),
-    )?;
+    let notify = Arc::new(move || waker.notify_one());
+    let (spool, recovery) = Spool::open(storage, config.spool.options(), wall, notify)?;
     for finding in &recovery.findings {
         tracing::warn!("recovery: {finding}");
     }
     let clock = SystemClock::start(None, wall);
     let clock: Clock = Arc::new(move || clock.now());
     let committer = Committer::start(&spool, Arc::clone(&clock));
-    let core = recover(config, &spool, &recovery, clock)?;
+    let recovered = recover(config, &spool, &recovery, clock)?;
 
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
         .build()?;
-    let local = LocalSet::new();
-    let result = local.block_on(&runtime, serve_until_told(config, core, mqtt, committed));
+    let result = LocalSet::new().block_on(
+        &runtime,
+        serve_until_told(config, recovered, listeners, committed),
+    );
     drop(committer);
     result
 }
 
-/// Brings broker and ingest back to where the log ends.
-fn recover(
-    config: &Config,
-    spool: &Spool,
-    recovery: &spool::Recovery,
-    clock: Clock,
-) -> Result<Core, RunError> {
-    let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
-    if let Some(checkpoint) = &recovery.checkpoint {
-        if let Err(error) = broker.restore(checkpoint) {
-            return Err(RunError::Checkpoint(error.to_string()));
-        }
-    }
-    spool.replay_state(&mut |entry| broker.apply(entry))?;
-
-    let mut random = [0; 12];
-    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    let (name, tail) = split(random);
-    // Nothing is minted before the node knows how often it has started.
-    let mut unnamed = Ingest::new(config, node_id(config, Identity::default()), [0; 16]);
-    let keeps_history = config.uplink.is_empty();
-    let mut journal = Journal::begin(spool, &mut unnamed, clock(), keeps_history);
-    let identity = broker.start(&mut journal, name)?;
-    for uplink in &config.uplink {
-        let start = match uplink.start {
-            crate::config::UplinkStart::Oldest => Start::Oldest,
-            crate::config::UplinkStart::Now => Start::Now,
-        };
-        let name = uplink.name.as_str();
-        let everything = || vec![filters::TopicFilter::parse("#").expect("# is a topic filter")];
-        let from = uplink.from.clone().unwrap_or_else(everything);
-        broker.handle_sink(&mut journal, name, None, start, &from)?;
-    }
-    journal.finish();
-
-    let mut run = [0; 16];
-    for (to, from) in run.iter_mut().zip(
-        identity
-            .node
-            .to_be_bytes()
-            .into_iter()
-            .chain(identity.boot.to_be_bytes())
-            .chain(tail),
-    ) {
-        *to = from;
-    }
-    let ingest = Ingest::new(config, node_id(config, identity), run);
-    Ok(Core::new(
-        spool.clone(),
-        broker,
-        ingest,
-        clock,
-        keeps_history,
-    ))
-}
-
-fn split(random: [u8; 12]) -> (u64, [u8; 4]) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = random;
-    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), [i, j, k, l])
-}
-
-fn node_id(config: &Config, identity: Identity) -> crate::config::NodeId {
-    let minted = || {
-        format!("{:016x}", identity.node)
-            .parse()
-            .expect("hexadecimal digits are a node id")
-    };
-    config.node.id.clone().unwrap_or_else(minted)
-}
-
-fn limits(config: &Config, spool_bytes: u64) -> Limits {
-    let mqtt = &config.mqtt;
-    Limits {
-        receive_maximum: usize::from(mqtt.receive_maximum),
-        packet_bytes: mqtt.max_packet_size.as_usize(),
-        topic_alias_maximum: 32,
-        session_expiry_seconds: u32::try_from(mqtt.max_session_expiry.0.as_secs())
-            .unwrap_or(u32::MAX),
-        keep_alive_seconds: u16::try_from(mqtt.max_keep_alive.0.as_secs()).unwrap_or(u16::MAX),
-        sessions: mqtt.max_sessions as usize,
-        subscriptions: mqtt.max_subscriptions as usize,
-        session_bytes: mqtt
-            .session_bound
-            .chosen()
-            .map_or(spool_bytes / 4, |bound| bound.0),
-        withheld_bytes: config.spool.waiting_bytes.as_usize(),
-        connect_timeout_ms: u64::try_from(mqtt.connect_timeout.0.as_millis()).unwrap_or(u64::MAX),
-    }
-}
-
 async fn serve_until_told(
     config: &Config,
-    core: Core,
-    mqtt: std::net::TcpListener,
+    recovered: Recovered,
+    listeners: Listeners,
     committed: Arc<Notify>,
 ) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let address = mqtt.local_addr()?;
-    let listener = serve(mqtt)?;
-    let shared = Shared::new(core);
-    let (positions, commits) = watch::channel(spool::Seq::ZERO);
+    let addresses = [
+        (Door::Mqtt, listeners.mqtt.local_addr()?),
+        (Door::Http, listeners.http.local_addr()?),
+    ];
+    let mqtt_counters = Arc::new(DoorCounters::default());
+    let http_counters = Arc::new(DoorCounters::default());
+    let spool = recovered.core.spool().clone();
+    let shared = Shared::new(recovered.core);
+    let (positions, commits) = watch::channel(spool.committed());
+    let (name, counters) = (
+        recovered.node,
+        [Arc::clone(&mqtt_counters), Arc::clone(&http_counters)],
+    );
+    let surroundings = move |status: &mut NodeStatus| {
+        status.node = name.as_str().to_owned();
+        let listeners = counters.iter().zip(&addresses);
+        status.listeners = listeners
+            .map(|(counters, (door, address))| counters.status(*door, *address))
+            .collect();
+    };
+    let (node, requests) = NodeHandle::new(spool, commits, Arc::new(surroundings));
     spawn_local(follow_commits(shared.clone(), committed, positions));
     spawn_local(follow_deadlines(shared.clone()));
+    spawn_local(answer(shared.clone(), requests));
+    let limit = config.mqtt.max_connections as usize;
     let accepting = spawn_local(accept(
         shared.clone(),
-        listener,
-        config.mqtt.max_connections as usize,
+        serve(listeners.mqtt)?,
+        limit,
+        Arc::clone(&mqtt_counters),
     ));
-    announce(address);
+    let doors = Doors {
+        config: config.clone(),
+        http: listeners.http,
+        http_counters: Arc::clone(&http_counters),
+        node,
+    };
+    let doors = doors.open()?;
+    announce(&addresses);
 
     tokio::select! {
         _ = terminate.recv() => {}
@@ -206,16 +158,32 @@ async fn serve_until_told(
     }
     tracing::info!("stopping");
     accepting.abort();
+    doors.close();
     stop(&shared).await;
-    let _ = commits; // held so that the channel lives as long as the node
+    // Requests under way end within seconds; until then the core answers them.
+    let _ = timeout(
+        STOP_PATIENCE,
+        tokio::task::spawn_blocking(move || drop(doors)),
+    )
+    .await; // else they end with us
     shared.with(Core::close)?;
     Ok(())
 }
 
-fn announce(address: std::net::SocketAddr) {
-    use std::io::Write;
+fn announce(addresses: &[(Door, SocketAddr)]) {
+    let mut text = String::new();
+    for (door, address) in addresses {
+        text.push_str(&format!("{:<5} listening on {address}\n", door.name()));
+    }
+    if let Some((_, mqtt)) = addresses.first() {
+        let (host, port) = (mqtt.ip(), mqtt.port());
+        text.push_str(&format!(
+            "try   mosquitto_pub -h {host} -p {port} -q 1 -t plant/pump-7 -m '{{\"rpm\":1450}}'\n"
+        ));
+    }
+    text.push_str("ready\n");
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "mqtt  listening on {address}\nready"); // nobody may be reading
+    let _ = out.write_all(text.as_bytes()); // nobody may be reading
     let _ = out.flush(); // nobody may be reading
 }
 

@@ -1,0 +1,350 @@
+//! The order of durability: what must be on stable storage before a packet leaves.
+
+use super::harness::*;
+use crate::mqtt::packet::{Ack, Packet, QoS, ReasonCode};
+
+#[test]
+fn puback_leaves_after_the_commit_of_its_message() {
+    let mut node = TestNode::new();
+    let mut device = node.connect(v5("pump"));
+    node.send(&device, publish("t", "1", QoS::AtLeastOnce, 9));
+    assert_eq!(device.all(&mut node), []);
+    node.commit();
+    assert_eq!(device.all(&mut node), [Packet::PubAck(Ack::success(id(9)))]);
+}
+
+#[test]
+fn an_acknowledged_message_reaches_an_offline_durable_subscriber_after_a_crash() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t/#", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    let mut device = node.connect(v5("pump"));
+    for n in 1..=300 {
+        let ack = node.publish(&mut device, "t/1", &n.to_string(), QoS::AtLeastOnce, n);
+        assert_eq!(ack, Some(Packet::PubAck(Ack::success(id(n)))));
+    }
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    let got: Vec<String> = reader
+        .messages(&mut node)
+        .into_iter()
+        .map(|(_, payload)| payload)
+        .collect();
+    assert_eq!(got, (1..=300).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_unacknowledged_message_may_be_lost_in_a_crash_but_never_acknowledged_before() {
+    let mut node = TestNode::new();
+    let mut device = node.connect(durable("pump"));
+    node.send(&device, publish("t", "1", QoS::ExactlyOnce, 5));
+    assert_eq!(device.all(&mut node), []);
+    let mut node = node.crash();
+    // The client sends again; the node takes it as new.
+    let mut device = node.connect(durable("pump"));
+    let again = change_publish(publish("t", "1", QoS::ExactlyOnce, 5), |publish| {
+        publish.dup = true
+    });
+    node.send(&device, again);
+    assert_eq!(device.all(&mut node), []);
+    node.settle();
+    assert_eq!(device.all(&mut node), [Packet::PubRec(Ack::success(id(5)))]);
+}
+
+#[test]
+fn pubrec_stands_for_message_and_identifier_so_a_repeat_after_a_crash_is_not_taken_twice() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    let mut device = node.connect(durable("pump"));
+    assert_eq!(
+        node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 5),
+        Some(Packet::PubRec(Ack::success(id(5))))
+    );
+    let mut node = node.crash();
+    let mut device = node.connect(durable("pump"));
+    let repeat = change_publish(publish("t", "1", QoS::ExactlyOnce, 5), |publish| {
+        publish.dup = true
+    });
+    node.send(&device, repeat);
+    node.settle();
+    assert_eq!(device.all(&mut node), [Packet::PubRec(Ack::success(id(5)))]);
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.messages(&mut node).len(), 1);
+}
+
+#[test]
+fn pubcomp_leaves_after_the_commit_of_the_release() {
+    let mut node = TestNode::new();
+    let mut device = node.connect(durable("pump"));
+    node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 5);
+    node.send(&device, Packet::PubRel(Ack::success(id(5))));
+    assert_eq!(device.all(&mut node), []);
+    node.commit();
+    assert_eq!(
+        device.all(&mut node),
+        [Packet::PubComp(Ack::success(id(5)))]
+    );
+    // The identifier is free after a crash as well: the same one is a new message.
+    let mut node = node.crash();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtMostOnce);
+    let mut device = node.connect(durable("pump"));
+    node.publish(&mut device, "t", "2", QoS::ExactlyOnce, 5);
+    assert_eq!(reader.messages(&mut node), [("t".into(), "2".into())]);
+}
+
+#[test]
+fn an_outbound_qos_2_publish_leaves_after_the_commit_of_its_identifier() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let device = node.connect(v5("pump"));
+    node.send(&device, publish("t", "1", QoS::ExactlyOnce, 1));
+    node.commit();
+    node.read();
+    assert_eq!(
+        reader.all(&mut node),
+        [],
+        "the message is durable, its identifier is not"
+    );
+    node.commit();
+    let sent = reader.publishes(&mut node);
+    assert_eq!(sent.len(), 1);
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    let again = reader.publishes(&mut node);
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        (again[0].packet_id, again[0].dup),
+        (sent[0].packet_id, true)
+    );
+}
+
+#[test]
+fn pubrel_leaves_after_the_commit_of_the_receipt_and_the_message_never_comes_again() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 1);
+    let sent = reader.publishes(&mut node).remove(0);
+    node.send(&reader, pubrec(&sent));
+    assert_eq!(reader.all(&mut node), []);
+    node.commit();
+    let release = Packet::PubRel(Ack::success(sent.packet_id.unwrap()));
+    assert_eq!(reader.all(&mut node), [release.clone()]);
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.all(&mut node), [release]);
+    node.send(
+        &reader,
+        Packet::PubComp(Ack::success(sent.packet_id.unwrap())),
+    );
+    node.settle();
+    let mut node = node.restart();
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.all(&mut node), []);
+}
+
+#[test]
+fn connack_of_a_clean_start_leaves_after_the_commit_that_discards_the_old_session() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    let mut clean = durable("reader");
+    clean.clean_start = true;
+    let mut client = node.dial(clean.version);
+    node.send(&client, Packet::Connect(Box::new(clean)));
+    assert_eq!(client.all(&mut node), []);
+    node.commit();
+    assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
+    let mut node = node.crash();
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.messages(&mut node), []);
+}
+
+#[test]
+fn connack_leaves_after_the_commit_of_a_durable_sessions_will() {
+    let mut node = TestNode::new();
+    let mut client = node.dial(crate::mqtt::packet::Version::V5);
+    node.send(
+        &client,
+        Packet::Connect(Box::new(with_will(durable("pump"), "will", 0))),
+    );
+    assert_eq!(client.all(&mut node), []);
+    node.commit();
+    assert_eq!(client.all(&mut node).len(), 1);
+    // The node itself stops: the will follows when the client is not back in 30 s.
+    let mut node = node.crash();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "will", QoS::AtLeastOnce);
+    node.pass(29_000);
+    assert_eq!(reader.messages(&mut node), []);
+    node.pass(2_000);
+    assert_eq!(reader.messages(&mut node), [("will".into(), "gone".into())]);
+    node.pass(60_000);
+    assert_eq!(reader.messages(&mut node), []);
+}
+
+#[test]
+fn suback_of_a_durable_session_leaves_after_the_commit_of_the_subscription() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.send(&reader, subscribe("t", QoS::AtLeastOnce));
+    assert_eq!(reader.all(&mut node), []);
+    node.commit();
+    assert_eq!(reader.all(&mut node).len(), 1);
+    let mut node = node.crash();
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.messages(&mut node), [("t".into(), "1".into())]);
+}
+
+#[test]
+fn qos_0_and_1_are_delivered_from_memory_before_the_commit() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let device = node.connect(v5("pump"));
+    node.send(&device, publish("t", "0", QoS::AtMostOnce, 0));
+    node.send(&device, publish("t", "1", QoS::AtLeastOnce, 1));
+    node.send(&device, publish("t", "2", QoS::ExactlyOnce, 2));
+    assert_eq!(
+        reader.messages(&mut node),
+        [("t".into(), "0".into()), ("t".into(), "1".into())]
+    );
+    node.settle();
+    assert_eq!(reader.messages(&mut node), [("t".into(), "2".into())]);
+}
+
+#[test]
+fn a_retained_message_is_there_after_a_crash_once_it_was_acknowledged() {
+    let mut node = TestNode::new();
+    let device = node.connect(v5("pump"));
+    node.send(
+        &device,
+        change_publish(publish("state", "on", QoS::AtLeastOnce, 1), |publish| {
+            publish.retain = true
+        }),
+    );
+    node.settle();
+    let mut node = node.crash();
+    let mut reader = node.connect(v5("reader"));
+    node.send(&reader, subscribe("state", QoS::AtLeastOnce));
+    node.settle();
+    let got = reader.publishes(&mut node);
+    assert_eq!(got.len(), 1);
+    assert!(got[0].retain);
+    assert_eq!(&got[0].payload[..], b"on");
+}
+
+#[test]
+fn acknowledgements_leave_in_the_order_of_their_messages() {
+    let mut node = TestNode::new();
+    let mut device = node.connect(v5("pump"));
+    for n in 1..=4 {
+        let qos = if n % 2 == 0 {
+            QoS::ExactlyOnce
+        } else {
+            QoS::AtLeastOnce
+        };
+        node.send(&device, publish("t", "x", qos, n));
+    }
+    node.settle();
+    let ids: Vec<u16> = device
+        .all(&mut node)
+        .iter()
+        .map(|packet| match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.packet_id.get(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_full_lane_withholds_the_acknowledgement_and_delivers_locally_once() {
+    let mut node = TestNode::with_options(|options| options.bound_bytes = Some(4 << 20));
+    let mut keeper = node.connect(durable("keeper"));
+    node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    let mut device = node.connect(v5("pump"));
+    let filling = "x".repeat(60_000);
+    let mut taken = 0;
+    while node
+        .publish(&mut device, "fill", &filling, QoS::AtLeastOnce, taken + 1)
+        .is_some()
+    {
+        taken += 1;
+        node.core.spool().housekeep_once(node.now());
+        assert!(taken < 200, "the bound of 4 MiB holds no 12 MB");
+    }
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtLeastOnce);
+    node.send(&device, publish("live", "now", QoS::AtLeastOnce, 900));
+    node.settle();
+    let live = reader.publishes(&mut node);
+    assert_eq!(live.len(), 1, "local delivery goes on");
+    assert_eq!(
+        device.all(&mut node),
+        [],
+        "no acknowledgement without the log"
+    );
+    node.send(&reader, puback(&live[0]));
+
+    let keeper = node.connect(durable("keeper"));
+    let mut keeper = keeper;
+    loop {
+        let got = keeper.publishes(&mut node);
+        if got.is_empty() {
+            break;
+        }
+        for publish in &got {
+            node.send(&keeper, puback(publish));
+        }
+        for _ in 0..4 {
+            node.core.spool().housekeep_once(node.now());
+        }
+        node.settle();
+    }
+    let acks = device.all(&mut node);
+    assert_eq!(
+        acks.len(),
+        2,
+        "what was withheld is acknowledged once there is room: {acks:?}"
+    );
+    assert_eq!(reader.publishes(&mut node), [], "not delivered again");
+}
+
+#[test]
+fn reject_answers_quota_exceeded_and_counts_it() {
+    let mut node = TestNode::with_options(|options| {
+        options.bound_bytes = Some(4 << 20);
+        for lane in &mut options.lanes {
+            lane.when_full = spool::WhenFull::Reject;
+        }
+    });
+    let mut keeper = node.connect(durable("keeper"));
+    node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    let mut device = node.connect(v5("pump"));
+    let filling = "x".repeat(60_000);
+    let refused = (1..200).find_map(|n| {
+        match node.publish(&mut device, "fill", &filling, QoS::AtLeastOnce, n) {
+            Some(Packet::PubAck(ack)) if ack.reason == ReasonCode::Success => None,
+            other => Some(other),
+        }
+    });
+    assert!(
+        matches!(&refused, Some(Some(Packet::PubAck(ack))) if ack.reason == ReasonCode::QuotaExceeded),
+        "{refused:?}"
+    );
+    assert_eq!(node.lost(spool::LossReason::Rejected), 1);
+}

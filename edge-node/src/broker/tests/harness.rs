@@ -1,0 +1,442 @@
+//! A node's core over simulated storage, and clients that speak packets to it. Nothing runs but what a test tells to.
+
+use std::{
+    num::{NonZeroU16, NonZeroU32},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::{Bytes, BytesMut};
+use spool::{NodeTime, Options, Spool, storage::simulated::Simulated};
+
+use crate::{
+    broker::{Broker, ConnectionId, Journal, Limits},
+    config::{Config, Overrides},
+    ingest::Ingest,
+    mqtt::{
+        decode::Decoder,
+        encode::encode,
+        packet::{
+            Ack, Connect, Disconnect, Packet, PacketId, Publish, PublishPropertySet, QoS,
+            ReasonCode, RetainHandling, Subscribe, SubscriptionRequest, Topic, Unsubscribe,
+            Version, Will,
+        },
+    },
+    node::core::{Core, Effect},
+};
+
+/// The core, its storage and its clock.
+pub(super) struct TestNode {
+    pub(super) core: Core,
+    pub(super) storage: Arc<Simulated>,
+    time: Arc<AtomicU64>,
+    limits: Limits,
+    options: Options,
+    keeps_history: bool,
+    pending: Vec<crate::node::core::Reading>,
+    closing: Vec<ConnectionId>,
+}
+
+/// A client's end of a connection.
+pub(super) struct Client {
+    pub(super) id: ConnectionId,
+    version: Version,
+    decoder: Decoder,
+    received: BytesMut,
+}
+
+pub(super) fn limits() -> Limits {
+    Limits {
+        receive_maximum: 256,
+        packet_bytes: 1 << 20,
+        topic_alias_maximum: 32,
+        session_expiry_seconds: u32::MAX,
+        keep_alive_seconds: 0,
+        sessions: 1000,
+        subscriptions: 100,
+        session_bytes: 16 << 20,
+        withheld_bytes: 8 << 20,
+        connect_timeout_ms: 10_000,
+    }
+}
+
+fn options() -> Options {
+    let mut options = Config::parse("", "", &Overrides::default())
+        .unwrap()
+        .spool
+        .options();
+    options.bound_bytes = Some(64 << 20);
+    options.min_free_percent = 0;
+    options
+}
+
+impl TestNode {
+    pub(super) fn new() -> TestNode {
+        TestNode::with(limits(), options())
+    }
+
+    pub(super) fn with_limits(limits: Limits) -> TestNode {
+        TestNode::with(limits, options())
+    }
+
+    pub(super) fn with_options(change: impl FnOnce(&mut Options)) -> TestNode {
+        let mut options = options();
+        change(&mut options);
+        TestNode::with(limits(), options)
+    }
+
+    fn with(limits: Limits, options: Options) -> TestNode {
+        let time = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let storage = Arc::new(Simulated::new(1));
+        TestNode::open(storage, time, limits, options, true)
+    }
+
+    fn open(
+        storage: Arc<Simulated>,
+        time: Arc<AtomicU64>,
+        limits: Limits,
+        options: Options,
+        keeps_history: bool,
+    ) -> TestNode {
+        let now = NodeTime(time.load(Ordering::Relaxed));
+        let disk = Arc::clone(&storage);
+        let (spool, recovery) = Spool::open(disk, options.clone(), now, Arc::new(|| {})).unwrap();
+        let mut broker = Broker::new(limits.clone());
+        if let Some(checkpoint) = &recovery.checkpoint {
+            broker.restore(checkpoint).unwrap();
+        }
+        spool
+            .replay_state(&mut |entry| broker.apply(entry))
+            .unwrap();
+        let config = Config::parse("", "", &Overrides::default()).unwrap();
+        let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
+        let mut journal = Journal::begin(&spool, &mut ingest, now, keeps_history);
+        broker.start(&mut journal, 42).unwrap();
+        journal.finish();
+        let clock = Arc::clone(&time);
+        let clock = Arc::new(move || NodeTime(clock.load(Ordering::Relaxed)));
+        let core = Core::new(spool, broker, ingest, clock, keeps_history);
+        let mut node = TestNode {
+            core,
+            storage,
+            time,
+            limits,
+            options,
+            keeps_history,
+            pending: Vec::new(),
+            closing: Vec::new(),
+        };
+        node.settle();
+        node
+    }
+
+    /// The power fails: what was not synced is as the seed has it. The node starts again; clients are gone.
+    pub(super) fn crash(self) -> TestNode {
+        let storage = Arc::new(self.storage.crash());
+        TestNode::open(
+            storage,
+            self.time,
+            self.limits,
+            self.options,
+            self.keeps_history,
+        )
+    }
+
+    /// A clean stop and a start.
+    pub(super) fn restart(mut self) -> TestNode {
+        self.settle();
+        self.core.close().unwrap();
+        TestNode::open(
+            self.storage,
+            self.time,
+            self.limits,
+            self.options,
+            self.keeps_history,
+        )
+    }
+
+    pub(super) fn now(&self) -> NodeTime {
+        NodeTime(self.time.load(Ordering::Relaxed))
+    }
+
+    /// Lets time pass and what is due happen, committed.
+    pub(super) fn pass(&mut self, milliseconds: u64) {
+        self.time.fetch_add(milliseconds, Ordering::Relaxed);
+        self.core.handle_deadline();
+        self.settle();
+    }
+
+    /// Commits and reads until nothing is left to do.
+    pub(super) fn settle(&mut self) {
+        loop {
+            let committed = self.core.spool().commit_once();
+            self.core.handle_commit();
+            let read = self.read();
+            if !committed && !read {
+                return;
+            }
+        }
+    }
+
+    /// Commits once and lets what waited for it leave, without reading.
+    pub(super) fn commit(&mut self) {
+        self.core.spool().commit_once();
+        self.core.handle_commit();
+    }
+
+    /// Runs the readings the core has asked for.
+    pub(super) fn read(&mut self) -> bool {
+        self.take_effects();
+        let readings = std::mem::take(&mut self.pending);
+        let any = !readings.is_empty();
+        for reading in readings {
+            let found = reading.order().run(self.core.spool());
+            self.core.handle_reading(reading, found);
+        }
+        self.take_effects();
+        any
+    }
+
+    fn take_effects(&mut self) {
+        for effect in self.core.take_effects() {
+            match effect {
+                Effect::Read(reading) => self.pending.push(reading),
+                Effect::Resume(id) => self.core.handle_resumed(id),
+                Effect::Close(id) => self.closing.push(id),
+                Effect::Flush(_) => {}
+            }
+        }
+    }
+
+    /// A new connection that has not spoken.
+    pub(super) fn dial(&mut self, version: Version) -> Client {
+        let id = self.core.handle_connected("test".into());
+        Client {
+            id,
+            version,
+            decoder: Decoder::from_server(version, usize::MAX),
+            received: BytesMut::new(),
+        }
+    }
+
+    /// Connects and takes the CONNACK, which must be a success.
+    pub(super) fn connect(&mut self, connect: Connect) -> Client {
+        let (client, packet) = self.try_connect(connect);
+        match packet {
+            Some(Packet::ConnAck(ack)) if ack.reason == ReasonCode::Success => client,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Connects and takes what is answered.
+    pub(super) fn try_connect(&mut self, connect: Connect) -> (Client, Option<Packet>) {
+        let mut client = self.dial(connect.version);
+        self.send(&client, Packet::Connect(Box::new(connect)));
+        self.core.spool().commit_once();
+        self.core.handle_commit();
+        let packet = client.next(self);
+        self.settle();
+        (client, packet)
+    }
+
+    pub(super) fn send(&mut self, client: &Client, packet: Packet) {
+        let mut bytes = BytesMut::new();
+        encode(client.version, &packet, &mut bytes).unwrap();
+        self.core.handle_input(client.id, &mut bytes);
+        self.take_effects();
+    }
+
+    pub(super) fn send_bytes(&mut self, client: &Client, bytes: &[u8]) {
+        self.core
+            .handle_input(client.id, &mut BytesMut::from(bytes));
+        self.take_effects();
+    }
+
+    pub(super) fn subscribe(&mut self, client: &mut Client, filter: &str, qos: QoS) -> Packet {
+        self.send(client, subscribe(filter, qos));
+        self.settle();
+        client.next(self).expect("SUBACK")
+    }
+
+    /// Sends and takes the acknowledgement, committed.
+    pub(super) fn publish(
+        &mut self,
+        client: &mut Client,
+        topic: &str,
+        payload: &str,
+        qos: QoS,
+        id: u16,
+    ) -> Option<Packet> {
+        self.send(client, publish(topic, payload, qos, id));
+        self.settle();
+        client.next(self)
+    }
+
+    /// The stream breaks.
+    pub(super) fn drop_connection(&mut self, client: Client) {
+        self.core.handle_disconnected(client.id);
+        self.settle();
+    }
+
+    pub(super) fn is_closed(&self, client: &Client) -> bool {
+        self.closing.contains(&client.id)
+    }
+
+    /// The count in the ledger for a reason.
+    pub(super) fn lost(&self, reason: spool::LossReason) -> u64 {
+        self.core
+            .spool()
+            .status()
+            .ledger
+            .iter()
+            .filter(|loss| loss.reason == reason)
+            .map(|loss| loss.count)
+            .sum()
+    }
+}
+
+impl Client {
+    /// The next packet that has arrived.
+    pub(super) fn next(&mut self, node: &mut TestNode) -> Option<Packet> {
+        let mut out = BytesMut::new();
+        node.core.take_output(self.id, &mut out);
+        self.received.extend_from_slice(&out);
+        self.decoder
+            .decode(&mut self.received)
+            .expect("the node sends whole and valid packets")
+    }
+
+    /// All packets that have arrived.
+    pub(super) fn all(&mut self, node: &mut TestNode) -> Vec<Packet> {
+        std::iter::from_fn(|| self.next(node)).collect()
+    }
+
+    /// The PUBLISH packets among them, as topic and payload.
+    pub(super) fn messages(&mut self, node: &mut TestNode) -> Vec<(String, String)> {
+        let text = |publish: &Publish| {
+            (
+                publish.topic.as_str().to_owned(),
+                String::from_utf8(publish.payload.to_vec()).unwrap(),
+            )
+        };
+        self.publishes(node).iter().map(text).collect()
+    }
+
+    pub(super) fn publishes(&mut self, node: &mut TestNode) -> Vec<Publish> {
+        let publish = |packet| {
+            if let Packet::Publish(publish) = packet {
+                Some(publish)
+            } else {
+                None
+            }
+        };
+        self.all(node).into_iter().filter_map(publish).collect()
+    }
+}
+
+pub(super) fn id(id: u16) -> PacketId {
+    PacketId::new(id).unwrap()
+}
+
+pub(super) fn v5(client: &str) -> Connect {
+    let mut connect = Connect::new(Version::V5, client);
+    connect.clean_start = true;
+    connect
+}
+
+/// A client of version 5 whose session stays.
+pub(super) fn durable(client: &str) -> Connect {
+    let mut connect = Connect::new(Version::V5, client);
+    connect.clean_start = false;
+    connect.session_expiry_interval = Some(3600);
+    connect
+}
+
+pub(super) fn with_will(mut connect: Connect, topic: &str, delay_seconds: u32) -> Connect {
+    connect.will = Some(Will {
+        topic: topic.into(),
+        payload: Bytes::from_static(b"gone"),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        delay_interval: delay_seconds,
+        properties: PublishPropertySet::default().into(),
+    });
+    connect
+}
+
+pub(super) fn with_receive_maximum(mut connect: Connect, maximum: u16) -> Connect {
+    connect.receive_maximum = NonZeroU16::new(maximum);
+    connect
+}
+
+pub(super) fn with_maximum_packet(mut connect: Connect, bytes: u32) -> Connect {
+    connect.maximum_packet_size = NonZeroU32::new(bytes);
+    connect
+}
+
+pub(super) fn publish(topic: &str, payload: &str, qos: QoS, packet_id: u16) -> Packet {
+    Packet::Publish(Publish {
+        dup: false,
+        qos,
+        retain: false,
+        topic: Topic::parse(topic.to_owned()).unwrap(),
+        packet_id: (qos != QoS::AtMostOnce).then(|| id(packet_id)),
+        properties: PublishPropertySet::default().into(),
+        payload: Bytes::from(payload.to_owned()),
+    })
+}
+
+pub(super) fn change_publish(packet: Packet, change: impl FnOnce(&mut Publish)) -> Packet {
+    match packet {
+        Packet::Publish(mut publish) => {
+            change(&mut publish);
+            Packet::Publish(publish)
+        }
+        other => other,
+    }
+}
+
+pub(super) fn request(filter: &str, qos: QoS) -> SubscriptionRequest {
+    SubscriptionRequest {
+        filter: filter.into(),
+        qos,
+        no_local: false,
+        retain_as_published: false,
+        retain_handling: RetainHandling::Send,
+    }
+}
+
+pub(super) fn subscribe(filter: &str, qos: QoS) -> Packet {
+    subscribe_with(request(filter, qos), None)
+}
+
+pub(super) fn subscribe_with(request: SubscriptionRequest, identifier: Option<u32>) -> Packet {
+    Packet::Subscribe(Subscribe {
+        packet_id: id(1),
+        subscription_identifier: identifier,
+        user_properties: Vec::new(),
+        requests: vec![request],
+    })
+}
+
+pub(super) fn unsubscribe(filter: &str) -> Packet {
+    Packet::Unsubscribe(Unsubscribe {
+        packet_id: id(2),
+        user_properties: Vec::new(),
+        filters: vec![filter.into()],
+    })
+}
+
+pub(super) fn puback(of: &Publish) -> Packet {
+    Packet::PubAck(Ack::success(of.packet_id.unwrap()))
+}
+
+pub(super) fn pubrec(of: &Publish) -> Packet {
+    Packet::PubRec(Ack::success(of.packet_id.unwrap()))
+}
+
+pub(super) fn goodbye() -> Packet {
+    Packet::Disconnect(Disconnect::new(ReasonCode::Success))
+}

@@ -1,0 +1,102 @@
+//! The thread of the other doors: HTTP, gRPC, uplinks. What they do never holds up MQTT.
+
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use tokio::{
+    runtime::Builder,
+    sync::watch,
+    task::{JoinSet, LocalSet},
+};
+
+use super::listen::serve;
+use crate::{
+    config::Config,
+    http,
+    node::{door::DoorCounters, handle::NodeHandle},
+};
+
+/// What the doors need.
+pub(super) struct Doors {
+    pub(super) config: Config,
+    pub(super) http: std::net::TcpListener,
+    pub(super) http_counters: Arc<DoorCounters>,
+    pub(super) node: NodeHandle,
+}
+
+/// The running thread. Dropping it tells the doors to close and waits for them.
+pub(super) struct OpenDoors {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Doors {
+    pub(super) fn open(self) -> io::Result<OpenDoors> {
+        let (stop, stopped) = watch::channel(false);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(4)
+            .build()?;
+        let thread = thread::Builder::new()
+            .name("edge-doors".to_owned())
+            .spawn(move || {
+                LocalSet::new().block_on(&runtime, self.serve(stopped));
+                // What still blocks on the disk must not hold the node up.
+                runtime.shutdown_background();
+            })?;
+        Ok(OpenDoors {
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    async fn serve(self, stopped: watch::Receiver<bool>) {
+        let mut doors = JoinSet::new();
+        match serve(self.http) {
+            Ok(listener) => {
+                let config = self.config.http.clone();
+                let node = self.node.clone();
+                doors.spawn_local(http::serve(
+                    listener,
+                    node,
+                    config,
+                    self.http_counters,
+                    told(stopped.clone()),
+                ));
+            }
+            Err(error) => tracing::error!(%error, "the HTTP door stays closed"),
+        }
+        while let Some(ended) = doors.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a door broke");
+            }
+        }
+    }
+}
+
+/// Ready when the doors are told to close.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error means that nobody is left to tell.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+impl OpenDoors {
+    /// Tells the doors to close, without waiting.
+    pub(super) fn close(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Drop for OpenDoors {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the doors broke");
+        }
+    }
+}

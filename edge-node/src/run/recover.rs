@@ -1,0 +1,173 @@
+//! From the data directory to a core that serves.
+
+use std::io;
+
+use filters::TopicFilter;
+use spool::{Recovery, Spool, Start};
+
+use super::node::RunError;
+use crate::{
+    broker::{Broker, Identity, Journal, KnownSink, Limits, SinkCursors, dead_cursor, sink_cursor},
+    config::{Config, NodeId, UplinkConfig, UplinkStart},
+    ingest::Ingest,
+    node::core::{Clock, Core},
+};
+
+/// A core, and the sinks that read its log.
+pub(super) struct Recovered {
+    pub(super) core: Core,
+    pub(super) node: NodeId,
+    pub(super) sinks: Vec<RecoveredSink>,
+}
+
+/// A sink of the configuration and its cursors.
+pub(super) struct RecoveredSink {
+    pub(super) config: UplinkConfig,
+    pub(super) cursors: SinkCursors,
+    pub(super) from: Vec<TopicFilter>,
+    pub(super) lanes: u32,
+}
+
+/// Brings broker and ingest back to where the log ends.
+pub(super) fn recover(
+    config: &Config,
+    spool: &Spool,
+    recovery: &Recovery,
+    clock: Clock,
+) -> Result<Recovered, RunError> {
+    let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
+    if let Some(checkpoint) = &recovery.checkpoint {
+        broker
+            .restore(checkpoint)
+            .map_err(|error| RunError::Checkpoint(error.to_string()))?;
+    }
+    spool.replay_state(&mut |entry| broker.apply(entry))?;
+
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    let (name, tail) = split(random);
+    let known: Vec<KnownSink> = config
+        .uplink
+        .iter()
+        .map(|uplink| known(spool, uplink))
+        .collect();
+    let missing = missing_sinks(config, spool);
+    // Nothing is minted before the node knows how often it has started.
+    let mut unnamed = Ingest::new(config, node_id(config, Identity::default()), [0; 16]);
+    let keeps_history = config.uplink.is_empty();
+    let mut journal = Journal::begin(spool, &mut unnamed, clock(), keeps_history);
+    let identity = broker.start(&mut journal, name)?;
+    let mut sinks = Vec::with_capacity(config.uplink.len());
+    for (uplink, known) in config.uplink.iter().zip(known) {
+        let (from, lanes) = (topics(uplink), lanes(config, uplink));
+        let name = uplink.name.as_str();
+        let cursors = broker.handle_sink(&mut journal, name, known, start(uplink), &from, lanes)?;
+        sinks.push(RecoveredSink {
+            config: uplink.clone(),
+            cursors,
+            from,
+            lanes,
+        });
+    }
+    for (name, cursor) in missing {
+        broker.handle_missing_sink(&mut journal, &name, cursor)?;
+    }
+    journal.finish();
+
+    let mut run = [0; 16];
+    let unique = identity
+        .node
+        .to_be_bytes()
+        .into_iter()
+        .chain(identity.boot.to_be_bytes())
+        .chain(tail);
+    for (to, from) in run.iter_mut().zip(unique) {
+        *to = from;
+    }
+    let node = node_id(config, identity);
+    let ingest = Ingest::new(config, node.clone(), run);
+    let core = Core::new(spool.clone(), broker, ingest, clock, keeps_history);
+    Ok(Recovered { core, node, sinks })
+}
+
+fn known(spool: &Spool, uplink: &UplinkConfig) -> KnownSink {
+    let name = uplink.name.as_str();
+    KnownSink {
+        debt: spool.cursor(&sink_cursor(name)),
+        dead: spool.cursor(&dead_cursor(name)),
+    }
+}
+
+/// Sinks that have a cursor and are not in the configuration.
+fn missing_sinks(config: &Config, spool: &Spool) -> Vec<(String, spool::CursorId)> {
+    let status = spool.status();
+    let names = status
+        .cursors
+        .iter()
+        .filter_map(|cursor| cursor.name.strip_prefix(sink_cursor("").as_str()));
+    let missing = names.filter(|name| {
+        config
+            .uplink
+            .iter()
+            .all(|uplink| uplink.name.as_str() != *name)
+    });
+    missing
+        .filter_map(|name| Some((name.to_owned(), spool.cursor(&sink_cursor(name))?)))
+        .collect()
+}
+
+fn start(uplink: &UplinkConfig) -> Start {
+    match uplink.start {
+        UplinkStart::Oldest => Start::Oldest,
+        UplinkStart::Now => Start::Now,
+    }
+}
+
+fn topics(uplink: &UplinkConfig) -> Vec<TopicFilter> {
+    let everything = || vec![TopicFilter::parse("#").expect("# is a topic filter")];
+    uplink.from.clone().unwrap_or_else(everything)
+}
+
+fn lanes(config: &Config, uplink: &UplinkConfig) -> u32 {
+    let Some(names) = &uplink.lanes else {
+        return u32::MAX;
+    };
+    let bits = names.iter().filter_map(|name| config.spool.lane(name));
+    bits.fold(0, |lanes, lane| {
+        lanes | 1_u32.checked_shl(u32::from(lane.0)).unwrap_or(0)
+    })
+}
+
+fn split(random: [u8; 12]) -> (u64, [u8; 4]) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = random;
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), [i, j, k, l])
+}
+
+fn node_id(config: &Config, identity: Identity) -> NodeId {
+    let minted = || {
+        format!("{:016x}", identity.node)
+            .parse()
+            .expect("hexadecimal digits are a node id")
+    };
+    config.node.id.clone().unwrap_or_else(minted)
+}
+
+fn limits(config: &Config, spool_bytes: u64) -> Limits {
+    let mqtt = &config.mqtt;
+    Limits {
+        receive_maximum: usize::from(mqtt.receive_maximum),
+        packet_bytes: mqtt.max_packet_size.as_usize(),
+        topic_alias_maximum: 32,
+        session_expiry_seconds: u32::try_from(mqtt.max_session_expiry.0.as_secs())
+            .unwrap_or(u32::MAX),
+        keep_alive_seconds: u16::try_from(mqtt.max_keep_alive.0.as_secs()).unwrap_or(u16::MAX),
+        sessions: mqtt.max_sessions as usize,
+        subscriptions: mqtt.max_subscriptions as usize,
+        session_bytes: mqtt
+            .session_bound
+            .chosen()
+            .map_or(spool_bytes / 4, |bound| bound.0),
+        withheld_bytes: config.spool.waiting_bytes.as_usize(),
+        connect_timeout_ms: u64::try_from(mqtt.connect_timeout.0.as_millis()).unwrap_or(u64::MAX),
+    }
+}
