@@ -189,6 +189,23 @@ fn matches_come_in_the_same_order_whatever_the_order_of_insertion() {
 }
 
 #[test]
+fn finding_costs_the_same_among_ten_thousand_filters_as_alone() {
+    let mut trie = TopicTrie::new();
+    for text in ["plant/+/pump-7/temp", "plant/#", "+/line-1/+/temp"] {
+        trie.insert(&filter(text), 0, ());
+    }
+    let topic = "plant/line-1/pump-7/temp";
+    let alone = trie.walked_count(topic);
+    assert_eq!(alone, 9);
+    for at in 0..10_000 {
+        trie.insert(&filter(&format!("plant/+/pump-7{at}/temp")), at, ());
+        trie.insert(&filter(&format!("site-{at}/line-1/#")), at, ());
+        trie.insert(&filter(&format!("plant/+/pump-7/temp/{at}")), at, ());
+    }
+    assert_eq!(trie.walked_count(topic), alone);
+}
+
+#[test]
 fn topics_of_any_depth_are_matched_without_recursion() {
     let mut trie = TopicTrie::new();
     let deep = filter(&format!("{}#", "+/".repeat(MAX_FILTER_LEVELS - 1)));

@@ -111,24 +111,30 @@ impl<K: Ord, V> TopicTrie<K, V> {
     /// Shows each key and value whose filter matches `topic`: along the topic's own names first, `+` after them, a `#`
     /// before what lies below it, keys in order. The same pairs come in the same order whatever the order they were put in.
     pub fn matches<'a>(&'a self, topic: &str, mut visit: impl FnMut(&'a K, &'a V)) {
+        self.walk(topic, |node, is_root, is_end| {
+            if !is_root || !topic.starts_with('$') {
+                node.hash.iter().for_each(|(key, value)| visit(key, value));
+            }
+            if is_end {
+                node.here.iter().for_each(|(key, value)| visit(key, value));
+            }
+        });
+    }
+
+    /// Shows each node that `topic` leads to, whether it is the root, and whether the topic ends there.
+    fn walk<'a>(&'a self, topic: &str, mut visit: impl FnMut(&'a Node<K, V>, bool, bool)) {
         // Each entry is a place to go on from: a node, and the rest of the topic below it.
         let mut branches: Vec<(u32, Option<&str>)> = Vec::new();
         let mut next = Some((ROOT, Some(topic)));
         while let Some((at, rest)) = next.take().or_else(|| branches.pop()) {
             let node = self.node(at);
-            let wild = at != ROOT || !topic.starts_with('$');
-            if wild {
-                node.hash.iter().for_each(|(key, value)| visit(key, value));
-            }
-            let Some(rest) = rest else {
-                node.here.iter().for_each(|(key, value)| visit(key, value));
-                continue;
-            };
+            visit(node, at == ROOT, rest.is_none());
+            let Some(rest) = rest else { continue };
             let (level, below) = match rest.split_once('/') {
                 Some((level, below)) => (level, Some(below)),
                 None => (rest, None),
             };
-            if let (Some(plus), true) = (node.plus, wild) {
+            if let (Some(plus), true) = (node.plus, at != ROOT || !topic.starts_with('$')) {
                 branches.push((plus, below));
             }
             next = node.named.get(level).map(|named| (*named, below));
@@ -180,6 +186,14 @@ impl<K: Ord, V> TopicTrie<K, V> {
         } else {
             node.named.remove(level);
         }
+    }
+
+    /// Nodes that finding the matches of `topic` looks at.
+    #[cfg(test)]
+    pub(super) fn walked_count(&self, topic: &str) -> usize {
+        let mut count = 0;
+        self.walk(topic, |_, _, _| count += 1);
+        count
     }
 
     /// Nodes in use, the root among them.
