@@ -155,6 +155,7 @@ fn times_are_rfc_3339_and_know_leap_days_and_leap_seconds() {
         "2026-01-31T23:59:59Z",
         "2026-01-31t23:59:59.123456789012z",
         "2024-02-29T00:00:00+14:00",
+        "2000-02-29T00:00:00Z",
         "2016-12-31T23:59:60Z",
         "0000-01-01T00:00:00-23:59",
     ] {
@@ -164,6 +165,7 @@ fn times_are_rfc_3339_and_know_leap_days_and_leap_seconds() {
         "2026-01-31",
         "2026-01-31 23:59:59Z",
         "2026-02-29T00:00:00Z",
+        "2100-02-29T00:00:00Z",
         "2026-13-01T00:00:00Z",
         "2026-01-31T24:00:00Z",
         "2026-01-31T23:59:59",
@@ -306,6 +308,15 @@ fn data_has_one_form_for_each_media_type() {
         Data::of(None, b"\"\xff\"".into()),
         Data::Binary(b"\"\xff\"".into())
     );
+}
+
+#[test]
+fn data_said_to_be_json_must_be_valid() {
+    assert_eq!(
+        problem(plain().data(Data::Json(b"{".into()))),
+        wrong("data", EventProblem::Form)
+    );
+    assert_eq!(problem(plain().data(Data::Json(b"[1]".into()))), None);
 }
 
 #[test]

@@ -242,7 +242,7 @@ impl Random {
     }
 
     fn filter(&mut self) -> TopicFilter {
-        let mut levels: Vec<_> = (0..=self.below(4))
+        let mut levels: Vec<_> = (0..self.below(6))
             .map(|_| {
                 if self.below(3) == 0 {
                     "+"
@@ -251,7 +251,7 @@ impl Random {
                 }
             })
             .collect();
-        if self.below(3) == 0 {
+        if levels.is_empty() || self.below(3) == 0 {
             levels.push("#");
         }
         TopicFilter::parse(&levels.join("/")).unwrap_or_else(|_| filter("+"))
