@@ -37,6 +37,11 @@ pub fn encode(event: &Event) -> Vec<u8> {
 
 /// [`encode`], appended to what `out` holds.
 pub fn encode_into(event: &Event, out: &mut Vec<u8>) {
+    debug_assert_eq!(
+        event.check(),
+        Ok(()),
+        "what is filled by hand is checked by hand"
+    );
     out.extend_from_slice(b"{\"specversion\":\"1.0\"");
     let optional = [
         ("subject", &event.subject),
