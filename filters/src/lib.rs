@@ -10,8 +10,8 @@
 //!
 //! Start reading at [`Event`], then [`json`] and [`http`]; for topics at [`TopicFilter`] and [`TopicTrie`].
 //!
-//! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event;
-//! output is the same for equal events, byte for byte.
+//! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event, save what the
+//! format has not (each says what); output is the same for equal events, byte for byte.
 
 mod event;
 pub mod http;

@@ -5,8 +5,8 @@ use super::TopicFilter;
 /// Topic filters with values, found by topic.
 ///
 /// Finding costs in proportion to the topic's levels and the matches, not to the filters that are there: below each level
-/// at most the level's own name and `+` are followed. There is no recursion; memory is proportional to the levels of the
-/// filters put in and is given back as they are removed.
+/// at most the level's own name and `+` are followed. There is no recursion. Memory is proportional to the most levels of
+/// filters that were in it at once; what is removed makes room for what is put in later.
 #[derive(Clone, Debug)]
 pub struct TopicTrie<K, V> {
     /// Node 0 is the root; freed nodes are listed in `free`.

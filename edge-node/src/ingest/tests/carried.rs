@@ -149,3 +149,86 @@ fn a_carried_event_has_the_lane_of_its_topic() {
     assert_eq!(ingest.accept_event("alarms/1", &event, NOON).1, Lane(0));
     assert_eq!(ingest.accept_event("other", &event, NOON).1, Lane(1));
 }
+
+#[test]
+fn any_event_is_the_same_event_when_it_is_read() {
+    for seed in 0..2000 {
+        carry(&random_event(&mut fastrand::Rng::with_seed(seed)));
+    }
+}
+
+#[test]
+fn an_event_keeps_identity_and_attributes_on_its_way_over_a_second_node() {
+    let first = Sent::plain(b"{\"t\":21.50}")
+        .user(&[("unit", "\u{b0}C")])
+        .event();
+    let on_its_way = filters::json::encode(&first);
+    let arrived = filters::json::decode(&on_its_way).expect("what a node sends is valid");
+    assert_eq!(arrived, first);
+    carry(&arrived);
+}
+
+fn random_event(random: &mut fastrand::Rng) -> Event {
+    let text = |random: &mut fastrand::Rng| {
+        let characters = [
+            "a",
+            "Z",
+            " ",
+            "\u{e9}",
+            "\u{1f600}",
+            "\"",
+            "%0A",
+            "{",
+            "true",
+            "5",
+        ];
+        let chosen = (0..random.usize(1..6)).map(|_| random.choice(characters).unwrap_or("x"));
+        chosen.collect::<String>()
+    };
+    let mut event = Event::builder(
+        text(random),
+        random.choice(["s", "urn:x", "/a"]).unwrap_or("s"),
+        text(random),
+    );
+    if random.bool() {
+        event = event.subject(text(random));
+    }
+    if random.bool() {
+        event = event.time("2026-01-31T23:59:59.123456789012+01:00");
+    }
+    for _ in 0..random.usize(0..6) {
+        let value = match random.u8(0..7) {
+            0 => Value::Boolean(random.bool()),
+            1 => Value::Integer(random.i32(..)),
+            2 => Value::Binary((0..random.usize(0..5)).map(|_| random.u8(..)).collect()),
+            3 => Value::Uri("urn:x".to_owned()),
+            4 => Value::UriRef("../y".to_owned()),
+            5 => Value::Timestamp("2026-01-31T23:59:59Z".to_owned()),
+            _ => Value::String(text(random)),
+        };
+        let name = random
+            .choice(["a", "x1", "expirytime", "mqtttopic", "partitionkey"])
+            .unwrap_or("a");
+        event = event.extension(name, value);
+    }
+    let payload = text(random).into_bytes();
+    let media_type = random
+        .choice([
+            None,
+            Some("application/json"),
+            Some("text/plain"),
+            Some("image/png"),
+        ])
+        .flatten();
+    event = media_type
+        .into_iter()
+        .fold(event, |event, it| event.datacontenttype(it));
+    match random.u8(0..4) {
+        0 => event,
+        1 => event.data(Data::Binary(payload)),
+        2 => event.data(Data::Text(String::from_utf8_lossy(&payload).into_owned())),
+        _ => event.data(Data::Json(b" [1.0]".into())),
+    }
+    .build()
+    .expect("the generator makes valid events")
+}
