@@ -1,8 +1,11 @@
 //! edge-node
 pub mod broker;
+pub mod cli;
 pub mod config;
+pub mod endpoints;
 pub mod http;
 pub mod ingest;
+pub mod logging;
 pub mod mqtt;
 pub mod node;
 pub mod record;

@@ -1,3 +1,7 @@
 //! The command `edge-node`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    edge_node::cli::main()
+}

@@ -1,0 +1,67 @@
+//! One request to a node's HTTP door.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::CliError;
+
+/// A node that runs answers within milliseconds, or after the stall of a disk.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The status of a node with thousands of sinks is smaller.
+const ANSWER_BYTES: u64 = 16 << 20;
+
+pub(super) fn get<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T, CliError> {
+    let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
+    answer(address, &exchange(address, request.as_bytes())?)
+}
+
+pub(super) fn post<T: DeserializeOwned>(
+    address: SocketAddr,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, CliError> {
+    let body = serde_json::to_string(body).expect("a request is a struct of texts and numbers");
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    answer(address, &exchange(address, request.as_bytes())?)
+}
+
+/// In HTTP/1.0 the end of the connection is the end of the answer.
+fn exchange(address: SocketAddr, request: &[u8]) -> Result<String, CliError> {
+    let exchange = || -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        stream.write_all(request)?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    exchange().map_err(|source| CliError::NoAnswer { address, source })
+}
+
+fn answer<T: DeserializeOwned>(address: SocketAddr, answer: &str) -> Result<T, CliError> {
+    #[derive(Deserialize)]
+    struct Fault {
+        error: String,
+    }
+    let not_understood = |what: String| CliError::Answer { address, what };
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or_else(|| not_understood("it is no HTTP".to_owned()))?;
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if !status.starts_with('2') {
+        return Err(match serde_json::from_str(body) {
+            Ok(Fault { error }) => CliError::Refused { error },
+            Err(_) => not_understood(format!("it is HTTP status {status}")),
+        });
+    }
+    serde_json::from_str(body).map_err(|error| not_understood(error.to_string()))
+}

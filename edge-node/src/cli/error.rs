@@ -1,0 +1,83 @@
+//! Why a command was not done.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use crate::{
+    config::ConfigError, endpoints::EndpointsError, logging::LogLevelError, run::node::RunError,
+};
+
+/// Why a command was not done, for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration is wrong: mend the file or the flag it names.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The node did not start or did not end well.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// `EDGE_LOG` is no level.
+    #[error("EDGE_LOG: {0}")]
+    LogLevel(#[from] LogLevelError),
+    /// No running node was found by its data directory.
+    #[error(transparent)]
+    Endpoints(#[from] EndpointsError),
+    /// The node that wrote its address does not answer there.
+    #[error("the node at {address} does not answer: {source}; is it still running?")]
+    NoAnswer {
+        /// Where it said it listens.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What answers is no node, or one of another version.
+    #[error("what answers at {address} is not understood: {what}")]
+    Answer {
+        /// Where it listens.
+        address: SocketAddr,
+        /// What is wrong with the answer.
+        what: String,
+    },
+    /// The node refused.
+    #[error("the node refused: {error}")]
+    Refused {
+        /// What it said.
+        error: String,
+    },
+    /// The log cannot be opened.
+    #[error("cannot read the log in {}: {source}", data.display())]
+    Open {
+        /// The data directory.
+        data: PathBuf,
+        /// What the spool said.
+        source: spool::OpenError,
+    },
+    /// The log cannot be read.
+    #[error("cannot read the log in {}: {source}", data.display())]
+    Read {
+        /// The data directory.
+        data: PathBuf,
+        /// What the spool said.
+        source: spool::StorageError,
+    },
+    /// The log has faults; each was shown.
+    #[error(
+        "the log in {} has {faults} faults; the node goes around them and enters them in the ledger",
+        data.display()
+    )]
+    Faults {
+        /// The data directory.
+        data: PathBuf,
+        /// How many.
+        faults: u64,
+    },
+    /// Standard output does not take the result.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// Whether the reader of standard output left, as `head` does: no fault.
+    pub(super) fn is_reader_gone(&self) -> bool {
+        matches!(self, CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

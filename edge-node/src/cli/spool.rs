@@ -1,0 +1,258 @@
+//! `edge-node spool`: the log of a node, running or not.
+
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    time::SystemTime,
+};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use spool::{Entry, NodeTime, Seq, inspect};
+
+use super::{
+    CliError, DataDir, client,
+    node::{lanes, ledger},
+    table::{self, Table, size},
+};
+use crate::{
+    endpoints::Endpoints,
+    node::{
+        replay::{Moment, ReplayAnswer, ReplayRequest},
+        status::{LossStatus, SpoolStatus},
+        view,
+    },
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SpoolCommand {
+    /// Show what is kept and for whom
+    Status(Inspect),
+    /// Check every frame of the log; exit status 1 if one is damaged
+    Verify(Inspect),
+    /// Print the events kept, one JSON object a line
+    Export(Export),
+    /// Have a running node give a sink again what it had
+    Replay(Replay),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    data: DataDir,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Export {
+    #[command(flatten)]
+    data: DataDir,
+    /// First position, or time (2026-11-21T06:00:00Z); default: the oldest kept
+    #[arg(long, value_name = "TIME|POSITION")]
+    from: Option<Moment>,
+    /// Last position, or time; default: the newest
+    #[arg(long, value_name = "TIME|POSITION")]
+    to: Option<Moment>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    data: DataDir,
+    /// Name of the sink
+    #[arg(long, value_name = "NAME")]
+    sink: String,
+    /// First position, or time (2026-11-21T06:00:00Z)
+    #[arg(long, value_name = "TIME|POSITION")]
+    from: Moment,
+    /// Last position, or time; default: the newest
+    #[arg(long, value_name = "TIME|POSITION")]
+    to: Option<Moment>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn execute(command: &SpoolCommand, out: &mut dyn Write) -> Result<(), CliError> {
+    match command {
+        SpoolCommand::Status(args) => status(args, out),
+        SpoolCommand::Verify(args) => verify(args, out),
+        SpoolCommand::Export(args) => export(args, out),
+        SpoolCommand::Replay(args) => replay(args, out),
+    }
+}
+
+fn status(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
+    let status = args.data.open()?.status();
+    if args.json {
+        return table::json(&status, out);
+    }
+    let now = wall_clock();
+    let shown = SpoolStatus::of(&status, now);
+    writeln!(
+        out,
+        "positions {} to {}, {} of {} in {} segments",
+        shown.oldest,
+        shown.committed,
+        size(shown.used_bytes),
+        size(shown.bound_bytes),
+        shown.segments
+    )?;
+    lanes(&shown.lanes, out)?;
+    let mut cursors = Table::new(&["cursor", "up to", "pending", "bytes", "acknowledged"]);
+    for cursor in &status.cursors {
+        cursors.row([
+            cursor.name.clone(),
+            cursor.low.0.to_string(),
+            cursor.pending_records.to_string(),
+            size(cursor.pending_bytes),
+            cursor.acknowledged_records.to_string(),
+        ]);
+    }
+    cursors.print(out)?;
+    let losses: Vec<LossStatus> = status
+        .ledger
+        .iter()
+        .map(|loss| LossStatus::of(loss, now))
+        .collect();
+    ledger(&losses, out)
+}
+
+fn verify(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
+    let inspection = args.data.open()?;
+    let mut shown = Ok(());
+    let verified = inspection.verify(&mut |fault| {
+        if shown.is_ok() && !args.json {
+            shown = writeln!(out, "{fault}");
+        }
+    });
+    let verified = verified.map_err(|source| args.data.unreadable(source))?;
+    shown?;
+    if args.json {
+        table::json(&verified, out)?;
+    } else {
+        let inspect::Verified {
+            segments,
+            frames,
+            records,
+            faults,
+        } = &verified;
+        writeln!(
+            out,
+            "{records} records in {frames} frames in {segments} segments: {faults} faults"
+        )?;
+    }
+    match verified.faults {
+        0 => Ok(()),
+        faults => Err(CliError::Faults {
+            data: args.data.data.clone(),
+            faults,
+        }),
+    }
+}
+
+/// One line of an export.
+#[derive(Serialize)]
+struct Exported<'a> {
+    position: u64,
+    /// When the node took it.
+    taken: String,
+    topic: &'a str,
+    event: &'a serde_json::value::RawValue,
+}
+
+fn export(args: &Export, out: &mut dyn Write) -> Result<(), CliError> {
+    let inspection = args.data.open()?;
+    let first = match args.from {
+        Some(Moment::Position(position)) => position,
+        Some(Moment::Time(_)) | None => Seq(1),
+    };
+    let mut out = io::BufWriter::new(out);
+    let mut written = Ok(());
+    let read = inspection.scan(first, &mut |entry| {
+        if let Some(Moment::Time(from)) = args.from
+            && entry.time < from
+        {
+            return ControlFlow::Continue(());
+        }
+        // Times on the node clock only advance, so nothing behind the first record after the end is within it.
+        match args.to {
+            Some(Moment::Position(last)) if entry.seq > last => return ControlFlow::Break(()),
+            Some(Moment::Time(last)) if entry.time > last => return ControlFlow::Break(()),
+            _ => {}
+        }
+        written = export_one(entry, &mut out);
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    });
+    written?;
+    out.flush()?;
+    read.map_err(|source| args.data.unreadable(source))
+}
+
+fn export_one(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    let Some(seen) = view::event(entry) else {
+        return Ok(());
+    };
+    let event = filters::json::encode(&seen.event);
+    let line = Exported {
+        position: entry.seq.0,
+        taken: filters::timestamp_text(entry.time.0),
+        topic: &seen.topic,
+        event: serde_json::from_slice(&event).expect("an encoded event is JSON"),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    writeln!(out)
+}
+
+fn replay(args: &Replay, out: &mut dyn Write) -> Result<(), CliError> {
+    let address = Endpoints::read(&args.data.data)?.http;
+    let request = ReplayRequest {
+        sink: args.sink.clone(),
+        from: args.from,
+        to: args.to,
+    };
+    let answer: ReplayAnswer = client::post(address, "/api/v1/replay", &request)?;
+    if args.json {
+        return table::json(&answer, out);
+    }
+    let ReplayAnswer {
+        sink,
+        first,
+        last,
+        events,
+    } = answer;
+    writeln!(
+        out,
+        "{sink} is given {events} events again, of the positions {first} to {last}"
+    )?;
+    Ok(())
+}
+
+impl DataDir {
+    fn open(&self) -> Result<inspect::Inspection, CliError> {
+        let data = &self.data;
+        inspect::open(data).map_err(|source| CliError::Open {
+            data: data.clone(),
+            source,
+        })
+    }
+
+    fn unreadable(&self, source: spool::StorageError) -> CliError {
+        CliError::Read {
+            data: self.data.clone(),
+            source,
+        }
+    }
+}
+
+/// The node clock of a node that is not asked: near enough for ages.
+fn wall_clock() -> NodeTime {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let millis = since_1970.unwrap_or_default().as_millis();
+    NodeTime(u64::try_from(millis).unwrap_or(u64::MAX))
+}
