@@ -2,21 +2,19 @@
 #![allow(missing_docs)]
 
 pub mod eventmesh;
+pub mod http;
+mod limits;
 mod outgoing;
+mod run;
 mod sink;
+mod uplink;
 
+pub use limits::Limits;
 pub use outgoing::{DeadLetter, DeadLetters, HOPS, MAX_HOPS, Outgoing, RecordSource};
+pub use run::{Drain, DrainHandle};
 pub use sink::{Answer, Batch, Outcome, Prepared, Sink, Unsendable};
 
-/// Bounds of one uplink.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
-    /// Events of one batch.
-    pub batch_events: usize,
-    /// Encoded bytes of one batch; an event that is larger goes alone.
-    pub batch_bytes: usize,
-    /// Batches without an answer.
-    pub in_flight: usize,
-    /// Doubtful refusals of one event before it becomes a dead letter.
-    pub refused_tries: u32,
-}
+pub use uplink::{
+    ACKS_AHEAD_MAX, Action, BACKOFF_MAX, BACKOFF_MIN, BatchId, Buried, DeadReason, Fitness,
+    LinkState, Offered, RETRY_AFTER_MAX, Uplink, UplinkStatus,
+};

@@ -33,6 +33,14 @@ impl Outgoing {
         }
     }
 
+    /// Counts this node in.
+    pub(crate) fn add_hop(&mut self) {
+        let hops = i32::try_from(self.hops().saturating_add(1)).unwrap_or(i32::MAX);
+        self.event
+            .extensions
+            .insert(HOPS.to_owned(), Value::Integer(hops));
+    }
+
     /// Events of one key are sent one after the other. The key is the extension `partitionkey`, else source and topic
     /// together: that is the order MQTT promises a subscriber, per publisher and topic. `subject` takes no part in it,
     /// since events of one topic may differ in it.
@@ -72,6 +80,12 @@ pub trait RecordSource: Send + Sync + 'static {
 
     /// The node clock.
     fn now(&self) -> NodeTime;
+
+    /// An event of the node's own that says no more than that the node is there; asked for only where
+    /// [`Limits::canary_every`](crate::Limits) is set. Each has a new id.
+    fn canary(&self) -> Option<Outgoing> {
+        None
+    }
 
     /// How much the dead-letter lane of this sink holds.
     fn dead_letters(&self) -> DeadLetters;

@@ -86,3 +86,25 @@ pub enum Outcome {
     /// Too large: a batch is split, an event alone is a dead letter.
     TooLarge { error: String },
 }
+
+impl Outcome {
+    /// Whether the receiver is there and will not take the event as it is.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Refused { .. } | Outcome::Doubtful { .. } | Outcome::TooLarge { .. }
+        )
+    }
+
+    /// What went wrong; empty if nothing did.
+    pub(crate) fn error(&self) -> &str {
+        match self {
+            Outcome::Accepted => "",
+            Outcome::Overloaded { error, .. }
+            | Outcome::Unavailable { error, .. }
+            | Outcome::Refused { error }
+            | Outcome::Doubtful { error }
+            | Outcome::TooLarge { error } => error,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Keeps dead letters: appended and acknowledged in one commit; runs on a blocking thread.
+
+use spool::{Entry, LossReason, Seq};
+
+use super::Drain;
+use crate::{Buried, DeadLetter, DeadReason, RecordSource, Sink};
+
+#[derive(Clone, Debug)]
+pub(super) struct Grave {
+    pub(super) seq: Seq,
+    pub(super) reason: DeadReason,
+    pub(super) tries: u32,
+}
+
+/// What became of some dead letters; those not named are to be tried again.
+#[derive(Debug, Default)]
+pub(super) struct Buries {
+    pub(super) done: Vec<(Seq, Buried)>,
+    pub(super) error: Option<String>,
+}
+
+impl<R: RecordSource, S: Sink> Drain<R, S> {
+    pub(super) fn bury(&self, graves: &[Grave]) -> Buries {
+        let mut buries = Buries::default();
+        // Read before the transaction, which holds up every other writer.
+        let mut found: Vec<(&Grave, Entry)> = Vec::new();
+        for grave in graves {
+            match self.spool.read_at(grave.seq) {
+                Ok(Some(entry)) => found.push((grave, entry)),
+                Ok(None) => {
+                    self.spool.ack(self.cursor, &[grave.seq]);
+                    buries.done.push((grave.seq, Buried::Gone));
+                }
+                Err(error) => buries.error = Some(error.to_string()),
+            }
+        }
+        self.append(&found, &mut buries);
+        for (grave, entry) in &found {
+            let Some((_, buried)) = buries.done.iter().find(|(seq, _)| *seq == grave.seq) else {
+                continue;
+            };
+            let bytes = entry.body.len() as u64;
+            if *buried == Buried::AtBound {
+                self.lose(LossReason::DeadLetterBound, grave.seq, bytes);
+                self.spool.ack(self.cursor, &[grave.seq]);
+            }
+            if grave.reason == DeadReason::TooManyHops {
+                self.lose(LossReason::TooManyHops, grave.seq, bytes);
+            }
+        }
+        buries
+    }
+
+    fn append(&self, found: &[(&Grave, Entry)], buries: &mut Buries) {
+        if found.is_empty() {
+            return;
+        }
+        let mut kept = self.source.dead_letters();
+        let mut transaction = self.spool.transaction(self.source.now());
+        for (grave, entry) in found {
+            let bytes = entry.body.len() as u64;
+            let room = kept.records < self.dead_letters_max.records
+                && kept.bytes.saturating_add(bytes) <= self.dead_letters_max.bytes;
+            if !room {
+                buries.done.push((grave.seq, Buried::AtBound));
+                continue;
+            }
+            let reason = grave.reason.to_string();
+            let dead = DeadLetter {
+                sink: &self.name,
+                seq: grave.seq,
+                entry,
+                reason: &reason,
+                tries: grave.tries,
+            };
+            if let Err(full) = self.source.bury(&mut transaction, &dead) {
+                buries.error = Some(full.to_string());
+                break;
+            }
+            transaction.ack(self.cursor, grave.seq);
+            kept.records += 1;
+            kept.bytes += bytes;
+            buries.done.push((grave.seq, Buried::Kept));
+        }
+        transaction.finish();
+    }
+}
