@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod http;
 pub mod ingest;
 pub mod logging;
+pub mod mesh;
 pub mod mqtt;
 pub mod node;
 pub mod record;

@@ -1,0 +1,3 @@
+//! mesh
+mod core;
+mod key;
