@@ -171,7 +171,6 @@ impl<M> Core<M> {
             opening,
         });
         self.settle_pending();
-        self.pump_member(id);
     }
 
     /// The group is open, or could not be opened.
@@ -472,6 +471,10 @@ impl<M> Core<M> {
         let open: Vec<Pending> = open;
         for pending in open {
             self.answer(pending.member, Ok(()));
+            if let Some(member) = self.members.get_mut(&pending.member) {
+                member.answered = true;
+            }
+            self.pump_member(pending.member);
         }
     }
 

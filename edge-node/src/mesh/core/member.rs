@@ -14,6 +14,8 @@ pub(super) struct Member {
     /// Which of the live streams of its identity it is.
     pub(super) ordinal: u32,
     pub(super) topics: BTreeMap<TopicFilter, GroupKey>,
+    /// Whether its first subscription was answered; no event goes before that.
+    pub(super) answered: bool,
     seen_at: Instant,
     queued_events: usize,
     queued_bytes: usize,
@@ -27,6 +29,7 @@ impl Member {
             client,
             ordinal,
             topics: BTreeMap::new(),
+            answered: false,
             seen_at: now,
             queued_events: 0,
             queued_bytes: 0,
@@ -55,7 +58,7 @@ impl Member {
 
     /// How many events may be put before its stream.
     pub(super) fn room(&self) -> usize {
-        if self.queued_bytes >= QUEUED_BYTES {
+        if !self.answered || self.queued_bytes >= QUEUED_BYTES {
             return 0;
         }
         QUEUED_EVENTS.saturating_sub(self.queued_events)

@@ -21,6 +21,24 @@ fn a_subscription_is_answered_when_its_groups_are_durable_and_not_before() {
 }
 
 #[test]
+fn no_event_goes_before_the_answer() {
+    let mut mesh = Mesh::new();
+    mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+    mesh.holds_openings = true;
+    let two = mesh.subscribe(
+        "10.0.0.2",
+        "7",
+        &[("a", Mode::Clustering), ("b", Mode::Clustering)],
+    );
+    mesh.publish("a", 1);
+    mesh.publish("a", 2);
+    assert_eq!(mesh.delivered(two), [0; 0]);
+    mesh.open_one();
+    mesh.publish("a", 3);
+    assert_eq!(mesh.delivered(two), [3]);
+}
+
+#[test]
 fn a_group_that_cannot_be_opened_is_a_refusal_and_can_be_asked_for_again() {
     let mut mesh = Mesh::new();
     mesh.refuses_openings = true;
