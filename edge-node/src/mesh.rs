@@ -42,7 +42,10 @@ use cloud_uplink::eventmesh::proto::{
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tonic::transport::Server;
 
-use crate::{config::GrpcConfig, node::handle::NodeHandle};
+use crate::{
+    config::GrpcConfig,
+    node::{door::DoorCounters, handle::NodeHandle},
+};
 use consumer::Consumers;
 use hub::Hub;
 use publisher::Publishers;
@@ -63,8 +66,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// The listener fails for good.
 pub async fn serve(
     listener: TcpListener,
-    config: &GrpcConfig,
     node: NodeHandle,
+    config: GrpcConfig,
+    counters: Arc<DoorCounters>,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let message_bytes = config.max_message.as_usize();
@@ -87,7 +91,7 @@ pub async fn serve(
             HeartbeatServiceServer::from_arc(consumers).max_decoding_message_size(message_bytes),
         ));
 
-    let connections = listener::connections(listener, config.max_connections as usize);
+    let connections = listener::connections(listener, config.max_connections as usize, counters);
     let hub = tokio::spawn(hub::run(node, hub, inputs, message_bytes, shutdown.clone()));
     let stopped = |mut shutdown: watch::Receiver<bool>| async move {
         let _ = shutdown.wait_for(|stop| *stop).await; // its sender is gone: the node stops

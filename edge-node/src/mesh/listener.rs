@@ -17,6 +17,8 @@ use tokio::{
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use crate::node::door::{DoorCounters, OpenConnection};
+
 /// After a failed accept (no file descriptor left) the next is tried so much later.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -24,15 +26,17 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub(super) fn connections(
     listener: TcpListener,
     most: usize,
+    counters: Arc<DoorCounters>,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let (accepted, connections) = mpsc::channel(1);
-    tokio::spawn(accept(listener, most, accepted));
+    tokio::spawn(accept(listener, most, counters, accepted));
     ReceiverStream::new(connections)
 }
 
 async fn accept(
     listener: TcpListener,
     most: usize,
+    counters: Arc<DoorCounters>,
     accepted: mpsc::Sender<io::Result<Connection>>,
 ) {
     let places = Arc::new(Semaphore::new(most));
@@ -56,6 +60,7 @@ async fn accept(
                 let connection = Connection {
                     stream,
                     _place: place,
+                    _open: counters.accept(),
                 };
                 if accepted.send(Ok(connection)).await.is_err() {
                     return;
@@ -73,6 +78,7 @@ async fn accept(
 pub(super) struct Connection {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
+    _open: OpenConnection,
 }
 
 impl Connected for Connection {

@@ -76,7 +76,7 @@ impl PublisherService for Publishers {
     async fn publish_one_way(&self, request: Request<CloudEvent>) -> Result<Response<()>, Status> {
         let peer = peer(&request);
         let taken = self.take(peer, vec![request.into_inner()]).await;
-        taken.map(Response::new).map_err(failed)
+        taken.map(Response::new).map_err(|fault| failed(&fault))
     }
 
     async fn batch_publish(
@@ -95,12 +95,12 @@ impl PublisherService for Publishers {
     ) -> Result<Response<()>, Status> {
         let peer = peer(&request);
         let taken = self.take(peer, request.into_inner().events).await;
-        taken.map(Response::new).map_err(failed)
+        taken.map(Response::new).map_err(|fault| failed(&fault))
     }
 }
 
 /// A call without an answer of its own says what went wrong in the status of the call.
-fn failed(fault: Fault) -> Status {
+fn failed(fault: &Fault) -> Status {
     let message = format!("{}: {}", fault.code, fault.message());
     match fault.code {
         status::OVERLOAD => Status::resource_exhausted(message),

@@ -148,7 +148,7 @@ impl Mesh {
 
     pub(super) fn open_one(&mut self) {
         let key = self.openings.pop_front().unwrap();
-        self.open(key);
+        self.open(&key);
         self.poll();
     }
 
@@ -156,7 +156,7 @@ impl Mesh {
         while let Some(action) = self.core.poll_action() {
             match action {
                 Action::Open(key) if self.holds_openings => self.openings.push_back(key),
-                Action::Open(key) => self.open(key),
+                Action::Open(key) => self.open(&key),
                 Action::Read { .. } if self.held_reads.is_some() => {
                     self.held_reads.as_mut().unwrap().push(action);
                 }
@@ -208,11 +208,11 @@ impl Mesh {
         }
     }
 
-    fn open(&mut self, key: GroupKey) {
+    fn open(&mut self, key: &GroupKey) {
         if self.refuses_openings {
             return self
                 .core
-                .handle_opened(self.now, &key, Err("full".to_owned()));
+                .handle_opened(self.now, key, Err("full".to_owned()));
         }
         let id = CursorId(u32::try_from(self.cursors.len()).unwrap() + 1);
         let start = self.log.len();
@@ -223,7 +223,7 @@ impl Mesh {
             acked: BTreeSet::new(),
         };
         let id = self.cursors.entry(key.to_string()).or_insert_with(fresh).id;
-        self.core.handle_opened(self.now, &key, Ok(id));
+        self.core.handle_opened(self.now, key, Ok(id));
     }
 
     pub(super) fn read(&mut self, action: &Action<u64>) {
