@@ -1,4 +1,5 @@
 //! edge-node
+pub mod bench;
 pub mod broker;
 pub mod cli;
 pub mod config;
