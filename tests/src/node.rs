@@ -1,0 +1,420 @@
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::{Device, Response, TestCloud, edge_node, get, wait_until, within};
+
+/// A node as an operator runs it: a process, its data directory, and what it prints.
+pub struct TestNode {
+    builder: NodeBuilder,
+    /// Held for its directory, which holds data and configuration.
+    folder: TempDir,
+    process: Option<Child>,
+    addresses: Addresses,
+    log: Log,
+}
+
+/// What a node that did not start, or that ended, left behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Everything it printed.
+    pub output: String,
+}
+
+/// How a node is to be started.
+#[derive(Clone, Debug, Default)]
+pub struct NodeBuilder {
+    config: String,
+    data: Option<PathBuf>,
+    mqtt: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Addresses {
+    mqtt: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    grpc: Option<SocketAddr>,
+}
+
+type Log = Arc<Mutex<String>>;
+
+impl NodeBuilder {
+    /// Appends to the configuration file.
+    #[must_use]
+    pub fn config(mut self, toml: &str) -> Self {
+        writeln!(self.config, "{toml}").expect("a string takes everything");
+        self
+    }
+
+    /// An uplink to `cloud`, owed everything.
+    #[must_use]
+    pub fn uplink(self, cloud: &TestCloud) -> Self {
+        let endpoint = cloud.url();
+        self.config(&format!(
+            "[[uplink]]\nname = \"cloud\"\nkind = \"http\"\nendpoints = [\"{endpoint}\"]"
+        ))
+    }
+
+    /// An uplink to another node, owed everything.
+    #[must_use]
+    pub fn uplink_to_node(self, hub: &TestNode) -> Self {
+        let endpoint = hub.http();
+        self.config(&format!(
+            "[[uplink]]\nname = \"hub\"\nkind = \"eventmesh-http\"\nendpoints = [\"http://{endpoint}\"]"
+        ))
+    }
+
+    /// A data directory that the test chooses; else one of its own.
+    #[must_use]
+    pub fn data(mut self, data: impl Into<PathBuf>) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
+    /// The address for MQTT; else a free port.
+    #[must_use]
+    pub fn mqtt(mut self, address: SocketAddr) -> Self {
+        self.mqtt = Some(address);
+        self
+    }
+
+    /// Starts the node; returns when it is ready.
+    pub async fn start(self) -> TestNode {
+        let mut node = self.prepare();
+        if let Err(ended) = node.launch().await {
+            panic!("the node does not start: {ended:?}");
+        }
+        node
+    }
+
+    /// Starts a node that is expected to refuse.
+    pub async fn refuses_to_start(self) -> Ended {
+        match self.prepare().launch().await {
+            Ok(()) => panic!("the node starts, which it should not"),
+            Err(ended) => ended,
+        }
+    }
+
+    fn prepare(self) -> TestNode {
+        let folder = tempfile::Builder::new()
+            .prefix("edge-node-")
+            .tempdir()
+            .expect("a temporary folder");
+        TestNode {
+            builder: self,
+            folder,
+            process: None,
+            addresses: Addresses::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl TestNode {
+    /// Describes a node.
+    #[must_use]
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
+    }
+
+    /// A node that nobody has configured.
+    pub async fn start() -> TestNode {
+        NodeBuilder::default().start().await
+    }
+
+    /// Where it serves MQTT.
+    #[must_use]
+    pub fn mqtt(&self) -> SocketAddr {
+        self.addresses
+            .mqtt
+            .expect("the node prints where it serves MQTT")
+    }
+
+    /// Where it serves HTTP.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.addresses
+            .http
+            .expect("the node prints where it serves HTTP")
+    }
+
+    /// Where it serves gRPC.
+    #[must_use]
+    pub fn grpc(&self) -> SocketAddr {
+        self.addresses
+            .grpc
+            .expect("the node prints where it serves gRPC")
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.builder
+            .data
+            .clone()
+            .unwrap_or_else(|| self.folder.path().join("data"))
+    }
+
+    /// A client with a session that ends with its connection.
+    pub async fn connect(&self, client_id: &str) -> Device {
+        Device::connect(self.mqtt(), client_id).await
+    }
+
+    /// A client whose session survives.
+    pub async fn connect_durable(&self, client_id: &str) -> Device {
+        Device::connect_durable(self.mqtt(), client_id).await
+    }
+
+    /// Kills it with no chance to do anything more.
+    pub async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended().await;
+    }
+
+    /// Asks it to stop; returns how it ended.
+    pub async fn stop(&mut self) -> Ended {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Starts it on the same data, at the same addresses.
+    pub async fn start_again(&mut self) {
+        if let Err(ended) = self.launch().await {
+            panic!("the node does not start again: {ended:?}");
+        }
+    }
+
+    /// Starts it on the same data, or tells how it refused.
+    pub async fn try_start_again(&mut self) -> Result<(), Ended> {
+        self.launch().await
+    }
+
+    /// Kills it and starts it on the same data.
+    pub async fn restart(&mut self) {
+        self.kill().await;
+        self.start_again().await;
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("the node runs");
+        let pid = Pid::from_child(process);
+        kill_process(pid, signal).expect("the node is ours");
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Ended {
+        let mut process = self.process.take().expect("the node runs");
+        let status = within("the end of the node", async {
+            tokio::task::spawn_blocking(move || process.wait()).await
+        });
+        let status = status
+            .await
+            .expect("the waiting does not panic")
+            .expect("a child can be waited for");
+        Ended {
+            status,
+            output: self.log(),
+        }
+    }
+
+    /// Everything it printed since its first start.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("readers do not panic").clone()
+    }
+
+    /// Its status.
+    pub async fn status(&self) -> serde_json::Value {
+        let Response { code, body, .. } = get(self.http(), "/api/v1/status").await;
+        assert_eq!(code, 200, "{body}");
+        serde_json::from_str(&body).expect("status is JSON")
+    }
+
+    /// What its status says of the sink `name`; `Null` while it is not listed.
+    pub async fn sink(&self, name: &str) -> serde_json::Value {
+        let status = self.status().await;
+        let sinks = status["sinks"].as_array().cloned().unwrap_or_default();
+        sinks
+            .into_iter()
+            .find(|sink| sink["name"] == name)
+            .unwrap_or_default()
+    }
+
+    /// Waits until nothing is owed to the sink `name`.
+    pub async fn wait_until_drained(&self, name: &str) {
+        wait_until("the sink is drained", async || {
+            self.sink(name).await["pending_records"] == 0
+        })
+        .await;
+    }
+
+    /// Bytes it caused to be written to disks since it started.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        let process = self.process.as_ref().expect("the node runs");
+        let io =
+            std::fs::read_to_string(format!("/proc/{}/io", process.id())).expect("Linux tells");
+        let line = io
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes: "));
+        line.and_then(|bytes| bytes.parse().ok())
+            .expect("a process writes")
+    }
+
+    /// Bytes of everything in its data directory.
+    #[must_use]
+    pub fn bytes_on_disk(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let files = std::fs::read_dir(self.data()).expect("the data directory is there");
+        // A file may go while it is looked at.
+        files
+            .filter_map(|file| Some(file.ok()?.metadata().ok()?.blocks() * 512))
+            .sum()
+    }
+
+    /// Bytes of memory it holds.
+    #[must_use]
+    pub fn rss(&self) -> u64 {
+        let process = self.process.as_ref().expect("the node runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("Linux tells");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("a process has memory");
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse().ok())
+            .expect("in KiB");
+        kib * 1024
+    }
+
+    /// Launches the process until it is ready; again while its port is taken for the moment by somebody else.
+    async fn launch(&mut self) -> Result<(), Ended> {
+        for _ in 0..20 {
+            match self.launch_once().await {
+                Err(ended) if self.addresses.mqtt.is_some() && ended.output.contains("in use") => {}
+                result => return result,
+            }
+        }
+        panic!("the port stays in use: {}", self.log());
+    }
+
+    async fn launch_once(&mut self) -> Result<(), Ended> {
+        let config = self.folder.path().join("node.toml");
+        std::fs::write(&config, &self.builder.config).expect("the folder can be written");
+        let mut process = self
+            .command(&config)
+            .spawn()
+            .expect("the node is a program");
+        let (lines, mut printed) = mpsc::unbounded_channel();
+        let stdout = process.stdout.take().expect("piped");
+        let stderr = process.stderr.take().expect("piped");
+        follow(stdout, Arc::clone(&self.log), Some(lines));
+        follow(stderr, Arc::clone(&self.log), None);
+        self.process = Some(process);
+        let ready = within("the node is ready", async {
+            while let Some(line) = printed.recv().await {
+                if line == "ready" {
+                    return true;
+                }
+                self.addresses.take(&line);
+            }
+            false
+        });
+        if ready.await {
+            Ok(())
+        } else {
+            Err(self.ended().await)
+        }
+    }
+
+    fn command(&self, config: &Path) -> Command {
+        let address =
+            |at: Option<SocketAddr>| at.map_or("127.0.0.1:0".to_owned(), |at| at.to_string());
+        let mut command = Command::new(edge_node());
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .arg("--data")
+            .arg(self.data());
+        command.args([
+            "--mqtt",
+            &address(self.addresses.mqtt.or(self.builder.mqtt)),
+        ]);
+        command.args(["--http", &address(self.addresses.http)]);
+        command.args(["--grpc", &address(self.addresses.grpc)]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.current_dir(self.folder.path());
+        command
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill(); // it may have ended by itself
+            let _ = process.wait(); // reaps it; nobody asks how it ended
+            if std::thread::panicking() {
+                eprint(&self.log());
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what the node said belongs to the report of a failed test"
+)]
+fn eprint(log: &str) {
+    eprintln!("--- the node said:\n{log}---");
+}
+
+impl Addresses {
+    fn take(&mut self, line: &str) {
+        let Some((door, address)) = line.split_once("listening on") else {
+            return;
+        };
+        let address = address.trim().parse().ok();
+        match door.trim() {
+            "mqtt" => self.mqtt = address,
+            "http" => self.http = address,
+            "grpc" => self.grpc = address,
+            other => panic!("the node opens an unknown door: {other}"),
+        }
+    }
+}
+
+/// Keeps what a process prints, and passes its lines on.
+fn follow(
+    output: impl Read + Send + 'static,
+    log: Log,
+    lines: Option<mpsc::UnboundedSender<String>>,
+) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            writeln!(log.lock().expect("writers do not panic"), "{line}")
+                .expect("a string takes everything");
+            if let Some(lines) = &lines {
+                let _ = lines.send(line); // nobody listens once the node is ready
+            }
+        }
+    });
+}

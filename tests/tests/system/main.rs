@@ -1,0 +1,8 @@
+//! Scenarios: whole processes, seen from outside. Each name is a promise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
+
+mod refusals;

@@ -1,0 +1,108 @@
+//! What a node cannot do it says before it touches anything: exit status 1 and what to do.
+
+use std::net::TcpListener;
+
+use tests::{TestNode, edge_node};
+
+#[tokio::test]
+async fn a_port_in_use_is_named_and_nothing_is_touched() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+
+    let ended = TestNode::builder()
+        .mqtt(address)
+        .data(&data)
+        .refuses_to_start()
+        .await;
+
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    assert!(
+        ended.output.contains(&address.to_string()),
+        "{}",
+        ended.output
+    );
+    assert!(ended.output.contains("port is in use"), "{}", ended.output);
+    assert!(
+        !data.exists(),
+        "a node that cannot listen makes no data directory"
+    );
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let data = file.path().join("data");
+
+    let ended = TestNode::builder().data(&data).refuses_to_start().await;
+
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    assert!(
+        ended.output.contains(&data.display().to_string()),
+        "{}",
+        ended.output
+    );
+}
+
+/// Complaint 14: a wrong setting crashes it, or stops it without a word.
+#[tokio::test]
+async fn an_unknown_key_is_refused_with_its_line_and_the_nearest_name() {
+    let ended = TestNode::builder()
+        .config("[mqtt]\nlisten-to = \"127.0.0.1:0\"")
+        .refuses_to_start()
+        .await;
+
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    assert!(ended.output.contains("node.toml:2:1"), "{}", ended.output);
+    assert!(
+        ended.output.contains("`listen-to`, did you mean `listen`?"),
+        "{}",
+        ended.output
+    );
+}
+
+#[tokio::test]
+async fn a_listener_for_everyone_is_refused_without_the_word() {
+    let config = "[mqtt]\nlisten = \"0.0.0.0:0\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, config).unwrap();
+
+    let output = std::process::Command::new(edge_node())
+        .args(["run", "--config"])
+        .arg(&file)
+        .arg("--data")
+        .arg(folder.path().join("data"))
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("allow-anonymous = true"), "{said}");
+}
+
+#[tokio::test]
+async fn check_refuses_what_run_refuses_and_shows_what_it_accepts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    let check = || {
+        let output = std::process::Command::new(edge_node())
+            .args(["check", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    std::fs::write(&file, "[spool]\nboundd = \"1 GiB\"\n").unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("did you mean `bound`?"), "{said}");
+
+    std::fs::write(&file, "[spool]\nbound = \"1 GiB\"\n").unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("bound = \"1 GiB\""), "{said}");
+    assert!(said.contains("listen = \"127.0.0.1:1883\""), "{said}");
+}
