@@ -36,7 +36,9 @@ pub use mqtt::MqttConfig;
 pub use node::{NameError, NodeConfig, NodeId};
 pub use overrides::Overrides;
 pub use spool::{Auto, LaneConfig, LaneName, Percent, SpoolConfig};
-pub use uplink::{UplinkConfig, UplinkKind, UplinkName, UplinkStart};
+pub use uplink::{
+    Endpoint, SenderConfig, UplinkConfig, UplinkKind, UplinkName, UplinkReceiver, UplinkStart,
+};
 
 /// The whole configuration of a node, checked. Each field is one section of the file; its `Default` is a node nobody
 /// has configured.

@@ -110,7 +110,13 @@ fn uplinks(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> 
     let names = config.uplink.iter().map(|uplink| uplink.name.as_str());
     no_duplicates("uplink", names, |index| {
         document.place(&format!("uplink.{index}.name"))
-    })
+    })?;
+    for (index, uplink) in config.uplink.iter().enumerate() {
+        if let Some((key, wrong)) = uplink.misplaced() {
+            return fault(document.place(&format!("uplink.{index}.{key}")), wrong);
+        }
+    }
+    Ok(())
 }
 
 fn known_lane(

@@ -60,3 +60,20 @@ pub const SPOOL_WAITING: ByteSize = ByteSize(8 << 20);
 pub const LANES: [&str; 3] = ["alarm", "normal", "bulk"];
 /// Where an event goes that no rule places.
 pub const LANE: &str = "normal";
+
+/// A connection over satellite stands by then.
+pub const UPLINK_CONNECT_TIMEOUT: Span = Span::seconds(5);
+/// A receiver may commit to a slow disk first; what takes longer is sent again.
+pub const UPLINK_ANSWER_TIMEOUT: Span = Span::seconds(30);
+/// Enough that the cost of a request is small beside that of its events.
+pub const UPLINK_BATCH_EVENTS: u32 = 512;
+/// Half of what EventMesh takes in one request.
+pub const UPLINK_BATCH_SIZE: ByteSize = ByteSize(512 << 10);
+/// Keeps a link of 200 ms busy, with little to repeat when it breaks.
+pub const UPLINK_IN_FLIGHT: u32 = 4;
+/// A receiver that errs at random takes an event within five tries.
+pub const UPLINK_REFUSED_TRIES: u32 = 5;
+/// Thousands of usual events, and little beside the smallest bound of the spool.
+pub const UPLINK_DEAD_LETTERS: ByteSize = ByteSize(4 << 20);
+/// Longer than the pauses of a sensor that reports each half minute.
+pub const UPLINK_CONNECTED_FOR: Span = Span::seconds(60);

@@ -128,11 +128,11 @@ fn a_wrong_value_is_refused_with_its_place_and_what_is_accepted() {
             "node.toml:2:10: the key `name` is missing",
         ),
         (
-            "[[uplink]]\nname = \"mesh\"\nkind = \"kafka\"\nendpoints = []\n",
+            "[[uplink]]\nname = \"mesh\"\nkind = \"kafka\"\nendpoints = [\"http://h\"]\n",
             "node.toml:3:8: unknown value `kafka`; accepted here: http, eventmesh-http, eventmesh-grpc",
         ),
         (
-            "[[uplink]]\nkind = \"http\"\nendpoints = []\n",
+            "[[uplink]]\nkind = \"http\"\nendpoints = [\"http://h\"]\n",
             "node.toml:1:1: the key `name` is missing",
         ),
         (
@@ -182,11 +182,11 @@ fn names_must_exist_and_differ_and_listeners_must_not_be_reached_by_strangers() 
             "node.toml:2:40: there are two lanes named `normal`; give each its own name",
         ),
         (
-            "[[uplink]]\nname = \"mesh\"\nkind = \"http\"\nendpoints = []\nlanes=[\"bulk\",\"alrm\"]\n",
+            "[[uplink]]\nname = \"mesh\"\nkind = \"http\"\nendpoints = [\"http://h\"]\nlanes=[\"bulk\",\"alrm\"]\n",
             "node.toml:5:15: there is no lane `alrm`, did you mean `alarm`?; [spool] has: alarm, normal, bulk",
         ),
         (
-            "[[uplink]]\nname = \"mesh\"\nkind = \"http\"\nendpoints = []\n[[uplink]]\nname = \"mesh\"\nkind = \"http\"\nendpoints = []\n",
+            "[[uplink]]\nname = \"mesh\"\nkind = \"http\"\nendpoints = [\"http://h\"]\n[[uplink]]\nname = \"mesh\"\nkind = \"http\"\nendpoints = [\"http://h\"]\n",
             "node.toml:6:8: there are two uplinks named `mesh`; give each its own name",
         ),
         (
@@ -251,6 +251,164 @@ fn a_file_that_is_not_there_is_named() {
         missing.unwrap_err().to_string(),
         "cannot read the configuration no-such-folder/node.toml: No such file or directory (os error 2)"
     );
+}
+
+#[test]
+fn every_sample_file_is_a_configuration() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut loaded = Vec::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let config = Config::load(Some(&file), &Overrides::default()).unwrap();
+            assert_eq!(parse(&config.to_toml()), config, "{}", file.display());
+            loaded.push(file.file_name().unwrap().to_owned());
+        }
+    }
+    loaded.sort();
+    assert_eq!(
+        loaded,
+        ["defaults.toml", "gateway.toml", "hub.toml", "minimal.toml"]
+    );
+}
+
+#[test]
+fn the_sample_of_the_defaults_says_all_of_them() {
+    let sample = include_str!("../../../examples/defaults.toml");
+    let said: Vec<_> = sample
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    let shown = Config::default().to_toml();
+    let shown: Vec<_> = shown.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(said, shown);
+}
+
+#[test]
+fn an_uplink_gives_each_part_its_piece() {
+    let config = Config::load(
+        Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/gateway.toml")),
+        &Overrides::default(),
+    )
+    .unwrap();
+    let [mesh, lake] = &config.uplink[..] else {
+        panic!("{:?}", config.uplink)
+    };
+    let UplinkReceiver::Grpc(grpc) = mesh.receiver() else {
+        panic!("{mesh:?}")
+    };
+    assert_eq!(
+        grpc.endpoints,
+        ["http://10.20.0.5:10205", "http://10.20.0.6:10205"]
+    );
+    assert_eq!(grpc.topic.of("plant/7"), "edge_plant-7");
+    assert_eq!(
+        (grpc.sender.env.as_str(), grpc.sender.sys.as_str()),
+        ("prod", "edge-node")
+    );
+    assert_eq!(
+        (mesh.limits().batch_events, mesh.limits().in_flight),
+        (1, 256)
+    );
+
+    let UplinkReceiver::Http(http) = lake.receiver() else {
+        panic!("{lake:?}")
+    };
+    assert_eq!(http.endpoints, ["https://lake.example/ingest/{topic}"]);
+    assert_eq!(http.headers["x-tenant"], "plant-7");
+    assert_eq!(
+        http.token_file.as_deref(),
+        Some(Path::new("/etc/edge-node/lake.token"))
+    );
+    let limits = lake.limits();
+    assert_eq!(
+        (limits.batch_events, limits.batch_bytes, limits.in_flight),
+        (512, 1 << 20, 4)
+    );
+    assert_eq!(lake.dead_letters_max().bytes, 4 << 20);
+    cloud_uplink::http::HttpSink::new(http).unwrap();
+}
+
+#[test]
+fn keys_that_do_not_go_with_the_kind_of_an_uplink_are_refused() {
+    for (kind, rest, says) in [
+        (
+            "eventmesh-grpc",
+            "endpoints = [\"http://h:1\"]\nca = \"x\"",
+            "node.toml:5:6: `ca` does not go with kind \"eventmesh-grpc\"; remove it",
+        ),
+        (
+            "eventmesh-grpc",
+            "endpoints = [\"https://h:1\"]",
+            "node.toml:4:14: `https://h:1` is not of the form http://host:port, which kind \"eventmesh-grpc\" needs",
+        ),
+        (
+            "eventmesh-grpc",
+            "endpoints = [\"http://h:1\", \"http://h:1/x\"]",
+            "node.toml:4:28: `http://h:1/x` is not of the form http://host:port, which kind \"eventmesh-grpc\" needs",
+        ),
+        (
+            "eventmesh-http",
+            "endpoints = [\"http://h:1\"]\nmode = \"binary\"",
+            "node.toml:5:8: EventMesh takes no mode \"binary\"; accepted here: batch, structured",
+        ),
+        (
+            "eventmesh-http",
+            "endpoints = [\"http://h:1/{topic}\"]",
+            "node.toml:4:14: `http://h:1/{topic}` cannot have a path put behind it; for kind \"eventmesh-http\" leave out query and `{topic}`",
+        ),
+        (
+            "eventmesh-http",
+            "endpoints = [\"http://h:1\"]\nsender = { env = \"x\" }",
+            "node.toml:5:10: `sender` goes with kind \"eventmesh-grpc\" only; remove it",
+        ),
+        (
+            "http",
+            "endpoints = [\"http://h:1\"]\ntopic = \"x\"",
+            "node.toml:5:9: `topic` goes with the kinds \"eventmesh-http\" and \"eventmesh-grpc\" only; for \"http\" write `{topic}` into the endpoint",
+        ),
+        (
+            "http",
+            "endpoints = []",
+            "node.toml:4:13: 0 endpoints; accepted: 1 to 16",
+        ),
+        (
+            "http",
+            "endpoints = [\"h:1\"]",
+            "node.toml:4:14: `h:1` is no endpoint: it does not begin with http:// or https://; accepted: http://host:port/path or https://host:port/path",
+        ),
+        (
+            "http",
+            "endpoints = [\"ftp://h:1\"]",
+            "node.toml:4:14: `ftp://h:1` is no endpoint: it does not begin with http:// or https://; accepted: http://host:port/path or https://host:port/path",
+        ),
+        (
+            "http",
+            "endpoints = [\"http://user:word@h\"]",
+            "node.toml:4:14: `http://user:word@h` is no endpoint: a user or password in it would be shown; use `headers` or `token-file`; accepted: http://host:port/path or https://host:port/path",
+        ),
+        (
+            "http",
+            "endpoints = [\"http://h\"]\nheaders = { \"a b\" = \"c\" }",
+            "node.toml:5:11: `a b` is no name of a header",
+        ),
+        (
+            "http",
+            "endpoints = [\"http://h\"]\nheaders = { a = \"\\n\" }",
+            "node.toml:5:11: the header `a` has a value that no header may have",
+        ),
+        (
+            "http",
+            "endpoints = [\"http://h\"]\nin-flight = 0",
+            "node.toml:5:13: `0` is out of range; accepted: 1 to 1024",
+        ),
+    ] {
+        let text = format!("[[uplink]]\nname = \"a\"\nkind = \"{kind}\"\n{rest}\n");
+        assert_eq!(fault(&text), says, "{text}");
+    }
 }
 
 fn parse(text: &str) -> Config {
