@@ -1,4 +1,5 @@
 //! edge-node
+pub mod bench;
 pub mod broker;
 pub mod cli;
 pub mod config;
@@ -6,6 +7,7 @@ pub mod endpoints;
 pub mod http;
 pub mod ingest;
 pub mod logging;
+pub mod mesh;
 pub mod mqtt;
 pub mod node;
 pub mod record;

@@ -28,6 +28,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Takes an empty property block, if the next one is.
+    pub(super) fn skip_no_properties(&mut self) -> bool {
+        let mut ahead = *self;
+        let is_empty = ahead.byte("property length") == Ok(0);
+        if is_empty {
+            *self = ahead;
+        }
+        is_empty
+    }
+
     /// Fills `slot`; a property that may come once and comes twice is a protocol error.
     pub(super) fn once<T>(
         &mut self,

@@ -93,6 +93,9 @@ impl Head {
 }
 
 fn properties(sender: Sender, body: &mut Reader<'_>) -> Result<PublishProperties> {
+    if body.skip_no_properties() {
+        return Ok(PublishProperties(None));
+    }
     let mut set = PublishPropertySet::default();
     body.properties(|identifier, block| match identifier {
         property::TOPIC_ALIAS => block.once(&mut set.topic_alias, "topic alias", |block, field| {

@@ -212,7 +212,7 @@ fn explanations_give_way_to_the_size_limit_of_the_receiver() {
     let packet_id = PacketId::new(1).unwrap();
     let properties = Some(Box::new(ReasonPropertySet {
         reason_string: Some("too many".into()),
-        user_properties: vec![("limit".into(), "7".into())],
+        user_properties: vec![("limit".into(), "700".into())],
     }));
     let packet = Packet::PubAck(Ack {
         packet_id,
@@ -227,8 +227,8 @@ fn explanations_give_way_to_the_size_limit_of_the_receiver() {
         };
         encode_within(Version::V5, &packet, limits, &mut out).map(|()| out.len())
     };
-    assert_eq!(sent(28, true), Ok(28));
-    assert_eq!(sent(27, true), Ok(17));
+    assert_eq!(sent(30, true), Ok(30));
+    assert_eq!(sent(29, true), Ok(17));
     assert_eq!(sent(17, true), Ok(17));
     assert_eq!(sent(16, true), Ok(5));
     assert_eq!(sent(5, true), Ok(5));

@@ -1,0 +1,90 @@
+use super::link::Link;
+use crate::mqtt::encode::{AckKind, encode_success};
+use crate::mqtt::packet::{Packet, PacketId, QoS, RetainHandling, Subscribe, SubscriptionRequest};
+use std::io;
+use std::num::NonZeroU16;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long it waits for a message that was acknowledged to its publisher and has not come.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A clean session that receives everything at QoS 1, and what it saw.
+pub(super) struct Subscriber {
+    link: Link,
+    pub(super) received: u64,
+    pub(super) last: Option<Instant>,
+}
+
+impl Subscriber {
+    pub(super) async fn open(addr: &str, client_id: String, filter: String) -> io::Result<Self> {
+        let mut link = Link::open(addr, client_id, 256 * 1024).await?;
+        let request = SubscriptionRequest {
+            filter,
+            qos: QoS::AtLeastOnce,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::Send,
+        };
+        link.send(&Packet::Subscribe(Subscribe {
+            packet_id: PacketId(NonZeroU16::MIN),
+            subscription_identifier: None,
+            user_properties: Vec::new(),
+            requests: vec![request],
+        }))?;
+        match link.answer().await? {
+            Packet::SubAck(suback) if suback.reasons.iter().all(|reason| !reason.is_error()) => {
+                Ok(Self {
+                    link,
+                    received: 0,
+                    last: None,
+                })
+            }
+            other => Err(io::Error::other(format!(
+                "the subscription was answered with {other:?}"
+            ))),
+        }
+    }
+
+    /// Receives until as many messages as `expected` says have come, once it says how many, or none comes for 5 s.
+    pub(super) async fn drive(mut self, mut expected: watch::Receiver<Option<u64>>) -> Self {
+        loop {
+            let enough = *expected.borrow_and_update();
+            if enough.is_some_and(|enough| self.received >= enough) {
+                return self;
+            }
+            let progress = tokio::select! {
+                progress = tokio::time::timeout(PATIENCE, self.receive()) => progress,
+                changed = expected.changed(), if enough.is_none() => {
+                    if changed.is_err() {
+                        return self;
+                    }
+                    continue;
+                }
+            };
+            match progress {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return self,
+                Err(_) if enough.is_some() => return self,
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> io::Result<()> {
+        self.link.exchange().await?;
+        let before = self.received;
+        while let Some(packet) = self.link.next()? {
+            if let Packet::Publish(publish) = packet {
+                self.received += 1;
+                if let Some(packet_id) = publish.packet_id {
+                    encode_success(AckKind::PubAck, packet_id, &mut self.link.out);
+                }
+            }
+        }
+        if self.received > before {
+            self.last = Some(Instant::now());
+        }
+        Ok(())
+    }
+}

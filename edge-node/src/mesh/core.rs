@@ -1,0 +1,521 @@
+//! Who subscribes to what, what each was handed, and what has to be handed out again. A plain state machine: it knows no
+//! clock, no network and no log.
+//!
+//! EventMesh's streams have no acknowledgement. So an event that was handed to a stream stays owed to its group for
+//! [`KEPT`] and is given again, with the same id, when the stream ends before that: to any member where one of them gets
+//! each event (CLUSTERING), to the same member when it returns where each gets it (BROADCASTING).
+//!
+//! ```text
+//!  handle_subscribe ──▶ Open ──▶ handle_opened ──▶ Answer
+//!        handle_commit ──▶ Read ──▶ handle_read ──▶ Deliver ──▶ handle_taken ──▶ room for the next Read
+//!                                                  └─ after 60 s on a stream that lives ──▶ Ack
+//! ```
+//!
+//! Invariants:
+//! - A position is in `Action::Ack` only if it was handed out and its stream lived for [`KEPT`] since, or there were
+//!   [`HANDED_MAX`] behind it, or it carries nothing a stream could take.
+//! - No more than [`QUEUED_EVENTS`] wait for one stream.
+
+mod action;
+mod group;
+mod member;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use filters::TopicFilter;
+use spool::{CursorId, Seq};
+
+use super::key::{Audience, GroupKey, Identity};
+pub(super) use action::{Action, Closed, Found, Reading, Refusal};
+use group::{Group, State};
+use member::Member;
+pub(super) use member::MemberId;
+
+/// How long what was handed to a stream may still be given again.
+pub(super) const KEPT: Duration = Duration::from_secs(60);
+/// A member that shows no sign of life for so long is gone, as EventMesh has it.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// A stream that takes nothing for so long while events wait for it is ended: what it holds goes to others.
+pub(super) const STALL_MAX: Duration = Duration::from_secs(30);
+/// How long a group is kept without members.
+pub(super) const GROUP_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the part of a broadcasting member is kept without it. A process that started again is another member, so
+/// what it left behind is rarely wanted, and it holds back the log.
+pub(super) const PART_KEPT: Duration = Duration::from_secs(10 * 60);
+/// Positions of one group that may be given again.
+pub(super) const HANDED_MAX: usize = 16_384;
+/// Positions of all groups that may be given again.
+pub(super) const HANDED_TOTAL_MAX: usize = 262_144;
+/// Events that wait for one stream to take them.
+pub(super) const QUEUED_EVENTS: usize = 64;
+/// Bytes that wait for one stream, not counting the last event.
+pub(super) const QUEUED_BYTES: usize = 1 << 20;
+/// Groups, as cursors.
+pub(super) const GROUPS_MAX: usize = 1024;
+/// Members, as streams.
+pub(super) const MEMBERS_MAX: usize = 1024;
+/// Topics of one member.
+pub(super) const TOPICS_MAX: usize = 128;
+/// A read or an opening that failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+/// Deadlines are looked at no more often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A topic a member wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) topic: TopicFilter,
+    pub(super) mode: Mode,
+}
+
+/// Who of a group gets an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Clustering,
+    Broadcasting,
+}
+
+/// A client as its requests name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    pub(super) group: String,
+    pub(super) identity: Identity,
+    /// Where its connection comes from, which tells two of one identity apart.
+    pub(super) peer: Option<SocketAddr>,
+}
+
+/// The state of the mesh's consumers. `M` is an event as it is delivered.
+pub(super) struct Core<M> {
+    groups: BTreeMap<GroupKey, Group>,
+    members: BTreeMap<MemberId, Member>,
+    /// Subscriptions whose groups are not all open.
+    pending: Vec<Pending>,
+    handed: usize,
+    looked_at: Instant,
+    actions: VecDeque<Action<M>>,
+}
+
+struct Pending {
+    member: MemberId,
+    opening: BTreeSet<GroupKey>,
+}
+
+impl<M> Core<M> {
+    /// A mesh without members. `cursors`: the names of all cursors of the log, whose groups go on.
+    pub(super) fn new<'a>(now: Instant, cursors: impl IntoIterator<Item = &'a str>) -> Core<M> {
+        let groups = cursors.into_iter().filter_map(GroupKey::of_cursor);
+        Core {
+            groups: groups.map(|key| (key, Group::dormant(now))).collect(),
+            members: BTreeMap::new(),
+            pending: Vec::new(),
+            handed: 0,
+            looked_at: now,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// A subscription on the stream `id`; the first on a stream makes it a member. One `Action::Answer` follows.
+    pub(super) fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        id: MemberId,
+        client: Client,
+        items: Vec<Item>,
+    ) {
+        if let Err(refusal) = self.may_subscribe(id, &client, &items) {
+            self.answer(id, Err(refusal));
+            if !self.members.contains_key(&id) {
+                self.actions.push_back(Action::Close(id, Closed::Refused));
+            }
+            return;
+        }
+        let ordinal = self.free_ordinal(&client);
+        let member = self
+            .members
+            .entry(id)
+            .or_insert_with(|| Member::new(now, client, ordinal));
+        member.seen(now);
+        let mut opening = BTreeSet::new();
+        for item in items {
+            let key = member.key(&item);
+            if let Some(before) = member.topics.insert(item.topic, key.clone())
+                && before != key
+                && let Some(group) = self.groups.get_mut(&before)
+            {
+                group.leave(now, id);
+            }
+            let group = self
+                .groups
+                .entry(key.clone())
+                .or_insert_with(Group::unknown);
+            group.members.insert(id);
+            group.empty_since = None;
+            match group.state {
+                State::Open(_) => continue,
+                State::Unknown | State::Dormant => {
+                    group.state = State::Opening {
+                        known: group.state == State::Dormant,
+                    };
+                    self.actions.push_back(Action::Open(key.clone()));
+                }
+                State::Opening { .. } | State::Leaving => {}
+            }
+            opening.insert(key);
+        }
+        self.pending.push(Pending {
+            member: id,
+            opening,
+        });
+        self.settle_pending();
+    }
+
+    /// The group is open, or could not be opened.
+    pub(super) fn handle_opened(
+        &mut self,
+        now: Instant,
+        key: &GroupKey,
+        result: Result<CursorId, String>,
+    ) {
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
+        let State::Opening { known } = group.state else {
+            return;
+        };
+        match result {
+            Ok(cursor) => {
+                group.state = State::Open(cursor);
+                if group.members.is_empty() {
+                    group.empty_since = Some(now);
+                }
+                for pending in &mut self.pending {
+                    pending.opening.remove(key);
+                }
+                self.settle_pending();
+                self.pump(key);
+            }
+            Err(error) => {
+                let members = std::mem::take(&mut group.members);
+                if known {
+                    group.state = State::Dormant;
+                    group.empty_since = Some(now);
+                } else {
+                    self.groups.remove(key);
+                }
+                self.fail_pending(key, &members, &error);
+            }
+        }
+    }
+
+    /// The group is gone from the log, or could not be removed.
+    pub(super) fn handle_removed(&mut self, key: &GroupKey, removed: bool) {
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
+        if group.state != State::Leaving {
+            return;
+        }
+        if !group.members.is_empty() {
+            group.state = State::Opening { known: !removed };
+            self.actions.push_back(Action::Open(key.clone()));
+        } else if removed {
+            self.groups.remove(key);
+        } else {
+            // It is as overdue as before: the next deadline tries again.
+            group.state = State::Dormant;
+        }
+    }
+
+    /// The log has more.
+    pub(super) fn handle_commit(&mut self) {
+        for group in self.groups.values_mut() {
+            group.at_end = false;
+            group.stale = true;
+        }
+        self.pump_all();
+    }
+
+    /// What an [`Action::Read`] gave; `None` if the log could not be read.
+    pub(super) fn handle_read(
+        &mut self,
+        now: Instant,
+        key: &GroupKey,
+        reading: Option<Reading<M>>,
+    ) {
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
+        group.reading = false;
+        let Some(reading) = reading else {
+            group.retry_at = Some(now + RETRY);
+            return;
+        };
+        let mut next = reading.next;
+        let mut done = Vec::new();
+        for (seq, found) in reading.entries {
+            if group.handed.contains_key(&seq) {
+                continue;
+            }
+            let Found::Event { bytes, message } = found else {
+                done.push(seq);
+                continue;
+            };
+            let Some(id) = group.next_member(&self.members) else {
+                next = Seq(seq.0.saturating_sub(1));
+                break;
+            };
+            group.hand(now, seq, id);
+            self.handed += 1;
+            if let Some(member) = self.members.get_mut(&id) {
+                member.queue(now, bytes);
+            }
+            self.actions.push_back(Action::Deliver {
+                member: id,
+                bytes,
+                message,
+            });
+            while group.handed.len() > HANDED_MAX
+                || (self.handed > HANDED_TOTAL_MAX && group.handed.len() > 1)
+            {
+                done.extend(group.release_first());
+                self.handed -= 1;
+            }
+        }
+        // A commit or a broken stream may have come while it was read.
+        let whole = next == reading.next && group.rewound.is_none() && !group.stale;
+        group.at_end = reading.at_end && whole;
+        group.after = group
+            .rewound
+            .take()
+            .map_or(next, |rewound| rewound.min(next));
+        if let (State::Open(cursor), false) = (group.state, done.is_empty()) {
+            self.actions.push_back(Action::Ack { cursor, seqs: done });
+        }
+        self.pump(key);
+    }
+
+    /// A stream took an event that waited for it.
+    pub(super) fn handle_taken(&mut self, now: Instant, id: MemberId, bytes: usize) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.taken(now, bytes);
+            self.pump_member(id);
+        }
+    }
+
+    /// A stream ended, whoever ended it: what it was handed is given again.
+    pub(super) fn handle_end(&mut self, now: Instant, id: MemberId) {
+        if self.members.remove(&id).is_none() {
+            return;
+        }
+        self.pending.retain(|pending| pending.member != id);
+        for group in self.groups.values_mut() {
+            group.leave(now, id);
+            self.handed -= group.take_back(id);
+        }
+        self.pump_all();
+    }
+
+    /// Whether the client is known; if not, it has to subscribe again.
+    pub(super) fn handle_heartbeat(&mut self, now: Instant, client: &Client) -> bool {
+        let ids = self.members_of(client);
+        for id in &ids {
+            if let Some(member) = self.members.get_mut(id) {
+                member.seen(now);
+            }
+        }
+        !ids.is_empty()
+    }
+
+    /// The client no longer wants these topics. Its stream and those of other members go on.
+    pub(super) fn handle_unsubscribe(
+        &mut self,
+        now: Instant,
+        client: &Client,
+        topics: &[TopicFilter],
+    ) {
+        for id in self.members_of(client) {
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
+            member.seen(now);
+            for topic in topics {
+                if let Some(key) = member.topics.remove(topic)
+                    && let Some(group) = self.groups.get_mut(&key)
+                {
+                    group.leave(now, id);
+                }
+            }
+        }
+        self.pump_all();
+    }
+
+    /// Ends every stream.
+    pub(super) fn shut_down(&mut self) {
+        for id in self.members.keys() {
+            self.actions.push_back(Action::Close(*id, Closed::Stopping));
+        }
+    }
+
+    /// What time has brought.
+    pub(super) fn handle_deadline(&mut self, now: Instant) {
+        self.looked_at = now;
+        for (id, member) in &self.members {
+            if let Some(why) = member.overdue(now) {
+                self.actions.push_back(Action::Close(*id, why));
+            }
+        }
+        for (key, group) in &mut self.groups {
+            let seqs = group.release_old(now);
+            self.handed -= seqs.len();
+            if let (State::Open(cursor), false) = (group.state, seqs.is_empty()) {
+                self.actions.push_back(Action::Ack { cursor, seqs });
+            }
+            if group.retry_at.is_some_and(|at| at <= now) {
+                group.retry_at = None;
+            }
+            let kept = match key.audience {
+                Audience::Clustering => GROUP_KEPT,
+                Audience::Broadcasting(..) => PART_KEPT,
+            };
+            let idle = matches!(group.state, State::Open(_) | State::Dormant);
+            if idle && group.empty_since.is_some_and(|since| now >= since + kept) {
+                self.handed -= group.handed.len();
+                *group = Group::leaving(group.empty_since);
+                self.actions.push_back(Action::Remove(key.clone()));
+            }
+        }
+        self.pump_all();
+    }
+
+    /// When [`Core::handle_deadline`] is to be called next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let timed = !self.members.is_empty() || !self.groups.is_empty();
+        timed.then(|| self.looked_at + TICK)
+    }
+
+    pub(super) fn poll_action(&mut self) -> Option<Action<M>> {
+        self.actions.pop_front()
+    }
+
+    fn may_subscribe(&self, id: MemberId, client: &Client, items: &[Item]) -> Result<(), Refusal> {
+        let member = self.members.get(&id);
+        if member.is_none() && self.members.len() >= MEMBERS_MAX {
+            return Err(Refusal(format!(
+                "there are {MEMBERS_MAX} subscribers; no more are taken"
+            )));
+        }
+        if member.is_some_and(|it| {
+            it.client.group != client.group || it.client.identity != client.identity
+        }) {
+            return Err(Refusal(
+                "this stream belongs to another client; open one for each".to_owned(),
+            ));
+        }
+        if member.map_or(0, |it| it.topics.len()) + items.len() > TOPICS_MAX {
+            return Err(Refusal(format!(
+                "a subscriber has {TOPICS_MAX} topics at most; open another stream"
+            )));
+        }
+        if self.groups.len() + items.len() > GROUPS_MAX {
+            return Err(Refusal(format!(
+                "there are {GROUPS_MAX} groups; no more are taken"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The lowest number that no live stream of this identity has. With it, a member that returns finds its part.
+    fn free_ordinal(&self, client: &Client) -> u32 {
+        let taken: BTreeSet<u32> = self
+            .members
+            .values()
+            .filter(|it| it.client.group == client.group && it.client.identity == client.identity)
+            .map(|it| it.ordinal)
+            .collect();
+        (0..)
+            .find(|ordinal| !taken.contains(ordinal))
+            .unwrap_or(u32::MAX)
+    }
+
+    /// The members a request is about: those of its identity, of these the ones on its connection if there are any.
+    fn members_of(&self, client: &Client) -> Vec<MemberId> {
+        let same: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, it)| {
+                it.client.group == client.group && it.client.identity == client.identity
+            })
+            .collect();
+        let near = same.iter().filter(|(_, it)| it.client.peer == client.peer);
+        let near: Vec<_> = near.map(|(id, _)| **id).collect();
+        if near.is_empty() {
+            same.iter().map(|(id, _)| **id).collect()
+        } else {
+            near
+        }
+    }
+
+    fn answer(&mut self, member: MemberId, result: Result<(), Refusal>) {
+        self.actions.push_back(Action::Answer(member, result));
+    }
+
+    fn settle_pending(&mut self) {
+        let (open, opening) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending| pending.opening.is_empty());
+        self.pending = opening;
+        let open: Vec<Pending> = open;
+        for pending in open {
+            self.answer(pending.member, Ok(()));
+            if let Some(member) = self.members.get_mut(&pending.member) {
+                member.answered = true;
+            }
+            self.pump_member(pending.member);
+        }
+    }
+
+    fn fail_pending(&mut self, key: &GroupKey, members: &BTreeSet<MemberId>, error: &str) {
+        for id in members {
+            if let Some(member) = self.members.get_mut(id) {
+                member.topics.retain(|_, it| it != key);
+            }
+        }
+        let (failed, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending| pending.opening.contains(key));
+        self.pending = rest;
+        for pending in failed {
+            self.answer(pending.member, Err(Refusal(error.to_owned())));
+        }
+    }
+
+    fn pump_member(&mut self, id: MemberId) {
+        let Some(member) = self.members.get(&id) else {
+            return;
+        };
+        for key in member.topics.values() {
+            if let Some(group) = self.groups.get_mut(key) {
+                self.actions.extend(group.read_on(key, &self.members));
+            }
+        }
+    }
+
+    fn pump_all(&mut self) {
+        for (key, group) in &mut self.groups {
+            self.actions.extend(group.read_on(key, &self.members));
+        }
+    }
+
+    fn pump(&mut self, key: &GroupKey) {
+        if let Some(group) = self.groups.get_mut(key) {
+            self.actions.extend(group.read_on(key, &self.members));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
