@@ -15,7 +15,7 @@ use tokio::{
 use super::listen::serve;
 use crate::{
     config::Config,
-    http,
+    http, mesh,
     node::{door::DoorCounters, handle::NodeHandle},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Doors {
     pub(super) config: Config,
     pub(super) http: std::net::TcpListener,
     pub(super) http_counters: Arc<DoorCounters>,
+    pub(super) grpc: std::net::TcpListener,
+    pub(super) grpc_counters: Arc<DoorCounters>,
     pub(super) node: NodeHandle,
 }
 
@@ -68,6 +70,19 @@ impl Doors {
                 ));
             }
             Err(error) => tracing::error!(%error, "the HTTP door stays closed"),
+        }
+        match serve(self.grpc) {
+            Ok(listener) => {
+                let config = self.config.grpc.clone();
+                let (node, counters) = (self.node.clone(), self.grpc_counters);
+                doors.spawn_local(async move {
+                    if let Err(error) = mesh::serve(listener, node, config, counters, stopped).await
+                    {
+                        tracing::error!(%error, "the gRPC door broke");
+                    }
+                });
+            }
+            Err(error) => tracing::error!(%error, "the gRPC door stays closed"),
         }
         while let Some(ended) = doors.join_next().await {
             if let Err(error) = ended {

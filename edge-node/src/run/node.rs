@@ -70,6 +70,7 @@ pub enum RunError {
 struct Listeners {
     mqtt: std::net::TcpListener,
     http: std::net::TcpListener,
+    grpc: std::net::TcpListener,
 }
 
 /// Runs a node until SIGTERM or SIGINT.
@@ -77,6 +78,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let listeners = Listeners {
         mqtt: bind("mqtt", config.mqtt.listen)?,
         http: bind("http", config.http.listen)?,
+        grpc: bind("grpc", config.grpc.listen)?,
     };
     let storage = Arc::new(Disk::open(&config.node.data)?);
     let committed = Arc::new(Notify::new());
@@ -115,15 +117,17 @@ async fn serve_until_told(
     let addresses = [
         (Door::Mqtt, listeners.mqtt.local_addr()?),
         (Door::Http, listeners.http.local_addr()?),
+        (Door::Grpc, listeners.grpc.local_addr()?),
     ];
     let mqtt_counters = Arc::new(DoorCounters::default());
     let http_counters = Arc::new(DoorCounters::default());
+    let grpc_counters = Arc::new(DoorCounters::default());
     let spool = recovered.core.spool().clone();
     let shared = Shared::new(recovered.core);
     let (positions, commits) = watch::channel(spool.committed());
     let (name, counters) = (
         recovered.node,
-        [Arc::clone(&mqtt_counters), Arc::clone(&http_counters)],
+        [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone),
     );
     let surroundings = move |status: &mut NodeStatus| {
         status.node = name.as_str().to_owned();
@@ -147,6 +151,8 @@ async fn serve_until_told(
         config: config.clone(),
         http: listeners.http,
         http_counters: Arc::clone(&http_counters),
+        grpc: listeners.grpc,
+        grpc_counters,
         node,
     };
     let doors = doors.open()?;
