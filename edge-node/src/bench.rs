@@ -93,9 +93,12 @@ pub enum BenchError {
         /// What the file system said.
         source: std::io::Error,
     },
-    /// The runtime cannot start, or the output cannot be written.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
+    /// The system gives the load generator not what it needs to run at all.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+    /// The output does not take the result.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] std::io::Error),
 }
 
 /// Measures as `args` say, and writes the result to `out`: a table, or JSON. Takes `rounds` × `secs` for each broker, and
@@ -103,7 +106,8 @@ pub enum BenchError {
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()
+        .map_err(BenchError::Start)?;
     let rounds = args.rounds.unwrap_or(if args.vs.is_some() { 3 } else { 1 });
     let mut comparison = Comparison::new(args);
     for _ in 0..rounds {

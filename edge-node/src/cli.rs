@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 
 use crate::{
+    bench::{self, BenchArgs},
     config::{Config, ConfigError, Overrides, defaults},
     logging::{self, LogLevel},
     run,
@@ -53,6 +54,8 @@ enum Command {
     Spool(spool::SpoolCommand),
     /// Show how a running node is
     Status(node::StatusArgs),
+    /// Measure an MQTT broker under load, this one or any other
+    Bench(BenchArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -147,6 +150,7 @@ impl Cli {
             Some(Command::Check(args)) => check::check(&args, out),
             Some(Command::Spool(command)) => spool::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),
+            Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),
             Some(Command::Completions { shell }) => {
                 clap_complete::generate(shell, &mut Cli::command(), "edge-node", &mut &mut *out);
                 Ok(())

@@ -53,7 +53,11 @@ pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError>
     .await;
     expected.send_replace(Some(load.acknowledged));
     let subscriber = match subscriber {
-        Some(subscriber) => Some(subscriber.await.map_err(io::Error::from)?),
+        Some(subscriber) => Some(
+            subscriber
+                .await
+                .map_err(|error| BenchError::Start(error.into()))?,
+        ),
         None => None,
     };
 

@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    config::ConfigError, endpoints::EndpointsError, logging::LogLevelError, run::node::RunError,
+    bench::BenchError, config::ConfigError, endpoints::EndpointsError, logging::LogLevelError,
+    run::node::RunError,
 };
 
 /// Why a command was not done, for the operator.
@@ -70,9 +71,21 @@ pub enum CliError {
         /// How many.
         faults: u64,
     },
+    /// There is nothing to show of a load that was asked for.
+    #[error("bench: {0}")]
+    Bench(BenchError),
     /// Standard output does not take the result.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<BenchError> for CliError {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Output(error) => Self::Output(error),
+            error => Self::Bench(error),
+        }
+    }
 }
 
 impl CliError {

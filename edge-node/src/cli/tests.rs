@@ -145,6 +145,20 @@ fn a_node_that_does_not_run_is_told_so() {
 }
 
 #[test]
+fn a_broker_that_cannot_be_measured_is_named() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let error = execute(&["bench", "--addr", &addr])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        format!("bench: cannot connect to {addr}: Connection refused (os error 111)")
+    );
+}
+
+#[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let script = execute(&["completions", shell]).unwrap();
