@@ -1,0 +1,383 @@
+//! Group commit: one frame at a time, one write and one sync each.
+
+use std::{
+    io,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Instant,
+};
+
+use crate::{
+    Health, Loss, LossReason, NodeTime, Seq, Spool,
+    control::Control,
+    frame::{Link, PAGE},
+    index::Slots,
+    log::{Inner, State},
+    pending::{Effect, Pending},
+    record::Base,
+    segment::{Index, Segment},
+    storage::File,
+};
+
+/// Where the next frame goes. Only the committer has it.
+#[derive(Default)]
+pub(crate) struct Target {
+    /// A frame that could not be written yet; no other may overtake it.
+    retry: Option<Pending>,
+    segment: Option<TargetSegment>,
+}
+
+/// A segment that is being written.
+pub(crate) struct TargetSegment {
+    pub(crate) id: u64,
+    pub(crate) salt: u64,
+    pub(crate) size: u64,
+    pub(crate) end: u64,
+    pub(crate) file: Arc<dyn File>,
+    /// Of its first frame; none committed yet: `None`.
+    pub(crate) base: Option<Base>,
+    /// Bytes its index may need.
+    pub(crate) index_bytes: u64,
+}
+
+impl Target {
+    /// Goes on in this segment.
+    pub(crate) fn at(segment: Option<TargetSegment>) -> Target {
+        Target {
+            retry: None,
+            segment,
+        }
+    }
+}
+
+impl TargetSegment {
+    pub(crate) fn fits(&self, batch: &Pending) -> bool {
+        let index = self
+            .index_bytes
+            .saturating_add(batch.index_bytes())
+            .saturating_add(PAGE);
+        let end = self
+            .end
+            .saturating_add(batch.span())
+            .saturating_add(index)
+            .saturating_add(PAGE);
+        let near = self.base.is_none_or(|base| {
+            batch.last_time.saturating_sub(base.time) < u64::from(u32::MAX)
+                && batch.last_seq.saturating_sub(base.seq) < u64::from(u32::MAX)
+        });
+        end <= self.size && near
+    }
+}
+
+/// Entries of the ledger a commit carries at most.
+const LOSSES_PER_COMMIT: usize = 32;
+
+/// How long commits took.
+#[derive(Debug, Default)]
+pub(crate) struct Commits {
+    pub(crate) count: u64,
+    pub(crate) longest_us: u64,
+    recent_us: Vec<u64>,
+}
+
+const RECENT: usize = 128;
+
+impl Commits {
+    fn add(&mut self, micros: u64) {
+        if self.recent_us.len() < RECENT {
+            self.recent_us.push(micros);
+        } else if let Some(slot) = self.recent_us.get_mut(self.count as usize % RECENT) {
+            *slot = micros;
+        }
+        self.count += 1;
+        self.longest_us = self.longest_us.max(micros);
+    }
+
+    pub(crate) fn median_us(&self) -> u64 {
+        let mut sorted = self.recent_us.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied().unwrap_or(0)
+    }
+}
+
+impl Spool {
+    /// One step of the committer on this thread: writes and syncs what waits. True if there was anything; look at
+    /// `committed` for whether it was stored. A frame that could not be stored is tried again by the next call.
+    pub fn commit_once(&self) -> bool {
+        let inner = &*self.inner;
+        let mut target = inner.target.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut batch) = target.retry.take().or_else(|| inner.next_batch()) else {
+            return false;
+        };
+        let began = Instant::now();
+        let result = inner.store(&mut target, &mut batch);
+        match result {
+            Ok(()) => inner.publish(&mut target, batch, began.elapsed().as_micros() as u64),
+            Err(error) => {
+                target.retry = Some(batch);
+                inner.failing("a commit", &error);
+            }
+        }
+        drop(target);
+        inner.tell();
+        true
+    }
+}
+
+impl Inner {
+    /// Takes the next frame, with the changes of the spool's own that are due.
+    fn next_batch(&self) -> Option<Pending> {
+        let mut state = self.lock();
+        let mut batch = state.pending.pop_front()?;
+        state.queued_bytes = state.pending.iter().rev().skip(1).map(Pending::len).sum();
+        state.add_changes(&mut batch);
+        state.committing_bytes = batch.len();
+        Some(batch)
+    }
+
+    /// Writes and syncs a frame, in the next segment if this one has no room or has failed.
+    fn store(&self, target: &mut Target, batch: &mut Pending) -> io::Result<()> {
+        if !target
+            .segment
+            .as_ref()
+            .is_some_and(|segment| segment.fits(batch))
+        {
+            target.segment = None;
+            target.segment = Some(self.take_segment()?);
+        }
+        let Some(segment) = &target.segment else {
+            return Ok(());
+        };
+        let link = segment.base.is_none().then(|| self.lock().link());
+        let offset = segment.end;
+        let written = segment
+            .file
+            .write_at(batch.seal(segment.salt, offset, link), offset);
+        let stored = written.and_then(|()| segment.file.sync());
+        if stored.is_err()
+            && let Some(failed) = target.segment.take()
+        {
+            // What the file holds of this frame is unknown for good: the frame is written again elsewhere.
+            self.abandon(failed);
+        }
+        stored
+    }
+
+    fn abandon(&self, failed: TargetSegment) {
+        let mut state = self.lock();
+        match state
+            .segments
+            .back_mut()
+            .filter(|segment| segment.id == failed.id)
+        {
+            Some(segment) => segment.failed = true,
+            None => state
+                .room
+                .garbage
+                .push(crate::segment::file_name(failed.id)),
+        }
+        state.room.segments_changed = true;
+        self.wake_housekeeper(&mut state);
+    }
+
+    fn publish(&self, target: &mut Target, batch: Pending, micros: u64) {
+        let Some(segment) = &mut target.segment else {
+            return;
+        };
+        let mut state = self.lock();
+        let offset = segment.end;
+        if segment.base.is_none() {
+            segment.base = Some(batch.base);
+            let link = state.link();
+            state.start_segment(segment, &batch, link);
+            self.wake_housekeeper(&mut state);
+        }
+        segment.end = offset.saturating_add(batch.span());
+        segment.index_bytes = segment.index_bytes.saturating_add(batch.index_bytes());
+        state.extend_segment(segment, &batch, offset);
+        state.count_events(&batch);
+        state.committed = batch.last_seq;
+        state.committing_bytes = 0;
+        state.commits.add(micros);
+        let mut batch = batch;
+        for effect in std::mem::take(&mut batch.effects) {
+            state.come_true(effect);
+        }
+        let well = state.health == Health::Ok;
+        state.health = Health::Ok;
+        self.committed.store(batch.last_seq, Ordering::Release);
+        state.recycle(batch);
+        if state.room.full_lanes != 0 || state.checkpoints.is_waiting() {
+            self.wake_housekeeper(&mut state);
+        }
+        drop(state);
+        if !well {
+            tracing::info!("the spool stores again");
+        }
+    }
+
+    /// Notes that the disk does not take what it is given; said loudly once per episode.
+    pub(crate) fn failing(&self, doing: &str, error: &io::Error) {
+        let mut state = self.lock();
+        let since = match &state.health {
+            Health::Failing { since, .. } => *since,
+            Health::Ok => {
+                tracing::error!(doing, %error, "the spool cannot store; nothing is acknowledged until it can");
+                NodeTime(state.last_time)
+            }
+        };
+        state.health = Health::Failing {
+            error: format!("{doing}: {error}"),
+            since,
+        };
+    }
+}
+
+impl State {
+    /// How far the last segment holds valid frames.
+    fn link(&self) -> Link {
+        self.segments
+            .back()
+            .map_or_else(Link::default, |last| Link {
+                segment: last.id,
+                salt: last.salt,
+                end: last.end,
+                last_seq: last.last,
+            })
+    }
+
+    fn start_segment(&mut self, target: &TargetSegment, batch: &Pending, link: Link) {
+        self.segments.push_back(Segment {
+            id: target.id,
+            generation: 0,
+            salt: target.salt,
+            size: target.size,
+            first: batch.base.seq,
+            last: batch.last_seq,
+            base: batch.base,
+            last_time: batch.last_time,
+            end: PAGE,
+            records: 0,
+            link,
+            index: Index::Open(Arc::new(Slots::new(batch.base))),
+            file: Some(target.file.clone()),
+            failed: false,
+        });
+        self.room.segments_changed = true;
+    }
+
+    fn extend_segment(&mut self, target: &TargetSegment, batch: &Pending, offset: u64) {
+        let Some(segment) = self.segments.back_mut() else {
+            return;
+        };
+        segment.last = batch.last_seq;
+        segment.last_time = batch.last_time;
+        segment.end = target.end;
+        segment.records = segment.records.saturating_add(batch.slots.len() as u64);
+        if let Index::Open(slots) = &mut segment.index {
+            Arc::make_mut(slots).extend_from(batch.base, &batch.slots, offset as u32);
+        }
+        let state_bytes: u64 = batch
+            .slots
+            .iter()
+            .filter(|slot| slot.tag().is_state())
+            .map(|slot| u64::from(slot.len()))
+            .sum();
+        self.checkpoints.state_bytes += state_bytes;
+        self.checkpoints.log_bytes += batch.span();
+        self.room.pad(batch);
+    }
+
+    fn count_events(&mut self, batch: &Pending) {
+        for run in batch
+            .slots
+            .chunk_by(|a, b| (a.route, a.tag().is_event()) == (b.route, b.tag().is_event()))
+        {
+            let Some(first) = run
+                .first()
+                .filter(|slot| slot.tag().is_event() && slot.route != 0)
+            else {
+                continue;
+            };
+            let bytes = run.iter().map(|slot| u64::from(slot.len())).sum();
+            if let Some(route) = self.routes.get_mut(first.route) {
+                route.total.add(run.len() as u64, bytes);
+                // Not before the run's last, which is all that is asked of it.
+                route.last = batch.last_seq;
+            }
+        }
+    }
+
+    fn come_true(&mut self, effect: Effect) {
+        match effect {
+            Effect::Acks(acks) => {
+                for (id, seq) in acks {
+                    if let Some(cursor) = self.cursors.get_mut(&id) {
+                        cursor.ack(seq);
+                        cursor.advance();
+                    }
+                }
+            }
+            Effect::Removed { cursor, .. } => {
+                self.cursors.remove(&cursor);
+                self.routes.forget_cursor(cursor);
+                self.want_chores();
+            }
+            Effect::DropsStored(drops) => self.drops_stored = drops,
+        }
+    }
+
+    /// What a cursor is still owed goes into the ledger, in the frame that removes it.
+    fn enter_removed(&mut self, id: u32, reason: LossReason) {
+        let Some(cursor) = self.cursors.get(&id) else {
+            return;
+        };
+        let pending = self.pending_of(cursor);
+        if pending.records == 0 {
+            return;
+        }
+        let first = cursor
+            .window
+            .front()
+            .map_or(cursor.low.saturating_add(1), |owed| owed.seq);
+        self.ledger.add(Loss {
+            reason,
+            scope: cursor.name.clone(),
+            count: pending.records,
+            bytes: pending.bytes,
+            first: Seq(first),
+            last: Seq(self.committed),
+            at: NodeTime(self.last_time),
+        });
+    }
+
+    /// Adds to a frame what the spool has to store and no transaction brought.
+    fn add_changes(&mut self, batch: &mut Pending) {
+        let seq = batch.last_seq;
+        for effect in &batch.effects {
+            if let Effect::Removed {
+                cursor,
+                reason: Some(reason),
+            } = effect
+            {
+                self.enter_removed(*cursor, *reason);
+            }
+        }
+        if self.floors_changed {
+            self.floors_changed = false;
+            batch.push_control(&Control::Floors(self.floors.clone()), seq);
+        }
+        let marks = self.marks_for_commit();
+        if !marks.is_empty() {
+            batch.push_control(&Control::Marks(marks), seq);
+        }
+        if self.ledger.has_changed() {
+            batch.push_control(
+                &Control::Ledger(self.ledger.take_changed(LOSSES_PER_COMMIT)),
+                seq,
+            );
+        }
+        if !self.ledger.has_changed() && self.drops != self.drops_stored {
+            batch.effects.push(Effect::DropsStored(self.drops));
+        }
+    }
+}

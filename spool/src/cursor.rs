@@ -1,0 +1,319 @@
+//! A reader's durable place: a low mark, and what is acknowledged above it.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::{
+    NodeTime,
+    control::{CursorRecord, Mark},
+    index::Place,
+    record::Tag,
+    route::Amount,
+};
+
+/// Owed records that may be known ahead of the low mark.
+pub(crate) const WINDOW: usize = 4_096;
+/// Room the window must have before it is filled again, so that a fill is worth its search.
+const FILL_AT_LEAST: usize = 256;
+/// Acknowledgements of records the window has not reached; more are forgotten, and their records given again.
+const MOST_EARLY: usize = 2 * WINDOW;
+
+/// Where a new cursor starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After the last record appended before it.
+    Now,
+    /// At the oldest record kept. Records from before the cursor's creation are offered to it whatever their route
+    /// (`Entry::owed` is false for them), so that the owner can decide; they are history and pin nothing.
+    Oldest,
+}
+
+/// A cursor as status shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct CursorStatus {
+    /// The name it was created with.
+    pub name: String,
+    /// Everything up to here is acknowledged, dropped or not owed.
+    pub low: crate::Seq,
+    /// Records owed and not acknowledged.
+    pub pending_records: u64,
+    /// Their bytes in the log.
+    pub pending_bytes: u64,
+    /// When the oldest of them was appended.
+    pub oldest_pending: Option<NodeTime>,
+    /// Acknowledged since the cursor was created.
+    pub acknowledged_records: u64,
+}
+
+/// A record in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) seq: u64,
+    pub(crate) route: u32,
+    /// Length in the upper 24 bits, then two flags, then the tag's six bits.
+    packed: u32,
+}
+
+const DONE: u32 = 1 << 7;
+const HISTORY: u32 = 1 << 6;
+
+impl Owed {
+    pub(crate) fn new(place: &Place, history: bool) -> Owed {
+        let flags = if history { HISTORY } else { 0 };
+        Owed {
+            seq: place.seq,
+            route: place.route,
+            packed: place.len << 8 | flags | u32::from(place.tag.0 & 0x3f),
+        }
+    }
+
+    pub(crate) fn tag(self) -> Tag {
+        Tag(self.packed as u8 & 0x3f)
+    }
+
+    pub(crate) fn len(self) -> u32 {
+        self.packed >> 8
+    }
+
+    /// Acknowledged or given up.
+    pub(crate) fn is_done(self) -> bool {
+        self.packed & DONE != 0
+    }
+
+    /// From before the cursor's creation: offered, not owed.
+    pub(crate) fn is_history(self) -> bool {
+        self.packed & HISTORY != 0
+    }
+}
+
+/// A cursor.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) bound_bytes: Option<u64>,
+    pub(crate) history_until: u64,
+    pub(crate) low: u64,
+    /// Owed records in order of position, from the first that is not done.
+    pub(crate) window: VecDeque<Owed>,
+    /// Every record up to here that is owed is in the window or done.
+    pub(crate) filled: u64,
+    early: BTreeSet<u64>,
+    /// Acknowledged before the last start, not met by the window yet.
+    runs: Vec<(u64, u64)>,
+    /// Owed, and done or given up, apart from what is done inside the window.
+    pub(crate) consumed: Amount,
+    done_in_window: Amount,
+    pub(crate) acknowledged: u64,
+    /// The transaction that removed it; it counts as there until that is committed.
+    pub(crate) removed_at: Option<u64>,
+    /// Whether the stored mark is behind.
+    pub(crate) changed: bool,
+}
+
+impl Cursor {
+    pub(crate) fn new(record: CursorRecord) -> Cursor {
+        Cursor {
+            id: record.id,
+            name: record.name,
+            bound_bytes: record.bound_bytes,
+            history_until: record.history_until,
+            low: record.low,
+            window: VecDeque::new(),
+            filled: record.low,
+            early: BTreeSet::new(),
+            runs: Vec::new(),
+            consumed: Amount::default(),
+            done_in_window: Amount::default(),
+            acknowledged: 0,
+            removed_at: None,
+            changed: false,
+        }
+    }
+
+    pub(crate) fn record(&self) -> CursorRecord {
+        CursorRecord {
+            id: self.id,
+            name: self.name.clone(),
+            low: self.low,
+            history_until: self.history_until,
+            bound_bytes: self.bound_bytes,
+        }
+    }
+
+    /// Takes a stored mark, which may be older than what is known.
+    pub(crate) fn restore(&mut self, mark: &Mark) {
+        if mark.low >= self.low {
+            self.consumed = mark.consumed;
+        }
+        self.low = self.low.max(mark.low);
+        self.filled = self.filled.max(self.low);
+        self.acknowledged = self.acknowledged.max(mark.acknowledged);
+        self.runs.extend_from_slice(&mark.runs);
+        self.normalize_runs();
+    }
+
+    /// Takes an acknowledgement that was stored as a record of its own.
+    pub(crate) fn restore_ack(&mut self, seq: u64) {
+        self.runs.push((seq, seq));
+        self.normalize_runs();
+    }
+
+    /// Nothing behind `end` was ever committed.
+    pub(crate) fn clamp(&mut self, end: u64) {
+        self.low = self.low.min(end);
+        self.filled = self.filled.min(end);
+        self.runs.retain(|run| run.0 <= end);
+        for run in &mut self.runs {
+            run.1 = run.1.min(end);
+        }
+    }
+
+    fn normalize_runs(&mut self) {
+        let low = self.low;
+        self.runs.retain(|run| run.1 > low && run.0 <= run.1);
+        self.runs.sort_unstable();
+        self.runs.dedup();
+    }
+
+    fn ran(&self, seq: u64) -> bool {
+        // Runs may overlap, so the one that starts last before `seq` is not the only one that can hold it.
+        self.runs
+            .iter()
+            .take_while(|run| run.0 <= seq)
+            .any(|run| seq <= run.1)
+    }
+
+    /// How many records a fill may add; zero while that is not worth the search.
+    pub(crate) fn fill_room(&self) -> usize {
+        let room = WINDOW.saturating_sub(self.window.len());
+        if room >= FILL_AT_LEAST { room } else { 0 }
+    }
+
+    /// Adds the next owed record. Records come in order of position.
+    pub(crate) fn push(&mut self, place: &Place, history: bool) {
+        self.window.push_back(Owed::new(place, history));
+        self.filled = self.filled.max(place.seq);
+        if self.early.remove(&place.seq) {
+            self.mark_done(place.seq, true);
+        } else if self.ran(place.seq) {
+            self.mark_done(place.seq, false);
+        }
+    }
+
+    /// Everything owed up to `seq` was pushed.
+    pub(crate) fn filled_to(&mut self, seq: u64) {
+        self.filled = self.filled.max(seq);
+        self.early = self.early.split_off(&self.filled.saturating_add(1));
+        let filled = self.filled;
+        self.runs.retain(|run| run.1 > filled);
+        self.advance();
+    }
+
+    /// The lowest acknowledgement the window has not reached.
+    pub(crate) fn first_early(&self) -> Option<u64> {
+        self.early.first().copied()
+    }
+
+    pub(crate) fn ack(&mut self, seq: u64) {
+        if seq <= self.low {
+            return;
+        }
+        if seq <= self.filled {
+            self.mark_done(seq, true);
+        } else if self.early.len() < MOST_EARLY {
+            self.early.insert(seq);
+        }
+    }
+
+    /// Marks a record of the window as done; false if it is not there or was done.
+    pub(crate) fn mark_done(&mut self, seq: u64, acknowledged: bool) -> bool {
+        let Ok(at) = self.window.binary_search_by_key(&seq, |owed| owed.seq) else {
+            return false;
+        };
+        let Some(owed) = self.window.get_mut(at) else {
+            return false;
+        };
+        if owed.is_done() {
+            return false;
+        }
+        owed.packed |= DONE;
+        if !owed.is_history() {
+            self.done_in_window.add(1, u64::from(owed.len()));
+        }
+        self.acknowledged += u64::from(acknowledged);
+        self.changed = true;
+        true
+    }
+
+    /// Moves the low mark past everything done.
+    pub(crate) fn advance(&mut self) {
+        while let Some(front) = self.window.front().copied().filter(|owed| owed.is_done()) {
+            self.window.pop_front();
+            self.low = front.seq;
+            if !front.is_history() {
+                let amount = Amount {
+                    records: 1,
+                    bytes: u64::from(front.len()),
+                };
+                self.done_in_window = self.done_in_window.minus(amount);
+                self.consumed = self.consumed.plus(amount);
+            }
+        }
+        let reached = self
+            .window
+            .front()
+            .map_or(self.filled, |front| front.seq.saturating_sub(1));
+        self.low = self.low.max(reached);
+        if self.window.is_empty() && self.window.capacity() > 64 {
+            self.window.shrink_to(64);
+        }
+    }
+
+    /// Whether a committed record is owed and not acknowledged, given that its route contains the cursor.
+    pub(crate) fn owes(&self, seq: u64) -> bool {
+        if seq <= self.low || self.early.contains(&seq) {
+            return false;
+        }
+        if seq > self.filled {
+            return !self.ran(seq);
+        }
+        match self.window.binary_search_by_key(&seq, |owed| owed.seq) {
+            Ok(at) => self.window.get(at).is_some_and(|owed| !owed.is_done()),
+            Err(_) => false,
+        }
+    }
+
+    /// What is owed of a total, ever.
+    pub(crate) fn pending(&self, total: Amount) -> Amount {
+        total.minus(self.consumed).minus(self.done_in_window)
+    }
+
+    /// Nothing is owed: whatever the counters say, everything was consumed.
+    pub(crate) fn settle(&mut self, total: Amount) {
+        self.consumed = total;
+        self.done_in_window = Amount::default();
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        let mut open = false;
+        for owed in &self.window {
+            match runs.last_mut() {
+                _ if !owed.is_done() => open = false,
+                Some(run) if open => run.1 = owed.seq,
+                _ => {
+                    runs.push((owed.seq, owed.seq));
+                    open = true;
+                }
+            }
+        }
+        runs.extend(self.runs.iter().filter(|run| run.1 > self.filled));
+        Mark {
+            id: self.id,
+            low: self.low,
+            runs,
+            consumed: self.consumed,
+            acknowledged: self.acknowledged,
+        }
+    }
+}

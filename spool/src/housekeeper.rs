@@ -1,0 +1,272 @@
+//! Everything that is done beside the commits: preparing, sealing, saving, checkpoints, cleaning, scrubbing.
+
+use std::{io, time::Duration};
+
+use crate::{
+    CursorId, Loss, LossReason, NodeTime, Seq, Spool, StorageError,
+    frame::FLAG_END,
+    log::{Inner, State},
+    marks,
+};
+
+/// Empty segment files kept for later.
+pub(crate) const MOST_SPARES: usize = 2;
+/// After a chore failed it is tried again this much later.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Segments rewritten in one step.
+const REWRITES: usize = 4;
+
+impl Spool {
+    /// One step of the housekeeper on this thread: prepares the next segment, seals, saves cursors, writes a
+    /// checkpoint, cleans, scrubs. Returns when it wants to be called again at the latest.
+    pub fn housekeep_once(&self, now: NodeTime) -> Option<Duration> {
+        let inner = &*self.inner;
+        let now = {
+            let mut state = inner.lock();
+            state.chores_due = false;
+            state.last_time = state.last_time.max(now.0);
+            state.last_time
+        };
+        let failed = [
+            ("ask for free space", inner.look_at_space()),
+            ("prepare a segment", inner.prepare().map(drop)),
+            ("seal a segment", inner.seal_all()),
+            ("hold sessions to their bound", inner.hold_bounds()),
+            ("save the cursors", inner.save_marks(now, false)),
+            ("write a checkpoint", inner.checkpoint_if_due()),
+            ("clean", inner.clean(REWRITES)),
+            ("prepare a segment", inner.prepare().map(drop)),
+            ("remove files", inner.remove_garbage()),
+            ("scrub", inner.scrub(now)),
+        ]
+        .into_iter()
+        .filter_map(|(chore, result)| result.err().map(|error| (chore, error)))
+        .fold(false, |_, (chore, error)| {
+            tracing::warn!(chore, %error, "a chore of the spool failed; it is tried again");
+            true
+        });
+        let mut state = inner.lock();
+        let returned = state.room_returned();
+        let wake = state.next_chore(now, failed);
+        drop(state);
+        if returned {
+            inner.tell();
+        }
+        wake
+    }
+
+    /// Commits what waits, saves a checkpoint with the owner's part and the cursors, and writes the end mark. Further
+    /// appends are refused. On `Err` everything committed is as safe as after a crash.
+    pub fn close(&self, owner: Vec<u8>, now: NodeTime) -> Result<(), StorageError> {
+        let inner = &*self.inner;
+        let io = StorageError::io;
+        {
+            let mut state = inner.lock();
+            state.last_time = state.last_time.max(now.0);
+            state.closed = true;
+        }
+        self.commit_all()?;
+        inner.lock().capture(Some(owner));
+        inner.write_checkpoint().map_err(io("write a checkpoint"))?;
+        inner.lock().add_end_mark();
+        self.commit_all()?;
+        inner.remove_garbage().map_err(io("remove files"))?;
+        Ok(())
+    }
+
+    fn commit_all(&self) -> Result<(), StorageError> {
+        loop {
+            let before = self.committed();
+            let commits = self.inner.lock().commits.count;
+            if !self.commit_once() {
+                return Ok(());
+            }
+            let state = self.inner.lock();
+            if state.commits.count == commits && self.committed() == before {
+                let error = match &state.health {
+                    crate::Health::Failing { error, .. } => error.clone(),
+                    crate::Health::Ok => "nothing was stored".into(),
+                };
+                return Err(StorageError::Io {
+                    doing: "commit what waits",
+                    source: io::Error::other(error),
+                });
+            }
+        }
+    }
+}
+
+impl State {
+    fn next_chore(&self, now: u64, failed: bool) -> Option<Duration> {
+        let saving = self.next_save(now).map(Duration::from_millis);
+        let again = self.chores_due.then_some(Duration::ZERO);
+        let retry = (failed || self.room.full_lanes != 0).then_some(AFTER_FAILURE);
+        [saving, again, retry, self.next_scrub(now)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn add_end_mark(&mut self) {
+        self.begin(self.last_time);
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let floors = crate::control::Control::Floors(self.floors.clone());
+        let batch = self.batch();
+        batch.push_control(&floors, seq);
+        batch.set_flags(FLAG_END);
+    }
+}
+
+impl Inner {
+    fn look_at_space(&self) -> io::Result<()> {
+        let space = self.storage.space()?;
+        let mut state = self.lock();
+        if state.room.free_bytes != space.free_bytes {
+            state.room.free_bytes = space.free_bytes;
+            state.room.is_stale();
+        }
+        Ok(())
+    }
+
+    /// Saves the cursors' marks if no commit has carried them in time.
+    fn save_marks(&self, now: u64, at_once: bool) -> io::Result<()> {
+        let (marks, file, bound) = {
+            let mut state = self.lock();
+            let Some(marks) = state.marks_for_file(now, at_once) else {
+                return Ok(());
+            };
+            (marks, state.marks.file.take(), state.sizes.bound)
+        };
+        let saved = match file {
+            Some(file) => Ok(file),
+            None => self.new_marks_file(bound),
+        };
+        let saved = saved.and_then(|mut file| file.save(marks).map(|()| file));
+        let mut state = self.lock();
+        match saved {
+            Ok(file) => {
+                state.marks.file = Some(file);
+                Ok(())
+            }
+            Err(error) => {
+                // The file may not be written again after a failed sync; the next save makes another.
+                state
+                    .cursors
+                    .values_mut()
+                    .for_each(|cursor| cursor.changed = true);
+                state.note_acks(1);
+                Err(error)
+            }
+        }
+    }
+
+    fn new_marks_file(&self, bound: u64) -> io::Result<marks::Slots> {
+        const NEW: &str = "cursors.new";
+        match self.storage.remove(NEW) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = self.storage.create(NEW, marks::file_bytes(bound))?;
+        file.sync()?;
+        self.storage.rename(NEW, marks::FILE)?;
+        self.storage.sync_directory()?;
+        Ok(marks::Slots::open(file)?.0)
+    }
+
+    fn checkpoint_if_due(&self) -> io::Result<()> {
+        self.lock().capture_if_due();
+        self.write_checkpoint().map(drop)
+    }
+
+    fn remove_garbage(&self) -> io::Result<()> {
+        let garbage = std::mem::take(&mut self.lock().room.garbage);
+        let mut result = Ok(());
+        for name in garbage {
+            match self.storage.remove(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.lock().room.garbage.push(name);
+                    result = Err(error);
+                }
+                _ => self.lock().room.is_stale(),
+            }
+        }
+        result
+    }
+
+    /// Takes the oldest debt from cursors that are over their bound.
+    fn hold_bounds(&self) -> io::Result<()> {
+        let over: Vec<u32> = {
+            let state = self.lock();
+            let is_over = |cursor: &&crate::cursor::Cursor| {
+                cursor
+                    .bound_bytes
+                    .is_some_and(|bound| state.pending_of(cursor).bytes > bound)
+            };
+            state
+                .cursors
+                .values()
+                .filter(is_over)
+                .map(|cursor| cursor.id)
+                .collect()
+        };
+        for id in over {
+            while self
+                .looked(&mut |state, extra| state.drop_debt(CursorId(id), extra))
+                .map_err(io::Error::other)?
+            {}
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Gives up the oldest of what is in the window until the cursor is within its bound; true if it is not yet.
+    fn drop_debt(
+        &mut self,
+        id: CursorId,
+        extra: &crate::lists::Lists,
+    ) -> crate::read::Looked<bool> {
+        self.fill(id.0, extra)?;
+        let at = NodeTime(self.last_time);
+        let Some(cursor) = self.cursors.get_mut(&id.0) else {
+            return Ok(false);
+        };
+        let Some(bound) = cursor.bound_bytes else {
+            return Ok(false);
+        };
+        let total = self.routes.total_of(id.0);
+        let (mut count, mut bytes, mut first, mut last) = (0, 0, 0, 0);
+        while cursor.pending(total).bytes > bound
+            && let Some(front) = cursor.window.front().copied()
+        {
+            if !front.is_done() && !front.is_history() {
+                count += 1;
+                bytes += u64::from(front.len());
+                first = if first == 0 { front.seq } else { first };
+                last = front.seq;
+            }
+            cursor.mark_done(front.seq, false);
+            cursor.advance();
+        }
+        if count == 0 {
+            return Ok(false);
+        }
+        let more = cursor.pending(total).bytes > bound;
+        let scope = cursor.name.clone();
+        let (first, last) = (Seq(first), Seq(last));
+        self.ledger.add(Loss {
+            reason: LossReason::SessionBound,
+            scope,
+            count,
+            bytes,
+            first,
+            last,
+            at,
+        });
+        self.drops += 1;
+        self.note_acks(count);
+        self.room.is_stale();
+        Ok(more)
+    }
+}

@@ -1,0 +1,75 @@
+//! How a log is bounded.
+
+use crate::{LaneOptions, OpenError, WhenFull, storage::Space};
+
+/// How a log is bounded.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of everything in the data directory. `None`: the smaller of 4 GiB and a quarter of the free space.
+    pub bound_bytes: Option<u64>,
+    /// Share of the file system that stays free, in percent (default 5).
+    pub min_free_percent: u8,
+    /// Size of a segment file, 256 KiB to 16 MiB. `None`: 8 MiB, less where the bound is small.
+    pub segment_bytes: Option<u32>,
+    /// From the lane kept longest to the lane given up first. Default: alarm, normal, bulk. At most `Lane::MOST`.
+    pub lanes: Vec<LaneOptions>,
+    /// Bytes that may wait for a commit (default 8 MiB).
+    pub waiting_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let lane = |name: &str| LaneOptions {
+            name: name.into(),
+            when_full: WhenFull::Refuse,
+        };
+        Options {
+            bound_bytes: None,
+            min_free_percent: 5,
+            segment_bytes: None,
+            lanes: vec![lane("alarm"), lane("normal"), lane("bulk")],
+            waiting_bytes: 8 << 20,
+        }
+    }
+}
+
+/// Segments a bound is divided into at least.
+const SEGMENTS_PER_BOUND: u64 = 32;
+const SMALLEST_SEGMENT: u64 = 64 << 10;
+const LARGEST_SEGMENT: u64 = 16 << 20;
+/// Segments without which neither lanes nor reserves have room.
+const FEWEST_SEGMENTS: u64 = 12;
+
+/// The sizes that follow from the options and the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) bound: u64,
+    pub(crate) segment: u64,
+    pub(crate) min_free: u64,
+}
+
+impl Sizes {
+    /// `used`: what the log has in the directory, which is as good as free.
+    pub(crate) fn of(options: &Options, space: Space, used: u64) -> Result<Sizes, OpenError> {
+        let quarter = (space.free_bytes.saturating_add(used)) / 4;
+        let bound = options.bound_bytes.unwrap_or_else(|| quarter.min(4 << 30));
+        let segment = match options.segment_bytes {
+            Some(bytes) => u64::from(bytes).clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT),
+            None => (bound / SEGMENTS_PER_BOUND).clamp(256 << 10, 8 << 20),
+        };
+        let segment = segment / 4096 * 4096;
+        let minimum_bytes = segment * FEWEST_SEGMENTS;
+        if bound < minimum_bytes {
+            return Err(OpenError::TooSmall {
+                bound_bytes: bound,
+                minimum_bytes,
+            });
+        }
+        let min_free = space.total_bytes / 100 * u64::from(options.min_free_percent.min(100));
+        Ok(Sizes {
+            bound,
+            segment,
+            min_free,
+        })
+    }
+}

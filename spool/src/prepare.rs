@@ -1,0 +1,169 @@
+//! Making segment files: from a spare, anew, or from a segment that nothing needs any more.
+
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+};
+
+use crate::{
+    commit::TargetSegment,
+    frame::PAGE,
+    log::{Inner, State},
+    segment::{SegmentHeader, file_name},
+    storage::File,
+};
+
+/// A segment that holds no frame yet: header on disk, name on disk.
+pub(crate) struct Prepared {
+    id: u64,
+    salt: u64,
+    file: Arc<dyn File>,
+}
+
+/// Where its file comes from.
+enum Source {
+    /// A file of the right size under this name.
+    Existing(String),
+    New,
+}
+
+impl Inner {
+    /// The segment for the next frame; made on the spot if none is ready.
+    pub(crate) fn take_segment(&self) -> io::Result<TargetSegment> {
+        let ready = self.lock().room.ready.take();
+        let prepared = match ready {
+            Some(prepared) => prepared,
+            None => {
+                let _one = self
+                    .preparing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let ready = self.lock().room.ready.take();
+                match ready {
+                    Some(prepared) => prepared,
+                    None => self.make_segment()?,
+                }
+            }
+        };
+        let size = self.lock().sizes.segment;
+        Ok(TargetSegment {
+            id: prepared.id,
+            salt: prepared.salt,
+            size,
+            end: PAGE,
+            file: prepared.file,
+            base: None,
+            index_bytes: 0,
+        })
+    }
+
+    /// Makes the next segment before it is needed; true if it did.
+    pub(crate) fn prepare(&self) -> io::Result<bool> {
+        let Ok(_one) = self.preparing.try_lock() else {
+            return Ok(false);
+        };
+        {
+            let state = self.lock();
+            let roomy = !state.room.spares.is_empty() || state.creatable() > 0;
+            if state.room.ready.is_some()
+                || !state.began
+                || !(roomy || state.oldest_dead().is_some())
+            {
+                return Ok(false);
+            }
+        }
+        let prepared = self.make_segment()?;
+        self.lock().room.ready = Some(prepared);
+        Ok(true)
+    }
+
+    fn make_segment(&self) -> io::Result<Prepared> {
+        let (source, id, size, freed) = {
+            let mut state = self.lock();
+            let (source, freed) = state.take_source()?;
+            state.room.last_id += 1;
+            (source, state.room.last_id, state.sizes.segment, freed)
+        };
+        if let Some(freed) = freed {
+            self.files.forget(freed);
+        }
+        let salt = fastrand::u64(1..);
+        let made = self.make_file(&source, id, salt, size);
+        if made.is_err() {
+            // Under whichever of its names the file is, it holds nothing that is needed.
+            let mut state = self.lock();
+            if let Source::Existing(name) = source {
+                state.room.garbage.push(name);
+            }
+            state.room.garbage.push(file_name(id));
+        }
+        made.map(|file| Prepared { id, salt, file })
+    }
+
+    fn make_file(
+        &self,
+        source: &Source,
+        id: u64,
+        salt: u64,
+        size: u64,
+    ) -> io::Result<Arc<dyn File>> {
+        let name = file_name(id);
+        let file = match source {
+            Source::Existing(old) => {
+                self.storage.rename(old, &name)?;
+                let file = self.storage.open(&name)?;
+                // So that the file cannot be taken for the sealed segment it was.
+                file.write_at(&[0; PAGE as usize], size.saturating_sub(PAGE))?;
+                file
+            }
+            Source::New => self.storage.create(&name, size)?,
+        };
+        file.write_at(
+            &SegmentHeader {
+                id,
+                salt,
+                end: 0,
+                first: 0,
+                last: 0,
+            }
+            .encode(),
+            0,
+        )?;
+        file.sync()?;
+        self.storage.sync_directory()?;
+        Ok(file)
+    }
+}
+
+impl State {
+    /// The oldest segment that is dead for good and has a whole segment's size.
+    pub(crate) fn oldest_dead(&self) -> Option<usize> {
+        if self.drops != self.drops_stored {
+            return None;
+        }
+        let lows = self.lows();
+        let size = self.sizes.segment;
+        self.segments
+            .iter()
+            .position(|segment| segment.size == size && self.is_dead(&lows, segment))
+    }
+
+    fn take_source(&mut self) -> io::Result<(Source, Option<u64>)> {
+        self.room.is_stale();
+        if let Some(name) = self.room.spares.pop() {
+            return Ok((Source::Existing(name), None));
+        }
+        if self.creatable() > 0 {
+            return Ok((Source::New, None));
+        }
+        let dead = self.oldest_dead().and_then(|at| self.segments.remove(at));
+        let Some(dead) = dead else {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "the spool's bound leaves no room for a segment",
+            ));
+        };
+        self.lists.forget(dead.id);
+        Ok((Source::Existing(file_name(dead.id)), Some(dead.id)))
+    }
+}

@@ -1,0 +1,849 @@
+//! Opening a log: what the directory holds becomes the state in memory, after any crash.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    Loss, LossReason, NodeTime, OpenError, Options, Seq, Spool, StorageError, checkpoint,
+    commit::{Target, TargetSegment},
+    control::Control,
+    cursor::Cursor,
+    files::Files,
+    frame::{Found, HEADER, Header, Link, PAGE},
+    index::Row,
+    log::{Inner, State},
+    marks,
+    options::Sizes,
+    page::Page,
+    record::Tag,
+    scan::{Extent, Gap, Scan, Tail},
+    segment::{Index, Segment, SegmentHeader, Trailer, file_name, parse_name},
+    storage::{File, Storage},
+};
+
+/// What recovery found; the owner's state is rebuilt from `checkpoint`, then from each record of
+/// [`Spool::replay_state`].
+#[derive(Debug)]
+pub struct Recovery {
+    /// The owner's part of the newest valid checkpoint.
+    pub checkpoint: Option<Vec<u8>>,
+    /// Whether the last run ended with `Spool::close`, or there was none.
+    pub clean: bool,
+    /// What was cut, quarantined or found missing, for the log; each is in the ledger too.
+    pub findings: Vec<String>,
+}
+
+/// Whether the log is opened to go on, or to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    ReadWrite,
+    ReadOnly,
+}
+
+/// Files of damaged segments that are kept.
+const MOST_QUARANTINED: usize = 2;
+const QUARANTINE: &str = "quarantine-";
+
+impl Spool {
+    /// Opens or creates the log. `notify` is called, from any thread and without locks held, after a commit, when room
+    /// returns, and when health changes; it must not block.
+    ///
+    /// Torn and damaged parts never stop it: they are in the ledger. Nothing is served that could still be lost: after
+    /// an unclean stop what was found at the end is synced first.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        options: Options,
+        now: NodeTime,
+        notify: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<(Spool, Recovery), OpenError> {
+        open(storage, &options, now, notify, Mode::ReadWrite)
+    }
+}
+
+pub(crate) fn open(
+    storage: Arc<dyn Storage>,
+    options: &Options,
+    now: NodeTime,
+    notify: Arc<dyn Fn() + Send + Sync>,
+    mode: Mode,
+) -> Result<(Spool, Recovery), OpenError> {
+    let files = storage
+        .list()
+        .map_err(OpenError::io("list the data directory"))?;
+    let found = find(&*storage, &files)?;
+    let used = files.iter().map(|(_, len)| len).sum();
+    let space = storage
+        .space()
+        .map_err(OpenError::io("ask for free space"))?;
+    let sizes = Sizes::of(options, space, used)?;
+    let mut state = State::new(sizes, options, now);
+    state.room.free_bytes = space.free_bytes;
+
+    let mut opening = Opening {
+        storage: &*storage,
+        state,
+        findings: Vec::new(),
+        mode,
+        target: None,
+        damaged: Vec::new(),
+        gaps: BTreeMap::new(),
+        tails: Vec::new(),
+    };
+    let owner = opening.take_checkpoints()?;
+    let clean = opening.take_segments(found)?;
+    opening.take_files(&files)?;
+    let (marks, cursors_file) = opening.take_marks()?;
+    let Opening {
+        mut state,
+        findings,
+        target,
+        ..
+    } = opening;
+    state.marks.file = cursors_file;
+
+    let inner = Inner {
+        target: Mutex::new(Target::at(target)),
+        preparing: Mutex::new(()),
+        state: Mutex::new(state),
+        files: Files::default(),
+        storage,
+        notify,
+        committed: AtomicU64::new(0),
+        appended: AtomicU64::new(0),
+        work: Condvar::new(),
+        chores: Condvar::new(),
+    };
+    let spool = Spool {
+        inner: Arc::new(inner),
+    };
+    spool.inner.apply_control()?;
+    spool.inner.count_events()?;
+    {
+        let mut state = spool.inner.lock();
+        let last = state.committed;
+        for mark in &marks {
+            if let Some(cursor) = state.cursors.get_mut(&mark.id) {
+                cursor.restore(mark);
+            }
+        }
+        state
+            .cursors
+            .values_mut()
+            .for_each(|cursor| cursor.clamp(last));
+    }
+    let committed = spool.inner.lock().committed;
+    spool.inner.committed.store(committed, Ordering::Release);
+    spool.inner.appended.store(committed, Ordering::Release);
+    for finding in &findings {
+        tracing::warn!("{finding}");
+    }
+    Ok((
+        spool,
+        Recovery {
+            checkpoint: owner,
+            clean,
+            findings,
+        },
+    ))
+}
+
+/// A segment file as far as its first and last page tell.
+enum OnDisk {
+    Sealed(Box<Segment>),
+    Open {
+        header: SegmentHeader,
+        size: u64,
+    },
+    /// Neither page can be read.
+    Unknown {
+        size: u64,
+    },
+    /// Of another life: a recycled file that was not begun.
+    Empty {
+        size: u64,
+    },
+}
+
+/// Looks at every segment and checkpoint, and refuses newer ones before anything is changed.
+fn find(
+    storage: &dyn Storage,
+    files: &[(String, u64)],
+) -> Result<BTreeMap<u64, OnDisk>, OpenError> {
+    for number in 0..2 {
+        let file = checkpoint::file_name(number);
+        if let Some(found) = checkpoint::newer_version(storage, &file)? {
+            return Err(OpenError::NewerVersion {
+                file,
+                found,
+                supported: crate::page::VERSION,
+            });
+        }
+    }
+    let mut segments = BTreeMap::new();
+    for (name, size) in files {
+        let Some(id) = parse_name(name, ".segment") else {
+            continue;
+        };
+        let found = look(storage, name, id, *size).map_err(OpenError::io("read a segment"))?;
+        match found {
+            Page::Newer(found) => {
+                return Err(OpenError::NewerVersion {
+                    file: name.clone(),
+                    found,
+                    supported: crate::page::VERSION,
+                });
+            }
+            Page::Valid(segment) => {
+                segments.insert(id, segment);
+            }
+            Page::Invalid => {
+                segments.insert(id, OnDisk::Unknown { size: *size });
+            }
+        }
+    }
+    Ok(segments)
+}
+
+fn look(storage: &dyn Storage, name: &str, id: u64, size: u64) -> io::Result<Page<OnDisk>> {
+    if size < 2 * PAGE {
+        return Ok(Page::Valid(OnDisk::Empty { size }));
+    }
+    let file = storage.open(name)?;
+    let mut page = vec![0; PAGE as usize];
+    file.read_at(&mut page, size - PAGE)?;
+    match Trailer::decode(&page) {
+        Page::Valid(trailer) if trailer.id == id => {
+            return Ok(Page::Valid(OnDisk::Sealed(Box::new(
+                Segment::from_trailer(trailer, size),
+            ))));
+        }
+        Page::Newer(version) => return Ok(Page::Newer(version)),
+        _ => {}
+    }
+    file.read_at(&mut page, 0)?;
+    Ok(match SegmentHeader::decode(&page) {
+        Page::Valid(header) if header.id == id => Page::Valid(OnDisk::Open { header, size }),
+        Page::Valid(_) => Page::Valid(OnDisk::Empty { size }),
+        Page::Newer(version) => Page::Newer(version),
+        Page::Invalid => Page::Invalid,
+    })
+}
+
+struct Opening<'a> {
+    storage: &'a dyn Storage,
+    state: State,
+    findings: Vec<String>,
+    mode: Mode,
+    /// The segment to go on with after a clean stop.
+    target: Option<TargetSegment>,
+    /// Segments of which a copy is kept.
+    damaged: Vec<u64>,
+    gaps: BTreeMap<u64, Vec<Gap>>,
+    tails: Vec<(u64, Tail)>,
+}
+
+impl Opening<'_> {
+    fn take_checkpoints(&mut self) -> Result<Option<Vec<u8>>, OpenError> {
+        let mut read = checkpoint::read_both(self.storage)?.into_iter();
+        let (newest, older) = (read.next(), read.next());
+        self.state.checkpoints.restore(
+            newest.as_ref().map(|it| it.covered),
+            older.as_ref().map(|it| it.covered),
+        );
+        let Some(newest) = newest else {
+            return Ok(None);
+        };
+        self.state.restore_state(newest.state);
+        Ok(newest.owner)
+    }
+
+    /// Takes the segments in, from the newest to the oldest, since each says how far the one before it is valid.
+    fn take_segments(&mut self, found: BTreeMap<u64, OnDisk>) -> Result<bool, OpenError> {
+        self.state.room.last_id = found.keys().next_back().copied().unwrap_or(0);
+        let nothing = found.is_empty();
+        let mut clean = None;
+        let mut later: Option<(u64, Link)> = None;
+        for (id, segment) in found.into_iter().rev() {
+            let link = later.map(|(_, link)| link);
+            if link.is_some_and(|link| id > link.segment) {
+                // Abandoned: what was to be in it was written again in the later one.
+                self.give_up(id, segment.size());
+                continue;
+            }
+            let known = link.filter(|link| link.segment == id);
+            let taken = match segment {
+                OnDisk::Sealed(segment) => Some(*segment),
+                OnDisk::Empty { size } => {
+                    self.give_up(id, size);
+                    None
+                }
+                OnDisk::Open { header, size } => {
+                    self.take_open(id, header, size, known, later.is_none(), &mut clean)?
+                }
+                OnDisk::Unknown { size } => match self.salvage(id, size)? {
+                    Some(header) => {
+                        self.take_open(id, header, size, known, later.is_none(), &mut clean)?
+                    }
+                    None => {
+                        self.lost(id, size, known);
+                        None
+                    }
+                },
+            };
+            let Some(segment) = taken else { continue };
+            if clean.is_none() {
+                clean = Some(false);
+            }
+            later = Some((segment.id, segment.link));
+            self.state.segments.push_front(segment);
+        }
+        self.find_holes();
+        let last = self.state.segments.back().map_or(0, |segment| segment.last);
+        let covered = self.state.checkpoints.newest();
+        let last = last.max(covered.spool).max(covered.owner);
+        let raised = self.state.next_seq.saturating_sub(1);
+        self.state.committed = last.max(raised);
+        self.state.next_seq = self.state.committed.saturating_add(1);
+        let time = self
+            .state
+            .segments
+            .back()
+            .map_or(0, |segment| segment.last_time);
+        self.state.last_time = self.state.last_time.max(time);
+        self.keep_copies();
+        Ok(clean.unwrap_or(nothing))
+    }
+
+    fn take_open(
+        &mut self,
+        id: u64,
+        header: SegmentHeader,
+        size: u64,
+        known: Option<Link>,
+        is_newest: bool,
+        clean: &mut Option<bool>,
+    ) -> Result<Option<Segment>, OpenError> {
+        let file = self
+            .storage
+            .open(&file_name(id))
+            .map_err(OpenError::io("open a segment"))?;
+        let by_link = known
+            .filter(|link| link.salt == header.salt)
+            .map(|link| (link.end, link.last_seq));
+        let by_header = (header.end > 0).then_some((header.end, header.last));
+        let known_end = by_header.or(by_link);
+        let extent = Extent {
+            file: &*file,
+            salt: header.salt,
+            size,
+            known_end,
+        };
+        let scan = extent.scan().map_err(OpenError::io("read a segment"))?;
+        self.tails
+            .extend(scan.tail.filter(|_| is_newest).map(|tail| (id, tail)));
+        if scan.frames == 0 && known.is_none() {
+            self.give_up(id, size);
+            return Ok(None);
+        }
+        if !scan.gaps.is_empty() {
+            self.damaged.push(id);
+            self.gaps.insert(id, scan.gaps.clone());
+        }
+        if is_newest {
+            *clean = Some(scan.ended && self.tails.is_empty());
+        }
+        if self.mode == Mode::ReadWrite && !(is_newest && *clean == Some(true)) {
+            file.sync()
+                .map_err(OpenError::io("sync what was recovered"))?;
+        }
+        let is_target = is_newest && *clean == Some(true) && size == self.state.sizes.segment;
+        let segment = segment_of(id, header, size, scan, file.clone());
+        if is_target {
+            self.target = Some(TargetSegment {
+                id,
+                salt: header.salt,
+                size,
+                end: segment.end,
+                file,
+                base: Some(segment.base),
+                index_bytes: segment.records.saturating_mul(50),
+            });
+        }
+        Ok(Some(segment))
+    }
+
+    /// The salt of a segment whose header is damaged, from its first frame.
+    fn salvage(&self, id: u64, size: u64) -> Result<Option<SegmentHeader>, OpenError> {
+        let file = self
+            .storage
+            .open(&file_name(id))
+            .map_err(OpenError::io("open a segment"))?;
+        let mut bytes = [0; HEADER];
+        file.read_at(&mut bytes, PAGE)
+            .map_err(OpenError::io("read a segment"))?;
+        let salt = bytes
+            .get(8..)
+            .and_then(|b| b.first_chunk())
+            .map_or(0, |b| u64::from_le_bytes(*b));
+        let Found::Header(first) = Header::decode(&bytes, salt, PAGE) else {
+            return Ok(None);
+        };
+        // A recycled file whose new header was torn still shows a frame of its former life; that one names an older
+        // predecessor than the file's name allows only by chance, so the names have to be near.
+        let near = first
+            .link()
+            .is_some_and(|link| link.segment < id && id - link.segment <= 8);
+        Ok((near && size >= 2 * PAGE).then_some(SegmentHeader {
+            id,
+            salt,
+            end: 0,
+            first: 0,
+            last: 0,
+        }))
+    }
+
+    /// A segment of which nothing can be read.
+    fn lost(&mut self, id: u64, size: u64, known: Option<Link>) {
+        if known.is_none() {
+            self.give_up(id, size);
+            return;
+        }
+        self.findings.push(format!(
+            "segment {id:016x} cannot be read; it is kept as quarantine"
+        ));
+        self.damaged.push(id);
+    }
+
+    /// Enters what is missing between segments that are there.
+    fn find_holes(&mut self) {
+        let mut holes = Vec::new();
+        let mut before: Option<(u64, u64)> = None;
+        for segment in &self.state.segments {
+            let link = segment.link;
+            let is_lost = self.damaged.contains(&link.segment);
+            let known = before.is_some_and(|(id, _)| id == link.segment);
+            let last = before.map_or(0, |(_, last)| last);
+            if (known || is_lost) && link.last_seq > last {
+                holes.push(Gap {
+                    first: last + 1,
+                    last: link.last_seq,
+                    bytes: 0,
+                });
+            }
+            for gap in self.gaps.get(&segment.id).into_iter().flatten() {
+                let first = if gap.first == 1 { last + 1 } else { gap.first };
+                holes.push(Gap { first, ..*gap });
+            }
+            before = Some((segment.id, segment.last));
+        }
+        for hole in holes.iter().filter(|hole| hole.first <= hole.last) {
+            self.enter_gap(hole);
+        }
+        for (id, tail) in std::mem::take(&mut self.tails) {
+            self.enter_tail(id, &tail);
+        }
+    }
+
+    fn enter_gap(&mut self, gap: &Gap) {
+        let Gap { first, last, bytes } = *gap;
+        self.findings
+            .push(format!("positions {first} to {last} are damaged and lost"));
+        self.enter(LossReason::Damaged, first, last, bytes);
+    }
+
+    fn enter_tail(&mut self, id: u64, tail: &Tail) {
+        let before = self.state.segments.back().map_or(0, |segment| segment.last);
+        let (first, last, bytes) = (before + 1, tail.last_after(before), tail.bytes);
+        if last < first {
+            return;
+        }
+        self.findings.push(format!(
+            "tail cut at {first} in segment {id:016x}, at most {bytes} bytes; unacknowledged unless the medium is damaged"
+        ));
+        self.enter(LossReason::TailCut, first, last, bytes);
+        // None of these positions is given out again, in case the medium lost what was acknowledged.
+        self.state.next_seq = self.state.next_seq.max(last.saturating_add(1));
+    }
+
+    fn enter(&mut self, reason: LossReason, first: u64, last: u64, bytes: u64) {
+        let count = if reason == LossReason::TailCut {
+            1
+        } else {
+            last.saturating_sub(first).saturating_add(1)
+        };
+        let at = NodeTime(self.state.last_time);
+        self.state.ledger.add(Loss {
+            reason,
+            scope: "log".into(),
+            count,
+            bytes,
+            first: Seq(first),
+            last: Seq(last),
+            at,
+        });
+    }
+
+    /// A file that holds nothing is used again or removed.
+    fn give_up(&mut self, id: u64, size: u64) {
+        let room = &mut self.state.room;
+        if size == self.state.sizes.segment && room.spares.len() < crate::housekeeper::MOST_SPARES {
+            room.spares.push(file_name(id));
+        } else {
+            room.garbage.push(file_name(id));
+        }
+    }
+
+    /// Keeps a damaged segment for those who want to look into it: at most a few, and never for the price of the start.
+    fn keep_copies(&mut self) {
+        if self.mode == Mode::ReadOnly {
+            return;
+        }
+        for id in std::mem::take(&mut self.damaged)
+            .into_iter()
+            .take(MOST_QUARANTINED)
+        {
+            if let Err(error) = self.keep_copy(id) {
+                tracing::warn!(%error, "a damaged segment could not be kept as quarantine");
+            }
+        }
+    }
+
+    fn keep_copy(&mut self, id: u64) -> io::Result<()> {
+        let kept: Vec<(String, u64)> = self
+            .storage
+            .list()?
+            .into_iter()
+            .filter(|f| f.0.starts_with(QUARANTINE))
+            .collect();
+        let name = format!("{QUARANTINE}{id:016x}");
+        if kept.len() >= MOST_QUARANTINED || kept.iter().any(|(other, _)| *other == name) {
+            return Ok(());
+        }
+        if self.state.segment_by_id(id).is_none() {
+            return self.storage.rename(&file_name(id), &name);
+        }
+        if self.state.creatable() == 0 {
+            return Ok(());
+        }
+        let from = self.storage.open(&file_name(id))?;
+        let len = from.len()?;
+        let to = self.storage.create(&name, len)?;
+        let mut chunk = vec![0; 256 << 10];
+        let mut at = 0;
+        while at < len {
+            let part = chunk
+                .get_mut(..(len - at).min(256 << 10) as usize)
+                .unwrap_or_default();
+            from.read_at(part, at)?;
+            to.write_at(part, at)?;
+            at += part.len() as u64;
+        }
+        to.sync()?;
+        self.state.room.other_bytes += len;
+        Ok(())
+    }
+
+    /// Spares, leftovers, and the bytes of what is neither.
+    fn take_files(&mut self, files: &[(String, u64)]) -> Result<(), OpenError> {
+        let room = &mut self.state.room;
+        for (name, size) in files {
+            if let Some(id) = parse_name(name, ".spare") {
+                room.last_id = room.last_id.max(id);
+                if *size == self.state.sizes.segment
+                    && room.spares.len() < crate::housekeeper::MOST_SPARES
+                {
+                    room.spares.push(name.clone());
+                } else {
+                    room.garbage.push(name.clone());
+                }
+            } else if parse_name(name, ".rewrite").is_some() || name.ends_with(".new") {
+                room.garbage.push(name.clone());
+            }
+        }
+        if self.mode == Mode::ReadWrite {
+            let garbage = std::mem::take(&mut room.garbage);
+            for name in garbage {
+                match self.storage.remove(&name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        self.state.room.garbage.push(name)
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let kept: u64 = files
+            .iter()
+            .filter(|(name, _)| name.starts_with(QUARANTINE))
+            .map(|(_, len)| len)
+            .sum();
+        self.state.room.quarantine_bytes = kept;
+        self.state.count_other_bytes();
+        Ok(())
+    }
+
+    fn take_marks(&self) -> Result<(Vec<crate::control::Mark>, Option<marks::Slots>), OpenError> {
+        let read = OpenError::io("read the cursors file");
+        if self.mode == Mode::ReadOnly {
+            return match self.storage.open(marks::FILE) {
+                Ok(file) => marks::Slots::open(file)
+                    .map(|(_, marks)| (marks, None))
+                    .map_err(read),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Vec::new(), None)),
+                Err(error) => Err(read(error)),
+            };
+        }
+        let (slots, marks) =
+            marks::open_file(self.storage, self.state.sizes.bound).map_err(read)?;
+        Ok((marks, Some(slots)))
+    }
+}
+
+impl OnDisk {
+    fn size(&self) -> u64 {
+        match self {
+            OnDisk::Sealed(segment) => segment.size,
+            OnDisk::Open { size, .. } | OnDisk::Unknown { size } | OnDisk::Empty { size } => *size,
+        }
+    }
+}
+
+pub(crate) fn segment_of(
+    id: u64,
+    header: SegmentHeader,
+    size: u64,
+    scan: Scan,
+    file: Arc<dyn File>,
+) -> Segment {
+    let rewritten = header.end > 0;
+    Segment {
+        id,
+        generation: 0,
+        salt: header.salt,
+        size,
+        first: if rewritten { header.first } else { scan.first },
+        last: if rewritten { header.last } else { scan.last },
+        base: scan.base(),
+        last_time: scan.last_time,
+        end: scan.end,
+        records: scan.slots.len() as u64,
+        link: scan.link,
+        index: Index::Open(Arc::new(scan.slots)),
+        file: Some(file),
+        failed: false,
+    }
+}
+
+impl Inner {
+    /// Applies the spool's own records that the checkpoint does not cover.
+    fn apply_control(&self) -> Result<(), StorageError> {
+        // Those a commit added at the covered position itself may be missing in the checkpoint.
+        let mut after = self.lock().checkpoints.newest().spool.saturating_sub(1);
+        loop {
+            let (controls, next) = self.read_controls(after)?;
+            let mut state = self.lock();
+            for control in controls {
+                state.apply(control);
+            }
+            match next {
+                Some(next) => after = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Counts the events the checkpoint has not counted, and finds the last of each route.
+    fn count_events(&self) -> Result<(), StorageError> {
+        let after = self.lock().checkpoints.newest().spool;
+        let owner_after = self.lock().checkpoints.newest().owner;
+        let versions: Vec<_> = self
+            .lock()
+            .segments
+            .iter()
+            .map(|s| (s.id, s.generation))
+            .collect();
+        for version in versions {
+            self.looked(&mut |state, extra| {
+                let Some(segment) = state.segment_by_id(version.0) else {
+                    return Ok(());
+                };
+                let mut found: Vec<(Row, u64, u64)> = Vec::new();
+                match &segment.index {
+                    Index::Open(slots) => {
+                        for place in slots.iter().filter(|place| !place.tag.is_control()) {
+                            let new = u64::from(place.seq > after);
+                            found.push((Row::of(&place), new, new * u64::from(place.len)));
+                        }
+                    }
+                    Index::Sealed(_) => {
+                        for row in state.rows_of(segment, extra)?.iter().copied() {
+                            let counted = if row.first > after {
+                                (u64::from(row.records), row.bytes)
+                            } else if row.last <= after || row.tag.is_control() {
+                                (0, 0)
+                            } else {
+                                let lists =
+                                    state.lists_of(segment, &mut |other| *other == row, extra)?;
+                                let new = lists.iter().flat_map(|list| list.after(after));
+                                new.fold((0, 0), |(n, bytes), place| {
+                                    (n + 1, bytes + u64::from(place.len))
+                                })
+                            };
+                            found.push((row, counted.0, counted.1));
+                        }
+                    }
+                }
+                let bytes = segment.end;
+                let is_behind = segment.last > after;
+                for (row, records, bytes) in found {
+                    if row.tag.is_state() && row.last > owner_after {
+                        state.checkpoints.state_bytes += row.bytes;
+                    }
+                    if let Some(route) = state
+                        .routes
+                        .get_mut(row.route)
+                        .filter(|_| row.tag.is_event())
+                    {
+                        route.total.add(records, bytes);
+                        route.last = route.last.max(row.last);
+                    }
+                }
+                state.checkpoints.log_bytes += if is_behind { bytes } else { 0 };
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Some of the spool's own records after a position, and where to go on, if there are more.
+    fn read_controls(&self, after: u64) -> Result<(Vec<Control>, Option<u64>), StorageError> {
+        let (bodies, next) = self.read_own(after, &|tag: Tag| tag.is_control())?;
+        Ok((
+            bodies
+                .iter()
+                .filter_map(|body| Control::decode(body))
+                .collect(),
+            next,
+        ))
+    }
+
+    /// Finds the index of a sealed segment again from its frames, since what is on disk of it is damaged.
+    pub(crate) fn rebuild_index(&self, version: (u64, u32)) -> Result<(), StorageError> {
+        let known = {
+            let state = self.lock();
+            let segment = state
+                .segment_by_id(version.0)
+                .filter(|segment| segment.generation == version.1);
+            segment.map(|s| (s.salt, s.size, s.end, s.last))
+        };
+        let Some((salt, size, end, last)) = known else {
+            return Ok(());
+        };
+        tracing::warn!(
+            segment = version.0,
+            "the index of a segment is damaged; it is made again from the records"
+        );
+        let io = StorageError::io("read a segment");
+        let file = self.files.open(&*self.storage, version);
+        let extent = |file: &Arc<dyn File>| {
+            let extent = Extent {
+                file: &**file,
+                salt,
+                size,
+                known_end: Some((end, last)),
+            };
+            extent.scan()
+        };
+        let scanned = file.and_then(|file| extent(&file).map(|scan| (file, scan)));
+        let (file, scan) = match scanned {
+            Ok(scanned) => scanned,
+            Err(_) if self.has_changed(version) => return Ok(()),
+            Err(error) => return Err(io(error)),
+        };
+        let mut state = self.lock();
+        let at = NodeTime(state.last_time);
+        let Some(segment) = state
+            .segment_at(version.0)
+            .and_then(|at| state.segments.get_mut(at))
+        else {
+            return Ok(());
+        };
+        if segment.generation != version.1 {
+            return Ok(());
+        }
+        segment.generation += 1;
+        segment.index = Index::Open(Arc::new(scan.slots));
+        segment.file = Some(file);
+        state.lists.forget(version.0);
+        state.room.segments_changed = true;
+        for gap in scan.gaps.iter().filter(|gap| gap.bytes > 0) {
+            let (reason, count) = (LossReason::Damaged, gap.last - gap.first + 1);
+            let (first, last) = (Seq(gap.first), Seq(gap.last));
+            state.ledger.add(Loss {
+                reason,
+                scope: "log".into(),
+                count,
+                bytes: gap.bytes,
+                first,
+                last,
+                at,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn apply(&mut self, control: Control) {
+        match control {
+            Control::Route { id, cursors, terms } => self.routes.insert(id, cursors, &terms),
+            Control::CursorCreated(record) => {
+                self.next_cursor = self.next_cursor.max(record.id.saturating_add(1));
+                if !self.cursors.contains_key(&record.id) {
+                    self.names.insert(record.name.clone(), record.id);
+                    self.cursors.insert(record.id, Cursor::new(record));
+                }
+            }
+            Control::CursorRemoved { id, .. } => {
+                if let Some(cursor) = self.cursors.remove(&id)
+                    && self.names.get(&cursor.name) == Some(&id)
+                {
+                    self.names.remove(&cursor.name);
+                }
+                self.routes.forget_cursor(id);
+            }
+            Control::Marks(marks) => {
+                for mark in marks {
+                    if let Some(cursor) = self.cursors.get_mut(&mark.id) {
+                        cursor.restore(&mark);
+                    }
+                }
+            }
+            Control::Acks(acks) => {
+                for (id, seq) in acks {
+                    if let Some(cursor) = self.cursors.get_mut(&id) {
+                        cursor.restore_ack(seq);
+                    }
+                }
+            }
+            Control::Floors(floors) => {
+                for (floor, stored) in self.floors.iter_mut().zip(floors) {
+                    *floor = (*floor).max(stored);
+                }
+            }
+            Control::Ledger(losses) => losses
+                .into_iter()
+                .for_each(|loss| self.ledger.restore(loss)),
+        }
+    }
+
+    pub(crate) fn count_other_bytes(&mut self) {
+        let cursors = marks::file_bytes(self.sizes.bound);
+        self.room.other_bytes = self.checkpoints.bytes() + cursors + self.room.quarantine_bytes;
+    }
+}

@@ -1,0 +1,460 @@
+//! Who may still append how much, and what is given up when nobody may.
+
+use std::collections::HashMap;
+
+use crate::{
+    Full, Lane, Loss, LossReason, NodeTime, Seq, WhenFull,
+    frame::PAGE,
+    index::Row,
+    log::State,
+    pending::Pending,
+    prepare::Prepared,
+    record::Tag,
+    segment::{Index, Segment},
+};
+
+/// Segments only the cleaner may use.
+const CLEANER_SEGMENTS: u64 = 2;
+/// Segments beyond the lanes' for state, control records and the ends of segments that a frame did not fit.
+const STATE_SEGMENTS: u64 = 2;
+/// Index bytes counted for each record.
+const PER_RECORD: u64 = 16;
+
+/// Files and room.
+#[derive(Default)]
+pub(crate) struct Room {
+    /// The next segment, made before it is needed.
+    pub(crate) ready: Option<Prepared>,
+    /// Files of a segment's size that hold nothing.
+    pub(crate) spares: Vec<String>,
+    /// Files to remove.
+    pub(crate) garbage: Vec<String>,
+    /// Bytes of files that are neither segments nor spares.
+    pub(crate) other_bytes: u64,
+    pub(crate) quarantine_bytes: u64,
+    pub(crate) free_bytes: u64,
+    pub(crate) last_id: u64,
+    /// A segment was begun, failed or replaced since the housekeeper last looked.
+    pub(crate) segments_changed: bool,
+    /// Lanes (bit n = lane n) that found no room and were not told of any since; bit 31 stands for state.
+    pub(crate) full_lanes: u32,
+    /// Bytes appended since the start.
+    taken: u64,
+    /// What `taken` may reach, by lane and, last, for state.
+    limits: Vec<u64>,
+    stale: bool,
+}
+
+const STATE_BIT: u32 = 1 << 31;
+
+impl Room {
+    /// Acknowledgements, files or commits changed what there is.
+    pub(crate) fn is_stale(&mut self) {
+        self.stale = true;
+    }
+
+    /// Counts what a frame takes beyond its records.
+    pub(crate) fn pad(&mut self, batch: &Pending) {
+        self.taken = self
+            .taken
+            .saturating_add(batch.span().saturating_sub(batch.len() as u64));
+        self.stale = true;
+    }
+}
+
+/// For each route, up to where nobody is owed anything.
+pub(crate) type Lows = HashMap<u32, u64>;
+
+impl State {
+    pub(crate) fn lows(&self) -> Lows {
+        let low = |route: &crate::Route| {
+            let cursors = route
+                .cursors
+                .iter()
+                .filter_map(|cursor| self.cursors.get(&cursor.0));
+            cursors.map(|cursor| cursor.low).min().unwrap_or(u64::MAX)
+        };
+        self.routes
+            .iter()
+            .map(|(id, interned)| (id, low(&interned.route)))
+            .collect()
+    }
+
+    /// Up to where events of this lane and route are history.
+    pub(crate) fn history_until(&self, lows: &Lows, tag: Tag, route: u32) -> u64 {
+        let floor = self
+            .floors
+            .get(usize::from(tag.lane().0))
+            .copied()
+            .unwrap_or(0);
+        lows.get(&route).copied().unwrap_or(u64::MAX).max(floor)
+    }
+
+    /// Whether anything under this key is still needed.
+    pub(crate) fn is_row_live(&self, lows: &Lows, row: &Row) -> bool {
+        (row.tag.is_event() && row.last > self.history_until(lows, row.tag, row.route))
+            || (row.tag.is_state() && row.last > self.checkpoints.owner_covered())
+            || (row.tag.is_control() && row.last >= self.checkpoints.spool_covered())
+    }
+
+    fn rows<'a>(&'a self, segment: &'a Segment) -> Option<&'a [Row]> {
+        match &segment.index {
+            Index::Open(_) => None,
+            Index::Sealed(sealed) => match &sealed.rows {
+                Some(rows) => Some(rows),
+                None => self
+                    .lists
+                    .table((segment.id, segment.generation))
+                    .map(|rows| &**rows),
+            },
+        }
+    }
+
+    /// Whether nothing in a segment is needed any more.
+    pub(crate) fn is_dead(&self, lows: &Lows, segment: &Segment) -> bool {
+        let covered = segment.last <= self.checkpoints.spool_covered();
+        let pinned = self
+            .pins
+            .range(segment.first..=segment.last.max(segment.first))
+            .next()
+            .is_some();
+        let Some(rows) = self.rows(segment) else {
+            return false;
+        };
+        covered && !pinned && self.began && !rows.iter().any(|row| self.is_row_live(lows, row))
+    }
+
+    /// Bytes in a sealed segment's file that no live record takes, its padding among them.
+    pub(crate) fn dead_bytes(&self, lows: &Lows, segment: &Segment) -> u64 {
+        let Some(rows) = self.rows(segment) else {
+            return 0;
+        };
+        let live: u64 = rows
+            .iter()
+            .filter(|row| self.is_row_live(lows, row))
+            .map(|row| self.live_bytes(lows, row))
+            .sum();
+        segment.size.saturating_sub(live)
+    }
+
+    fn live_bytes(&self, lows: &Lows, row: &Row) -> u64 {
+        if !row.tag.is_event() || row.tag.is_state() {
+            return row.bytes;
+        }
+        let (_, bytes) = share_after(row, self.history_until(lows, row.tag, row.route));
+        bytes
+    }
+
+    pub(crate) fn files_bytes(&self) -> u64 {
+        let segments: u64 = self.segments.iter().map(|segment| segment.size).sum();
+        let empty = (self.room.spares.len()
+            + self.room.garbage.len()
+            + usize::from(self.room.ready.is_some())) as u64;
+        segments
+            .saturating_add(empty.saturating_mul(self.sizes.segment))
+            .saturating_add(self.room.other_bytes)
+    }
+
+    /// What all files but the cleaner's may fill.
+    fn files_limit(&self) -> u64 {
+        self.sizes
+            .bound
+            .saturating_sub(CLEANER_SEGMENTS * self.sizes.segment)
+    }
+
+    /// Segment files that may still be created.
+    pub(crate) fn creatable(&self) -> u64 {
+        let by_bound = self.files_limit().saturating_sub(self.files_bytes());
+        let by_disk = self.room.free_bytes.saturating_sub(self.sizes.min_free);
+        by_bound.min(by_disk) / self.sizes.segment
+    }
+
+    /// What all lanes together may fill before this one has no room.
+    pub(crate) fn lane_bound(&self, lane: usize) -> u64 {
+        let kept_for_others = self.sizes.bound / 10 * lane as u64;
+        self.files_limit()
+            .saturating_sub(STATE_SEGMENTS * self.sizes.segment)
+            .saturating_sub(kept_for_others)
+    }
+
+    fn measure(&mut self) {
+        let lows = self.lows();
+        let size = self.sizes.segment;
+        let dead: Vec<u64> = self
+            .segments
+            .iter()
+            .filter(|segment| self.is_dead(&lows, segment))
+            .map(|segment| segment.size)
+            .collect();
+        let whole_dead = dead.iter().filter(|&&bytes| bytes == size).count() as u64;
+        let segments: u64 = self.segments.iter().map(|segment| segment.size).sum();
+        let occupied = segments
+            .saturating_sub(dead.iter().sum())
+            .saturating_add(self.room.other_bytes);
+        let files = self.room.spares.len() as u64 + u64::from(self.room.ready.is_some());
+        let by_files = files + whole_dead + self.creatable();
+        let usable = size / 8 * 7;
+        let waiting: u64 = self
+            .pending
+            .iter()
+            .map(|batch| batch.len() as u64 + batch.index_bytes())
+            .sum();
+        let waiting = waiting + self.committing_bytes as u64;
+        let active = self
+            .segments
+            .back()
+            .filter(|segment| !segment.is_sealed() && !segment.failed);
+        let left = active.map_or(0, |segment| {
+            let used = segment.end + segment.records * PER_RECORD + 2 * PAGE;
+            segment.size.saturating_sub(used) / 8 * 7
+        });
+        let lanes = self.lanes.len();
+        let limit = |bound: u64| {
+            let slots = (bound.saturating_sub(occupied) / size).min(by_files);
+            self.room
+                .taken
+                .saturating_add((left + slots * usable).saturating_sub(waiting))
+        };
+        let mut limits: Vec<u64> = (0..lanes)
+            .map(|lane| limit(self.lane_bound(lane)))
+            .collect();
+        limits.push(limit(self.files_limit()));
+        self.room.limits = limits;
+        self.room.stale = false;
+    }
+
+    fn room_for(&self, tag: Tag) -> u64 {
+        let at = if tag.is_event() {
+            usize::from(tag.lane().0)
+        } else {
+            self.lanes.len()
+        };
+        self.room
+            .limits
+            .get(at)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(self.room.taken)
+    }
+
+    /// Counts a record in, or says why not.
+    pub(crate) fn take_room(&mut self, tag: Tag, len: u64) -> Result<(), Full> {
+        let need = len + PER_RECORD;
+        if self.room_for(tag) < need && !self.find_room(tag, need) {
+            let lane = usize::from(tag.lane().0);
+            let when_full = self
+                .lanes
+                .get(lane)
+                .map(|lane| lane.when_full)
+                .unwrap_or_default();
+            self.room.full_lanes |= if tag.is_event() { 1 << lane } else { STATE_BIT };
+            self.want_chores();
+            return Err(Full::Bound { when_full });
+        }
+        self.room.taken += need;
+        Ok(())
+    }
+
+    fn find_room(&mut self, tag: Tag, need: u64) -> bool {
+        if self.room.stale || self.room.limits.is_empty() {
+            self.measure();
+            if self.room_for(tag) >= need {
+                return true;
+            }
+        }
+        let lane = tag.lane();
+        let when_full = self
+            .lanes
+            .get(usize::from(lane.0))
+            .map(|lane| lane.when_full)
+            .unwrap_or_default();
+        if !tag.is_event()
+            || matches!(when_full, WhenFull::Refuse | WhenFull::Reject)
+            || self.cleaning_will_help()
+        {
+            return false;
+        }
+        let mut dropped = 0;
+        while dropped < self.sizes.segment {
+            let victim = match when_full {
+                WhenFull::LowestLaneFirst => self.lowest_live_lane(lane),
+                _ => Some(lane),
+            };
+            let Some(bytes) = victim.and_then(|victim| self.drop_oldest(victim)) else {
+                return false;
+            };
+            dropped += bytes;
+            self.measure();
+            if self.room_for(tag) >= need {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the cleaner can make room from what is dead already.
+    fn cleaning_will_help(&self) -> bool {
+        let lows = self.lows();
+        self.segments.iter().any(|segment| {
+            segment.is_sealed()
+                && !self.is_dead(&lows, segment)
+                && self.is_worth_rewriting(&lows, segment)
+        })
+    }
+
+    pub(crate) fn is_worth_rewriting(&self, lows: &Lows, segment: &Segment) -> bool {
+        segment.last <= self.checkpoints.spool_covered()
+            && segment.size >= 8 * PAGE
+            && self.dead_bytes(lows, segment) >= segment.size / 2
+    }
+
+    fn is_row_owed(&self, lows: &Lows, row: &Row, lane: Lane) -> bool {
+        row.tag.is_event()
+            && row.tag.lane() == lane
+            && row.last > self.history_until(lows, row.tag, row.route)
+    }
+
+    fn lowest_live_lane(&self, not_above: Lane) -> Option<Lane> {
+        let lows = self.lows();
+        let lanes = (not_above.0..self.lanes.len() as u8).rev().map(Lane);
+        let mut live = lanes.filter(|&lane| {
+            let rows = self
+                .segments
+                .iter()
+                .filter_map(|segment| self.rows(segment))
+                .flatten();
+            rows.into_iter()
+                .any(|row| self.is_row_owed(&lows, row, lane))
+        });
+        live.next()
+    }
+
+    /// Gives up what the oldest sealed segment that still owes something of this lane holds of it, and says how many
+    /// bytes that was; `None` if no segment does.
+    fn drop_oldest(&mut self, lane: Lane) -> Option<u64> {
+        let lows = self.lows();
+        let at = self.segments.iter().position(|segment| {
+            self.rows(segment)
+                .is_some_and(|rows| rows.iter().any(|row| self.is_row_owed(&lows, row, lane)))
+        })?;
+        let segment = self.segments.get(at)?;
+        let (until, version) = (segment.last, (segment.id, segment.generation));
+        let rows: Vec<Row> = self
+            .rows(segment)?
+            .iter()
+            .filter(|row| self.is_row_owed(&lows, row, lane))
+            .copied()
+            .collect();
+        let (mut count, mut bytes, mut first) = (0, 0, u64::MAX);
+        for row in &rows {
+            let gone = self.history_until(&lows, row.tag, row.route);
+            let (records, row_bytes) = self.count_after(version, row, gone);
+            count += records;
+            bytes += row_bytes;
+            first = first.min(row.first.max(gone.saturating_add(1)));
+            self.consume_dropped(version, row);
+        }
+        for cursor in self.cursors.values_mut() {
+            let doomed: Vec<u64> = cursor
+                .window
+                .iter()
+                .take_while(|owed| owed.seq <= until)
+                .filter(|owed| owed.tag().lane() == lane)
+                .map(|owed| owed.seq)
+                .collect();
+            for seq in doomed {
+                cursor.mark_done(seq, false);
+            }
+            cursor.advance();
+        }
+        if let Some(floor) = self.floors.get_mut(usize::from(lane.0)) {
+            *floor = (*floor).max(until);
+        }
+        self.floors_changed = true;
+        self.drops += 1;
+        let scope = self
+            .lanes
+            .get(usize::from(lane.0))
+            .map(|lane| lane.name.clone())
+            .unwrap_or_default();
+        let at = NodeTime(self.last_time);
+        let reason = LossReason::DroppedForRoom;
+        self.ledger.add(Loss {
+            reason,
+            scope,
+            count,
+            bytes,
+            first: Seq(first),
+            last: Seq(until),
+            at,
+        });
+        Some(bytes.max(1))
+    }
+
+    /// Counts what the windows have not reached as consumed by each cursor it was owed to.
+    fn consume_dropped(&mut self, version: (u64, u32), row: &Row) {
+        let Some(route) = self.routes.get(row.route) else {
+            return;
+        };
+        for id in route.route.cursors.clone() {
+            let Some(cursor) = self.cursors.get(&id.0) else {
+                continue;
+            };
+            let floor = self
+                .floors
+                .get(usize::from(row.tag.lane().0))
+                .copied()
+                .unwrap_or(0);
+            let (records, bytes) = self.count_after(version, row, cursor.filled.max(floor));
+            if let Some(cursor) = self.cursors.get_mut(&id.0) {
+                cursor.consumed.add(records, bytes);
+                cursor.changed = true;
+            }
+        }
+    }
+
+    /// Records of a row after a position: exact if its list is at hand or all of it counts.
+    fn count_after(&self, version: (u64, u32), row: &Row, after: u64) -> (u64, u64) {
+        match self.lists.list(version, row) {
+            Some(list) => list.after(after).fold((0, 0), |(n, bytes), place| {
+                (n + 1, bytes + u64::from(place.len))
+            }),
+            None => share_after(row, after),
+        }
+    }
+
+    /// Finds out for which of the full lanes room has returned; true if for any.
+    pub(crate) fn room_returned(&mut self) -> bool {
+        if self.room.full_lanes == 0 {
+            return false;
+        }
+        self.measure();
+        let before = self.room.full_lanes;
+        let enough = self.sizes.segment / 8;
+        for (at, limit) in self.room.limits.iter().enumerate() {
+            let bit = if at == self.lanes.len() {
+                STATE_BIT
+            } else {
+                1 << at
+            };
+            if limit.saturating_sub(self.room.taken) >= enough {
+                self.room.full_lanes &= !bit;
+            }
+        }
+        before != self.room.full_lanes
+    }
+}
+
+/// Records and bytes of a row after a position, taking them as evenly spread.
+pub(crate) fn share_after(row: &Row, after: u64) -> (u64, u64) {
+    if after < row.first {
+        return (u64::from(row.records), row.bytes);
+    }
+    if after >= row.last {
+        return (0, 0);
+    }
+    let (left, whole) = (row.last - after, row.last - row.first + 1);
+    let part =
+        |amount: u64| (u128::from(amount) * u128::from(left)).div_ceil(u128::from(whole)) as u64;
+    (part(u64::from(row.records)), part(row.bytes))
+}

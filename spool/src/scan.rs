@@ -1,0 +1,237 @@
+//! Reading a segment frame by frame, as recovery does where there is no index to trust.
+
+use std::io;
+
+use crate::{
+    frame::{Found, HEADER, Header, Link, PAGE, align, salted},
+    index::{Place, Slots},
+    record::{Base, Raw},
+    storage::File,
+};
+
+/// Positions that stood in a damaged part of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// 1 where the first frame of the segment is damaged: then it is the one after the segment before.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) bytes: u64,
+}
+
+/// An unfinished frame behind the last good one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// Bytes it has at most.
+    pub(crate) bytes: u64,
+    /// The last position it held, if its header can be read.
+    pub(crate) last: Option<u64>,
+}
+
+impl Tail {
+    /// The last position it can have held behind `before`.
+    pub(crate) fn last_after(&self, before: u64) -> u64 {
+        self.last
+            .unwrap_or(before.saturating_add(self.bytes / SHORTEST_RECORD))
+    }
+}
+
+/// What a segment holds.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    pub(crate) slots: Slots,
+    pub(crate) frames: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) last_time: u64,
+    /// Behind the last good frame.
+    pub(crate) end: u64,
+    pub(crate) link: Link,
+    /// Whether the last good frame is the end mark of a run.
+    pub(crate) ended: bool,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) tail: Option<Tail>,
+}
+
+/// Where to read.
+pub(crate) struct Extent<'a> {
+    pub(crate) file: &'a dyn File,
+    pub(crate) salt: u64,
+    pub(crate) size: u64,
+    /// Where its frames end and the last position in them, if that is known from elsewhere.
+    pub(crate) known_end: Option<(u64, u64)>,
+}
+
+/// The shortest a record can be.
+const SHORTEST_RECORD: u64 = 11;
+/// Bytes searched at once for the next frame.
+const SEARCH_BYTES: u64 = 1 << 20;
+
+impl Extent<'_> {
+    /// Reads every frame.
+    pub(crate) fn scan(&self) -> io::Result<Scan> {
+        let mut scan = Scan {
+            end: PAGE,
+            link: Link::UNKNOWN,
+            ..Scan::default()
+        };
+        let limit = self
+            .known_end
+            .map_or(self.size, |(end, _)| end.min(self.size));
+        let mut offset = PAGE;
+        let mut content = Vec::new();
+        while offset < limit {
+            let found = self.header(offset)?;
+            if let Found::Header(header) = found
+                && self.read_frame(&header, offset, limit, &mut content)?
+                && scan.add(&header, offset, &content)
+            {
+                offset += header.span();
+                continue;
+            }
+            match self.next_frame(offset, limit)? {
+                Some((at, header)) => {
+                    scan.gap(header.first_seq.saturating_sub(1), at - offset);
+                    offset = at;
+                }
+                None => {
+                    self.end(&mut scan, found, offset, limit);
+                    break;
+                }
+            }
+        }
+        if let Some((_, last)) = self.known_end.filter(|_| scan.end < limit) {
+            scan.gap(last, limit.saturating_sub(scan.end));
+        }
+        Ok(scan)
+    }
+
+    fn end(&self, scan: &mut Scan, found: Found, offset: u64, limit: u64) {
+        if self.known_end.is_some() {
+            return;
+        }
+        let room = limit.saturating_sub(offset);
+        scan.tail = match found {
+            Found::Nothing => None,
+            Found::Header(header) if header.span() <= room => Some(Tail {
+                bytes: header.span(),
+                last: Some(header.last_seq),
+            }),
+            Found::Header(_) | Found::Broken => Some(Tail {
+                bytes: room,
+                last: None,
+            }),
+        };
+    }
+
+    fn header(&self, offset: u64) -> io::Result<Found> {
+        let mut bytes = [0; HEADER];
+        self.file.read_at(&mut bytes, offset)?;
+        Ok(Header::decode(&bytes, self.salt, offset))
+    }
+
+    /// Reads a frame's records; false if they are not what was written.
+    fn read_frame(
+        &self,
+        header: &Header,
+        offset: u64,
+        limit: u64,
+        content: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        if align(
+            offset
+                .saturating_add(HEADER as u64)
+                .saturating_add(u64::from(header.content_len)),
+        ) > limit
+        {
+            return Ok(false);
+        }
+        content.resize(header.content_len as usize, 0);
+        self.file.read_at(content, offset + HEADER as u64)?;
+        Ok(salted(self.salt, content) == header.content_crc)
+    }
+
+    /// The next whole frame behind what cannot be read at `offset`.
+    fn next_frame(&self, offset: u64, limit: u64) -> io::Result<Option<(u64, Header)>> {
+        let mut content = Vec::new();
+        let mut at = offset + PAGE;
+        let mut chunk = Vec::new();
+        while at < limit {
+            let len = SEARCH_BYTES.min(limit - at);
+            chunk.resize(len as usize, 0);
+            self.file.read_at(&mut chunk, at)?;
+            for (page, bytes) in chunk.chunks(PAGE as usize).enumerate() {
+                let here = at + page as u64 * PAGE;
+                let Some(bytes) = bytes.first_chunk::<HEADER>() else {
+                    continue;
+                };
+                if let Found::Header(header) = Header::decode(bytes, self.salt, here)
+                    && self.read_frame(&header, here, limit, &mut content)?
+                {
+                    return Ok(Some((here, header)));
+                }
+            }
+            at += len;
+        }
+        Ok(None)
+    }
+}
+
+impl Scan {
+    /// Takes a frame whose checksum holds; false if its records make no sense all the same.
+    fn add(&mut self, header: &Header, offset: u64, content: &[u8]) -> bool {
+        let mut rest = content;
+        let before = self.slots.len();
+        if self.frames == 0 {
+            self.slots = Slots::new(header.base);
+            self.first = header.first_seq;
+        }
+        for _ in 0..header.records {
+            let start = content.len() - rest.len();
+            let Some(raw) = Raw::take(&mut rest, header.base) else {
+                return self.take_back(before);
+            };
+            let identity = raw.identity;
+            let place = Place {
+                seq: identity.seq,
+                time: identity.time,
+                offset: (offset as usize + HEADER + start) as u32,
+                len: raw.len,
+                tag: identity.tag,
+                route: identity.route,
+            };
+            if !self.slots.push_place(&place) {
+                return self.take_back(before);
+            }
+        }
+        if let Some(link) = header.link() {
+            self.link = link;
+        }
+        self.frames += 1;
+        self.last = header.last_seq;
+        self.last_time = self.last_time.max(header.last_time);
+        self.end = offset + header.span();
+        self.ended = header.is_end();
+        true
+    }
+
+    fn take_back(&mut self, slots: usize) -> bool {
+        self.slots.truncate(slots);
+        false
+    }
+
+    /// Everything behind what was read, up to and with `last`, is gone.
+    fn gap(&mut self, last: u64, bytes: u64) {
+        if last > self.last {
+            self.gaps.push(Gap {
+                first: self.last + 1,
+                last,
+                bytes,
+            });
+            self.last = last;
+        }
+    }
+
+    pub(crate) fn base(&self) -> Base {
+        self.slots.base
+    }
+}

@@ -1,0 +1,271 @@
+use super::*;
+
+#[test]
+fn acknowledged_records_are_not_given_again() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let all: Vec<Seq> = (0..10)
+        .map(|n| log.append(0, route, &body(n, 50)).unwrap())
+        .collect();
+    log.commit();
+    log.spool.ack(cursor, &[all[0], all[1], all[5]]);
+    let left = [all[2], all[3], all[4], all[6], all[7], all[8], all[9]].map(|seq| seq.0);
+    assert_eq!(log.seqs(cursor), left);
+    let status = log.spool.cursor_status(cursor).unwrap();
+    assert_eq!(
+        (
+            status.low,
+            status.pending_records,
+            status.acknowledged_records
+        ),
+        (all[1], 7, 3)
+    );
+}
+
+#[test]
+fn acknowledging_before_the_commit_counts_once_it_is_there() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let first = log.append(0, route, b"delivered from memory").unwrap();
+    let second = log.append(0, route, b"next").unwrap();
+    log.spool.ack(cursor, &[first]);
+    log.commit();
+    assert_eq!(log.seqs(cursor), [second.0]);
+    assert_eq!(log.pending(cursor), 1);
+}
+
+#[test]
+fn a_cursor_is_owed_only_what_its_routes_say() {
+    let mut log = Log::new();
+    let (a, to_a) = log.reader("a");
+    let (b, to_b) = log.reader("b");
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    let to_both = transaction.route(&[b, a, b], b"both");
+    assert_eq!(
+        transaction.route(&[a, b], b"both"),
+        to_both,
+        "order and doubles make no difference"
+    );
+    transaction.finish();
+    assert_eq!(log.spool.route(to_both).unwrap().cursors, [a, b]);
+    let x = log.append(0, to_a, b"x").unwrap().0;
+    let y = log.append(0, to_b, b"y").unwrap().0;
+    let z = log.append(0, to_both, b"z").unwrap().0;
+    log.append(0, RouteId::NOBODY, b"history").unwrap();
+    log.commit();
+    assert_eq!(log.seqs(a), [x, z]);
+    assert_eq!(log.seqs(b), [y, z]);
+}
+
+#[test]
+fn a_cursor_from_the_oldest_is_offered_history_that_it_is_not_owed() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("a");
+    let before = log.append(0, route, b"before").unwrap();
+    log.commit();
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    let late = transaction.create_cursor("late", Start::Oldest, None);
+    let to_late = transaction.route(&[late], b"");
+    transaction.finish();
+    log.append(0, route, b"of another").unwrap();
+    let own = log.append(0, to_late, b"own").unwrap();
+    log.commit();
+    let offered: Vec<(Seq, bool)> = log
+        .read(late, Seq::ZERO)
+        .iter()
+        .map(|e| (e.seq, e.owed))
+        .collect();
+    assert_eq!(offered, [(before, false), (own, true)]);
+    assert_eq!(log.pending(late), 1);
+    log.spool.ack(late, &[before]);
+    assert_eq!(log.seqs(late), [own.0]);
+}
+
+#[test]
+fn no_more_than_a_window_is_given_ahead_of_the_low_mark() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    for n in 0..6_000 {
+        log.append(0, route, &body(n, 20)).unwrap();
+        if n % 500 == 499 {
+            log.commit();
+        }
+    }
+    log.commit();
+    let batch = log.spool.read(cursor, Seq::ZERO, ALL).unwrap();
+    assert!(
+        (3_840..=4_096).contains(&batch.entries.len()),
+        "{}",
+        batch.entries.len()
+    );
+    assert!(!batch.at_end);
+    assert!(
+        log.spool
+            .read(cursor, batch.next, ALL)
+            .unwrap()
+            .entries
+            .is_empty()
+    );
+    let first: Vec<Seq> = batch
+        .entries
+        .iter()
+        .take(3_000)
+        .map(|entry| entry.seq)
+        .collect();
+    log.spool.ack(cursor, &first);
+    let more = log.spool.read(cursor, batch.next, ALL).unwrap();
+    assert_eq!(batch.entries.len() + more.entries.len(), 6_000);
+}
+
+#[test]
+fn limits_of_a_read_hold_and_the_first_record_is_always_given() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let all: Vec<u64> = (0..6)
+        .map(|n| log.append(n as u8 % 3, route, &body(n, 100)).unwrap().0)
+        .collect();
+    log.commit();
+    let read = |after, limits| {
+        let batch = log.spool.read(cursor, Seq(after), limits).unwrap();
+        (seqs(&batch.entries), batch.next.0, batch.at_end)
+    };
+    assert_eq!(
+        read(0, ReadLimits { records: 2, ..ALL }),
+        (vec![all[0], all[1]], all[1], false)
+    );
+    assert_eq!(
+        read(all[1], ReadLimits { bytes: 1, ..ALL }),
+        (vec![all[2]], all[2], false)
+    );
+    assert_eq!(
+        read(
+            0,
+            ReadLimits {
+                lanes: 0b100,
+                ..ALL
+            }
+        ),
+        (vec![all[2], all[5]], all[5], true)
+    );
+    assert_eq!(read(all[5], ALL), (vec![], all[5], true));
+}
+
+#[test]
+fn acknowledging_in_a_transaction_is_as_durable_as_its_appends() {
+    for commits in [false, true] {
+        let mut log = Log::new();
+        let (cursor, route) = log.reader("sink");
+        let poison = log.append(0, route, b"refused").unwrap();
+        log.commit();
+        let mut transaction = log.spool.transaction(NodeTime(log.now));
+        let head = Head {
+            kind: Kind::Event,
+            lane: Lane(2),
+            route: RouteId::NOBODY,
+        };
+        let letter = transaction
+            .append(head, |bytes| bytes.extend_from_slice(b"dead letter"))
+            .unwrap();
+        transaction.ack(cursor, poison);
+        transaction.finish();
+        if commits {
+            log.commit();
+        }
+        let log = log.crash();
+        assert_eq!(log.spool.read_at(letter).unwrap().is_some(), commits);
+        assert_eq!(
+            log.seqs(cursor),
+            if commits { vec![] } else { vec![poison.0] }
+        );
+    }
+}
+
+#[test]
+fn a_removed_cursor_owes_its_debt_to_the_ledger() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("session");
+    let first = log.append(0, route, &body(1, 100)).unwrap();
+    let last = log.append(0, route, &body(2, 100)).unwrap();
+    log.commit();
+    assert_eq!(log.seqs(cursor), [first.0, last.0]);
+    let bytes = log.spool.cursor_status(cursor).unwrap().pending_bytes;
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    transaction.remove_cursor(cursor, Some(LossReason::SessionEnded));
+    transaction.finish();
+    assert_eq!(log.spool.cursor("session"), None);
+    log.commit();
+    let reason = LossReason::SessionEnded;
+    let at = NodeTime(log.now);
+    let expected = [Loss {
+        reason,
+        scope: "session".into(),
+        count: 2,
+        bytes,
+        first,
+        last,
+        at,
+    }];
+    assert_eq!(log.spool.status().ledger, expected);
+    assert!(matches!(
+        log.spool.read(cursor, Seq::ZERO, ALL),
+        Err(StorageError::NoSuchCursor)
+    ));
+    let log = log.crash();
+    assert_eq!(log.spool.status().ledger, expected);
+    assert_eq!(log.spool.cursor("session"), None);
+}
+
+#[test]
+fn marks_are_saved_within_a_second_and_an_idle_log_writes_nothing() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let all: Vec<Seq> = (0..4)
+        .map(|n| log.append(0, route, &body(n, 50)).unwrap())
+        .collect();
+    log.commit();
+    log.keep_house();
+    log.spool.ack(cursor, &[all[0], all[2]]);
+    log.keep_house();
+    let before = log.disk.counters();
+    for _ in 0..100 {
+        log.keep_house();
+        log.spool.commit_once();
+    }
+    assert_eq!(log.disk.counters().bytes_written, before.bytes_written);
+    assert_eq!(log.disk.counters().syncs, before.syncs);
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), [all[1].0, all[3].0]);
+    assert_eq!(log.pending(cursor), 2);
+}
+
+#[test]
+fn an_offline_session_loses_its_oldest_above_its_bound() {
+    let mut log = Log::new();
+    let (cursor, route) = log.bounded_reader("session", Some(2_000));
+    let all: Vec<Seq> = (0..40)
+        .map(|n| log.append(0, route, &body(n, 88)).unwrap())
+        .collect();
+    log.commit();
+    log.keep_house();
+    let status = log.spool.cursor_status(cursor).unwrap();
+    assert!(
+        status.pending_bytes <= 2_000 && status.pending_bytes > 1_800,
+        "{status:?}"
+    );
+    let lost = 40 - status.pending_records;
+    let ledger = log.spool.status().ledger;
+    assert_eq!(ledger.len(), 1);
+    let loss = &ledger[0];
+    assert_eq!(
+        (loss.reason, loss.scope.as_str(), loss.count),
+        (LossReason::SessionBound, "session", lost)
+    );
+    assert_eq!((loss.first, loss.last), (all[0], all[lost as usize - 1]));
+    assert_eq!(
+        log.seqs(cursor),
+        all[lost as usize..]
+            .iter()
+            .map(|seq| seq.0)
+            .collect::<Vec<_>>()
+    );
+}

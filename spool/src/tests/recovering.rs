@@ -1,0 +1,150 @@
+use super::*;
+
+#[test]
+fn what_was_committed_survives_power_loss_and_what_was_not_is_gone() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let kept = log.append(0, route, b"kept").unwrap();
+    log.commit();
+    log.append(0, route, b"not committed").unwrap();
+    let mut log = log.crash();
+    assert!(!log.recovery.clean);
+    assert_eq!(log.recovery.findings, Vec::<String>::new());
+    assert_eq!(log.spool.cursor("sink"), Some(cursor));
+    assert_eq!(log.seqs(cursor), [kept.0]);
+    let next = log.append(0, route, b"next").unwrap();
+    log.commit();
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), [kept.0, next.0]);
+    assert_eq!(&*log.read(cursor, kept)[0].body, b"next");
+}
+
+#[test]
+fn a_new_log_is_clean_and_so_is_one_that_was_closed() {
+    let mut log = Log::new();
+    assert!(log.recovery.clean);
+    let (cursor, route) = log.reader("sink");
+    let first = log.append(0, route, b"first").unwrap();
+    log.spool
+        .close(b"sessions".to_vec(), NodeTime(log.now))
+        .unwrap();
+    assert_eq!(log.append(0, route, b"late"), Err(Full::Waiting));
+    let mut log = log.crash();
+    assert!(log.recovery.clean);
+    assert_eq!(
+        log.recovery.checkpoint.as_deref(),
+        Some(b"sessions".as_slice())
+    );
+    assert_eq!(log.spool.status().segments, 1);
+    let second = log.append(0, route, b"second").unwrap();
+    log.commit();
+    assert_eq!(
+        log.spool.status().segments,
+        1,
+        "a clean log goes on where it stopped"
+    );
+    let log = log.kill();
+    assert!(!log.recovery.clean);
+    assert_eq!(log.seqs(cursor), [first.0, second.0]);
+}
+
+#[test]
+fn state_behind_the_checkpoint_is_handed_back_in_order() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    log.append_kind(Kind::State, 0, RouteId::NOBODY, b"covered")
+        .unwrap();
+    log.spool.checkpoint(b"owner".to_vec());
+    let one = log
+        .append_kind(Kind::State, 0, RouteId::NOBODY, b"one")
+        .unwrap();
+    log.append(0, route, b"event").unwrap();
+    let two = log
+        .append_kind(Kind::EventAndState, 0, route, b"two")
+        .unwrap();
+    log.commit();
+    log.keep_house();
+    let disk = log.disk.crash();
+    let (spool, recovery) =
+        Spool::open(Arc::new(disk), options(), NodeTime(0), Arc::new(|| {})).unwrap();
+    assert_eq!(recovery.checkpoint.as_deref(), Some(b"owner".as_slice()));
+    let mut replayed = Vec::new();
+    spool
+        .replay_state(&mut |entry| replayed.push((entry.seq, entry.body.to_vec())))
+        .unwrap();
+    assert_eq!(replayed, [(one, b"one".to_vec()), (two, b"two".to_vec())]);
+}
+
+#[test]
+fn a_damaged_frame_before_a_good_one_is_reported_and_skipped() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut all = Vec::new();
+    for n in 0..5 {
+        all.push(log.append(0, route, &body(n, 100)).unwrap().0);
+        log.commit();
+    }
+    let name = "0000000000000001.segment";
+    // Frames of one page each; the first holds the cursor and the route.
+    log.disk.flip_bit_at(name, 3 * 4096 + 200);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [all[0], all[2], all[3], all[4]]);
+    let ledger = log.spool.status().ledger;
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(
+        (ledger[0].reason, ledger[0].first.0, ledger[0].last.0),
+        (LossReason::Damaged, all[1], all[1])
+    );
+    assert!(log.disk.files().contains_key("quarantine-0000000000000001"));
+}
+
+#[test]
+fn a_torn_tail_is_cut_with_an_entry_and_its_positions_are_not_given_out_again() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let first = log.append(0, route, &body(1, 100)).unwrap().0;
+    log.commit();
+    let torn = log.append(0, route, &body(2, 100)).unwrap().0;
+    log.commit();
+    log.disk
+        .flip_bit_at("0000000000000001.segment", 3 * 4096 + 200);
+    let mut log = log.kill();
+    assert_eq!(log.seqs(cursor), [first]);
+    let ledger = log.spool.status().ledger;
+    assert_eq!(
+        (ledger[0].reason, ledger[0].first.0, ledger[0].last.0),
+        (LossReason::TailCut, torn, torn)
+    );
+    assert_eq!(log.append(0, route, b"next").unwrap().0, torn + 1);
+    log.commit();
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), [first, torn + 1]);
+}
+
+#[test]
+fn a_newer_format_is_refused_untouched() {
+    let mut log = Log::new();
+    log.append(0, RouteId::NOBODY, b"record").unwrap();
+    log.commit();
+    let mut files = log.disk.files();
+    let segment = files.get_mut("0000000000000001.segment").unwrap();
+    for copy in [0, 2048] {
+        segment[copy + 12] = 9;
+        let crc = crc32c::crc32c(&segment[copy + 12..copy + 64]);
+        segment[copy + 8..copy + 12].copy_from_slice(&crc.to_le_bytes());
+    }
+    let disk = Simulated::with_files(1, files.clone());
+    let refused = Log::on(disk.clone(), options()).err().unwrap();
+    assert!(
+        matches!(
+            refused,
+            OpenError::NewerVersion {
+                found: 9,
+                supported: 1,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    assert_eq!(disk.files(), files);
+}

@@ -1,0 +1,238 @@
+//! Appends that become durable together.
+
+use std::sync::MutexGuard;
+
+use crate::{
+    CursorId, Full, Head, Lane, LossReason, Route, RouteId, Seq, Start,
+    control::{Control, CursorRecord},
+    cursor::Cursor,
+    log::{Inner, State},
+    pending::{Effect, Mark},
+    record::{Identity, Tag},
+};
+
+/// Appends that become durable together, in one frame. Holds the log's lock: keep it short.
+pub struct Transaction<'a> {
+    inner: &'a Inner,
+    state: MutexGuard<'a, State>,
+    mark: Mark,
+    next_seq: u64,
+    /// What to take back if the transaction is dropped.
+    created: Vec<u32>,
+    interned: Vec<RouteId>,
+    removed: Vec<u32>,
+    acks: Vec<(u32, u64)>,
+    finished: bool,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn begin(
+        inner: &'a Inner,
+        mut state: MutexGuard<'a, State>,
+        now: u64,
+    ) -> Transaction<'a> {
+        state.begin(now);
+        let mark = state.batch().mark();
+        let next_seq = state.next_seq;
+        Transaction {
+            inner,
+            state,
+            mark,
+            next_seq,
+            created: Vec::new(),
+            interned: Vec::new(),
+            removed: Vec::new(),
+            acks: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Appends a record whose body `encode` writes at the end of the buffer it is given. On `Err` this record is not in
+    /// the transaction; what was appended before it stays.
+    pub fn append(&mut self, head: Head, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Seq, Full> {
+        let state = &mut *self.state;
+        if state.is_waiting_full() {
+            return Err(Full::Waiting);
+        }
+        let lanes = state.lanes.len().saturating_sub(1) as u8;
+        let lane = Lane(head.lane.0.min(lanes));
+        let tag = Tag::new(head.kind, lane);
+        let seq = state.next_seq;
+        let identity = Identity {
+            seq,
+            time: state.last_time,
+            route: head.route.0,
+            tag,
+        };
+        let batch = state.batch();
+        let before = batch.mark();
+        let len = batch.push(identity, encode).map_err(|()| Full::TooLarge)?;
+        let since = batch.room_since(&self.mark);
+        if since > state.largest_transaction() {
+            state.batch().back_to(&before);
+            return Err(Full::TooLarge);
+        }
+        if let Err(full) = state.take_room(tag, u64::from(len)) {
+            state.batch().back_to(&before);
+            return Err(full);
+        }
+        state.next_seq += 1;
+        Ok(Seq(seq))
+    }
+
+    /// Creates a cursor (durable with this transaction). `bound_bytes`: above it the cursor loses its oldest, in the
+    /// ledger (an offline session); `None` for a sink. If there is a cursor of this name, it is that one, as it is.
+    pub fn create_cursor(
+        &mut self,
+        name: &str,
+        start: Start,
+        bound_bytes: Option<u64>,
+    ) -> CursorId {
+        let state = &mut *self.state;
+        if let Some(&id) = state.names.get(name) {
+            return CursorId(id);
+        }
+        let id = state.next_cursor;
+        state.next_cursor = state.next_cursor.saturating_add(1);
+        let before = state.next_seq.saturating_sub(1);
+        let low = match start {
+            Start::Now => before,
+            Start::Oldest => state.oldest().saturating_sub(1).min(before),
+        };
+        let record = CursorRecord {
+            id,
+            name: name.into(),
+            low,
+            history_until: before,
+            bound_bytes,
+        };
+        self.control(&Control::CursorCreated(record.clone()));
+        self.state.names.insert(record.name.clone(), id);
+        self.state.cursors.insert(id, Cursor::new(record));
+        self.created.push(id);
+        CursorId(id)
+    }
+
+    /// Removes a cursor; what it was still owed is entered in the ledger under `reason`, unless `None`. Its name can be
+    /// used again at once.
+    pub fn remove_cursor(&mut self, cursor: CursorId, reason: Option<LossReason>) {
+        let there = self
+            .state
+            .cursors
+            .get(&cursor.0)
+            .is_some_and(|cursor| cursor.removed_at.is_none());
+        if !there {
+            return;
+        }
+        let seq = self.control(&Control::CursorRemoved {
+            id: cursor.0,
+            reason,
+        });
+        let state = &mut *self.state;
+        if let Some(cursor) = state.cursors.get_mut(&cursor.0) {
+            cursor.removed_at = Some(seq);
+            state.names.remove(&cursor.name);
+        }
+        state.batch().effects.push(Effect::Removed {
+            cursor: cursor.0,
+            reason,
+        });
+        self.removed.push(cursor.0);
+    }
+
+    /// The id of the route to these cursors (sorted, unique) on these terms; durable with this transaction if new.
+    /// No cursors gives an interned history route with the terms; neither cursors nor terms give `RouteId::NOBODY`.
+    pub fn route(&mut self, cursors: &[CursorId], terms: &[u8]) -> RouteId {
+        if cursors.is_empty() && terms.is_empty() {
+            return RouteId::NOBODY;
+        }
+        let mut cursors = cursors.to_vec();
+        cursors.sort_unstable();
+        cursors.dedup();
+        if let Some(route) = self.state.routes.find(&cursors, terms) {
+            return route;
+        }
+        let route = self.state.routes.intern(cursors.clone(), terms);
+        self.control(&Control::Route {
+            id: route.0,
+            cursors,
+            terms: terms.to_vec(),
+        });
+        self.interned.push(route);
+        route
+    }
+
+    /// Acknowledges in the same commit as the rest of this transaction.
+    pub fn ack(&mut self, cursor: CursorId, seq: Seq) {
+        self.acks.push((cursor.0, seq.0));
+    }
+
+    /// The last position assigned, in this transaction or before it.
+    pub fn appended(&self) -> Seq {
+        Seq(self.state.next_seq.saturating_sub(1))
+    }
+
+    /// As [`crate::Spool::route`], which must not be called while a transaction is open.
+    pub fn find_route(&self, route: RouteId) -> Option<Route> {
+        self.state
+            .routes
+            .get(route.0)
+            .map(|interned| interned.route.clone())
+    }
+
+    /// Ends the transaction. When `Spool::committed()` reaches the returned position, all of it is durable.
+    /// Dropping a transaction instead takes all of it back.
+    pub fn finish(mut self) -> Seq {
+        let acks = std::mem::take(&mut self.acks);
+        if !acks.is_empty() {
+            self.control(&Control::Acks(acks.clone()));
+            self.state.batch().effects.push(Effect::Acks(acks));
+        }
+        self.finished = true;
+        let state = &mut *self.state;
+        state.finish(&self.mark);
+        let last = state.next_seq.saturating_sub(1);
+        self.inner
+            .appended
+            .store(last, std::sync::atomic::Ordering::Release);
+        if state.has_work() {
+            self.inner.wake_committer(state);
+        }
+        Seq(last)
+    }
+
+    fn control(&mut self, control: &Control) -> u64 {
+        let state = &mut *self.state;
+        let seq = state.next_seq;
+        state.next_seq += 1;
+        state.batch().push_control(control, seq);
+        seq
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let state = &mut *self.state;
+        state.batch().back_to(&self.mark);
+        state.next_seq = self.next_seq;
+        for id in self.created.drain(..) {
+            if let Some(cursor) = state.cursors.remove(&id) {
+                state.names.remove(&cursor.name);
+            }
+            state.routes.forget_cursor(id);
+        }
+        for id in self.removed.drain(..) {
+            if let Some(cursor) = state.cursors.get_mut(&id) {
+                cursor.removed_at = None;
+                state.names.insert(cursor.name.clone(), id);
+            }
+        }
+        for route in self.interned.drain(..) {
+            state.routes.remove(route);
+        }
+        state.finish(&self.mark);
+    }
+}
