@@ -1,7 +1,13 @@
 //! Accepting connections and closing them in time.
 
 use std::{
-    convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
 };
 
 use axum::{Router, body::Body, response::Response};
@@ -16,7 +22,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::timed::Timed;
-use crate::{config::HttpConfig, node::door::DoorCounters};
+use crate::{config::HttpConfig, logging::LogLimit, node::door::DoorCounters};
 
 /// Bytes for the head of a request; a longer one is answered 431.
 const HEAD_BYTES: usize = 64 << 10;
@@ -57,6 +63,7 @@ pub(super) async fn accept(
     let places = Arc::new(Semaphore::new(bounds.connections));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let limit = Arc::<LogLimit>::default();
     let mut shutdown = pin!(shutdown);
     loop {
         let next = async {
@@ -71,12 +78,23 @@ pub(super) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let open = counters.accept();
-                let served = serve(stream, Peer(peer), router.clone(), bounds, stopping.clone());
-                let counters = Arc::clone(&counters);
+                let requests = Arc::<AtomicU64>::default();
+                let (router, stopping) = (router.clone(), stopping.clone());
+                let served = serve(
+                    stream,
+                    Peer(peer),
+                    router,
+                    bounds,
+                    Arc::clone(&requests),
+                    stopping,
+                );
+                let (counters, limit) = (Arc::clone(&counters), Arc::clone(&limit));
                 connections.spawn(async move {
-                    if let Err(error) = served.await {
+                    if let Err(error) = served.await
+                        && let Some(reason) = fault(&error, requests.load(Relaxed))
+                    {
                         counters.fault();
-                        tracing::debug!(%peer, %error, "HTTP connection closed");
+                        limit.warn(reason, peer.ip(), &error);
                     }
                     drop((open, place));
                 });
@@ -100,10 +118,12 @@ async fn serve(
     peer: Peer,
     router: Router,
     bounds: Bounds,
+    requests: Arc<AtomicU64>,
     mut stopping: watch::Receiver<bool>,
 ) -> hyper::Result<()> {
     let _ = stream.set_nodelay(true); // only a matter of speed
     let service = service_fn(move |mut request: Request<Incoming>| {
+        requests.fetch_add(1, Relaxed);
         request.extensions_mut().insert(peer);
         answer(router.clone(), request)
     });
@@ -119,6 +139,17 @@ async fn serve(
         _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     connection.await
+}
+
+/// What the peer did wrong, after so many requests; `None` if nothing, as when a connection was idle.
+fn fault(error: &hyper::Error, requests: u64) -> Option<&'static str> {
+    if error.is_timeout() {
+        (requests == 0).then_some("an HTTP peer sent no request in time")
+    } else if error.is_parse() {
+        Some("an HTTP peer sent no valid request")
+    } else {
+        Some("an HTTP connection broke")
+    }
 }
 
 async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {

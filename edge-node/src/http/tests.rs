@@ -324,6 +324,22 @@ async fn a_head_or_a_body_that_does_not_come_costs_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_without_blame() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let answer = exchange(door.address, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(answer.status, 503);
+    let status = door.counters.status(Door::Http, door.address);
+    assert_eq!(
+        (status.connections, status.accepted, status.faulted),
+        (0, 1, 0)
+    );
+
+    let answer = exchange(door.address, b"\x16\x03\x01 no HTTP\r\n\r\n").await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(door.counters.status(Door::Http, door.address).faulted, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_no_answer_costs_its_connection() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     let mut slow = TcpStream::connect(door.address).await.unwrap();
