@@ -106,5 +106,3 @@ pub async fn serve(
     result.unwrap_or(Ok(())).map_err(io::Error::other)
 }
 
-#[cfg(test)]
-mod tests;

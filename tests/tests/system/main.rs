@@ -5,4 +5,5 @@
     reason = "these are tests"
 )]
 
+mod eventmesh;
 mod refusals;
