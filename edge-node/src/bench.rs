@@ -28,6 +28,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The most that may be in flight at once, payloads only.
+const MOST_IN_FLIGHT_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// What to measure, and how hard.
 #[derive(Args, Clone, Debug)]
 pub struct BenchArgs {
@@ -85,6 +88,12 @@ pub enum BenchError {
         /// What a connection ended with, if one did.
         reason: String,
     },
+    /// More would be in flight than the load generator holds in memory.
+    #[error("clients × inflight × size is {bytes} bytes; the limit is {MOST_IN_FLIGHT_BYTES}")]
+    TooMuch {
+        /// As asked for.
+        bytes: u64,
+    },
     /// A flush cannot be measured in the directory.
     #[error("cannot measure a flush in {}: {source}", dir.display())]
     Flush {
@@ -104,6 +113,10 @@ pub enum BenchError {
 /// Measures as `args` say, and writes the result to `out`: a table, or JSON. Takes `rounds` × `secs` for each broker, and
 /// up to ten seconds more for each run when a broker stops answering.
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchError> {
+    let bytes = u64::from(args.clients) * u64::from(args.inflight) * u64::from(args.size);
+    if bytes > MOST_IN_FLIGHT_BYTES {
+        return Err(BenchError::TooMuch { bytes });
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

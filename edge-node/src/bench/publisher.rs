@@ -2,21 +2,18 @@ use super::histogram::Histogram;
 use super::link::Link;
 use crate::mqtt::encode::{AckKind, EncodeError, PublishParts, encode_success};
 use crate::mqtt::packet::{Packet, PacketId, QoS, Version};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::io;
 use std::time::Instant;
 
-/// How much a publisher without acknowledgements writes before it looks at the clock.
-const QOS_0_BATCH: usize = 64;
-
 /// How much is encoded before it is written.
-const OUT_BYTES: usize = 256 * 1024;
+const OUT_BYTES: usize = 32 * 1024;
 
 /// One connection that keeps a number of messages unacknowledged, and what it saw.
 pub(super) struct Publisher {
-    /// The PUBLISH, in three parts around the packet id.
+    /// The PUBLISH before the packet id.
     head: Vec<u8>,
-    tail: Vec<u8>,
+    payload: Bytes,
     qos: QoS,
     /// When the message of each packet id (less one) was sent; `None`: free.
     sent: Vec<Option<Instant>>,
@@ -32,25 +29,23 @@ impl Publisher {
         topic: &str,
         qos: QoS,
         inflight: u16,
-        payload: &[u8],
+        payload: Bytes,
     ) -> Result<Self, EncodeError> {
         let packet_id = PacketId::new(1).filter(|_| qos > QoS::AtMostOnce);
         let parts = PublishParts {
             qos,
             topic: topic.as_bytes(),
             packet_id,
-            payload,
+            payload: &payload,
             ..PublishParts::default()
         };
         let mut head = BytesMut::new();
         parts.encode(Version::V311, &mut head)?;
-        let tail = head.split_off(head.len() - payload.len());
-        if packet_id.is_some() {
-            head.truncate(head.len() - 2);
-        }
+        let packet_id_bytes = if packet_id.is_some() { 2 } else { 0 };
+        head.truncate(head.len() - payload.len() - packet_id_bytes);
         Ok(Self {
             head: head.to_vec(),
-            tail: tail.to_vec(),
+            payload,
             qos,
             sent: vec![None; usize::from(inflight)],
             free: (1..=inflight).rev().filter_map(PacketId::new).collect(),
@@ -92,12 +87,14 @@ impl Publisher {
 
     async fn drive_without_answers(&mut self, link: &mut Link, end: Instant) -> io::Result<()> {
         while Instant::now() < end {
-            for _ in 0..QOS_0_BATCH {
+            let mut written = 0;
+            while link.out.len() < OUT_BYTES {
                 link.out.extend_from_slice(&self.head);
-                link.out.extend_from_slice(&self.tail);
+                link.out.extend_from_slice(&self.payload);
+                written += 1;
             }
             link.flush().await?;
-            self.acknowledged += QOS_0_BATCH as u64;
+            self.acknowledged += written;
             self.last_answer = Some(Instant::now());
             tokio::task::yield_now().await;
         }
@@ -111,7 +108,7 @@ impl Publisher {
             };
             out.extend_from_slice(&self.head);
             out.extend_from_slice(&packet_id.get().to_be_bytes());
-            out.extend_from_slice(&self.tail);
+            out.extend_from_slice(&self.payload);
             if let Some(slot) = self.sent.get_mut(usize::from(packet_id.get() - 1)) {
                 *slot = Some(now);
             }

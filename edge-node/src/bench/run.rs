@@ -6,6 +6,7 @@ use super::report::{LatencyMillis, Run};
 use super::subscriber::Subscriber;
 use super::{BenchArgs, BenchError};
 use crate::mqtt::packet::QoS;
+use bytes::Bytes;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -30,6 +31,7 @@ pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError>
         ),
         false => None,
     };
+    let payload = Bytes::from(vec![b'x'; args.size as usize]);
     let mut publishers = Vec::new();
     for client in 0..args.clients {
         let link = Link::open(addr, format!("{name}-{client}"), 4096)
@@ -37,7 +39,7 @@ pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError>
             .map_err(failed)?;
         publishers.push((
             link,
-            publisher(args, &format!("{name}/{client}")).map_err(failed)?,
+            publisher(args, &format!("{name}/{client}"), &payload).map_err(failed)?,
         ));
     }
 
@@ -89,10 +91,9 @@ pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError>
     })
 }
 
-fn publisher(args: &BenchArgs, topic: &str) -> io::Result<Publisher> {
+fn publisher(args: &BenchArgs, topic: &str, payload: &Bytes) -> io::Result<Publisher> {
     let qos = QoS::from_bits(args.qos).unwrap_or(QoS::AtLeastOnce);
-    let payload = vec![b'x'; args.size as usize];
-    Publisher::new(topic, qos, args.inflight, &payload).map_err(io::Error::other)
+    Publisher::new(topic, qos, args.inflight, payload.clone()).map_err(io::Error::other)
 }
 
 /// What all publishers saw together.

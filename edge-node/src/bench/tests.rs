@@ -97,6 +97,20 @@ fn a_broker_that_refuses_is_named() {
 }
 
 #[test]
+fn more_than_fits_into_memory_is_not_tried() {
+    let broker = Broker::start(Habit::Honest);
+    let error = bench_error(
+        &broker,
+        &["--clients", "1025", "--inflight", "1", "--size", "1048576"],
+    );
+    assert_eq!(
+        error,
+        "clients × inflight × size is 1074790400 bytes; the limit is 1073741824"
+    );
+    assert_eq!(broker.seen.lock().unwrap().publishes, 0);
+}
+
+#[test]
 fn two_brokers_are_measured_in_turn_and_compared() {
     let (one, other) = (Broker::start(Habit::Honest), Broker::start(Habit::Honest));
     let dir = tempfile::tempdir().unwrap();
