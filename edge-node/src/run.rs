@@ -24,6 +24,7 @@ mod doors;
 mod listen;
 pub mod node;
 mod recover;
+mod uplinks;
 
 use connection::Port;
 

@@ -12,11 +12,16 @@ use tokio::{
     task::{JoinSet, LocalSet},
 };
 
-use super::listen::serve;
+use super::{
+    listen::serve,
+    node::RunError,
+    recover::RecoveredSink,
+    uplinks::{self, SinkReports},
+};
 use crate::{
     config::Config,
     http, mesh,
-    node::{door::DoorCounters, handle::NodeHandle},
+    node::{core::Clock, door::DoorCounters, handle::NodeHandle},
 };
 
 /// What the doors need.
@@ -27,6 +32,9 @@ pub(super) struct Doors {
     pub(super) grpc: std::net::TcpListener,
     pub(super) grpc_counters: Arc<DoorCounters>,
     pub(super) node: NodeHandle,
+    pub(super) sinks: Vec<RecoveredSink>,
+    pub(super) reports: SinkReports,
+    pub(super) clock: Clock,
 }
 
 /// The running thread. Dropping it tells the doors to close and waits for them.
@@ -36,8 +44,9 @@ pub(super) struct OpenDoors {
 }
 
 impl Doors {
-    pub(super) fn open(self) -> io::Result<OpenDoors> {
+    pub(super) fn open(self) -> Result<OpenDoors, RunError> {
         let (stop, stopped) = watch::channel(false);
+        let (started, outcome) = std::sync::mpsc::channel();
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(4)
@@ -45,18 +54,41 @@ impl Doors {
         let thread = thread::Builder::new()
             .name("edge-doors".to_owned())
             .spawn(move || {
-                LocalSet::new().block_on(&runtime, self.serve(stopped));
+                LocalSet::new().block_on(&runtime, self.serve(stopped, &started));
                 // What still blocks on the disk must not hold the node up.
                 runtime.shutdown_background();
             })?;
-        Ok(OpenDoors {
+        let doors = OpenDoors {
             stop,
             thread: Some(thread),
-        })
+        };
+        outcome
+            .recv()
+            .map_err(|_| io::Error::other("the thread of the doors broke"))??;
+        Ok(doors)
     }
 
-    async fn serve(self, stopped: watch::Receiver<bool>) {
+    async fn serve(
+        mut self,
+        stopped: watch::Receiver<bool>,
+        started: &std::sync::mpsc::Sender<Result<(), RunError>>,
+    ) {
         let mut doors = JoinSet::new();
+        let shared = uplinks::Shared {
+            spool: self.node.spool().clone(),
+            clock: Arc::clone(&self.clock),
+            lanes: u8::try_from(self.config.spool.lanes.len()).unwrap_or(u8::MAX),
+            commits: self.node.commits(),
+            stopped: stopped.clone(),
+        };
+        let sinks = std::mem::take(&mut self.sinks);
+        let outcome = uplinks::start(sinks, &shared, &mut doors, &self.reports);
+        let failed = outcome.is_err();
+        // Nobody waits any more only if the node is already stopping.
+        let _ = started.send(outcome);
+        if failed {
+            return;
+        }
         match serve(self.http) {
             Ok(listener) => {
                 let config = self.config.http.clone();
@@ -93,7 +125,7 @@ impl Doors {
 }
 
 /// Ready when the doors are told to close.
-async fn told(mut stopped: watch::Receiver<bool>) {
+pub(super) async fn told(mut stopped: watch::Receiver<bool>) {
     // An error means that nobody is left to tell.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -26,9 +26,11 @@ use super::{
     follow_commits, follow_deadlines,
     listen::{ListenError, bind, serve},
     recover::{Recovered, recover},
+    uplinks::SinkReports,
 };
 use crate::{
     config::Config,
+    endpoints::{Endpoints, EndpointsError},
     node::{
         core::{Clock, Core},
         door::DoorCounters,
@@ -61,6 +63,17 @@ pub enum RunError {
     /// No room for the record that the node started.
     #[error("the log has no room for the node to start: {0}")]
     Full(#[from] spool::Full),
+    /// The addresses of the doors cannot be written down for other commands.
+    #[error(transparent)]
+    Endpoints(#[from] EndpointsError),
+    /// An uplink of the configuration cannot be made.
+    #[error("uplink `{name}`: {error}")]
+    Uplink {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        error: String,
+    },
     /// The system refuses a thread, a timer or a signal handler.
     #[error("the system refuses what a node needs: {0}")]
     System(#[from] io::Error),
@@ -92,7 +105,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let clock = SystemClock::start(None, wall);
     let clock: Clock = Arc::new(move || clock.now());
     let committer = Committer::start(&spool, Arc::clone(&clock));
-    let recovered = recover(config, &spool, &recovery, clock)?;
+    let recovered = recover(config, &spool, &recovery, Arc::clone(&clock))?;
 
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -100,7 +113,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         .build()?;
     let result = LocalSet::new().block_on(
         &runtime,
-        serve_until_told(config, recovered, listeners, committed),
+        serve_until_told(config, recovered, listeners, committed, clock),
     );
     drop(committer);
     result
@@ -111,6 +124,7 @@ async fn serve_until_told(
     recovered: Recovered,
     listeners: Listeners,
     committed: Arc<Notify>,
+    clock: Clock,
 ) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -129,7 +143,10 @@ async fn serve_until_told(
         recovered.node,
         [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone),
     );
+    let reports = SinkReports::default();
+    let (sinks_seen, log, time) = (reports.clone(), spool.clone(), Arc::clone(&clock));
     let surroundings = move |status: &mut NodeStatus| {
+        sinks_seen.add_to(status, &log, &time);
         status.node = name.as_str().to_owned();
         let listeners = counters.iter().zip(&addresses);
         status.listeners = listeners
@@ -154,8 +171,19 @@ async fn serve_until_told(
         grpc: listeners.grpc,
         grpc_counters,
         node,
+        sinks: recovered.sinks,
+        reports,
+        clock,
     };
     let doors = doors.open()?;
+    let [(_, mqtt), (_, http), (_, grpc)] = addresses;
+    let endpoints = Endpoints {
+        mqtt,
+        http,
+        grpc,
+        pid: std::process::id(),
+    };
+    endpoints.write(&config.node.data)?;
     announce(&addresses);
 
     tokio::select! {
@@ -172,6 +200,7 @@ async fn serve_until_told(
         tokio::task::spawn_blocking(move || drop(doors)),
     )
     .await; // else they end with us
+    Endpoints::remove(&config.node.data);
     shared.with(Core::close)?;
     Ok(())
 }
