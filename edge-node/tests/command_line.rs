@@ -57,6 +57,23 @@ fn a_level_of_the_log_that_is_none_is_status_1() {
     );
 }
 
+#[test]
+fn the_spool_of_a_directory_that_holds_none_is_status_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("nothing");
+    for command in ["status", "verify", "export"] {
+        let output = edge_node(&["spool", command, "--data", data.to_str().unwrap()]);
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{command}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(text(&output.stderr).lines().count(), 1);
+    }
+    assert!(!data.exists());
+}
+
 fn edge_node(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the command starts")
 }

@@ -79,7 +79,7 @@ fn print(status: &NodeStatus, out: &mut dyn Write) -> Result<(), CliError> {
     ledger(&status.ledger, out)
 }
 
-pub(super) fn lanes(lanes: &[LaneStatus], out: &mut dyn Write) -> Result<(), CliError> {
+fn lanes(lanes: &[LaneStatus], out: &mut dyn Write) -> Result<(), CliError> {
     let mut table = Table::new(&["lane", "pending", "bytes", "bound", "oldest", ""]);
     for lane in lanes {
         let full = if lane.full { "full" } else { "" };

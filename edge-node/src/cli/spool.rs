@@ -8,18 +8,18 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use spool::{Entry, NodeTime, Seq, inspect};
+use spool::{CursorStatus, Entry, LaneStatus, NodeTime, Seq, Status, inspect};
 
 use super::{
     CliError, DataDir, client,
-    node::{lanes, ledger},
-    table::{self, Table, size},
+    node::ledger,
+    table::{self, Table, maybe_time, size},
 };
 use crate::{
     endpoints::Endpoints,
     node::{
         replay::{Moment, ReplayAnswer, ReplayRequest},
-        status::{LossStatus, SpoolStatus},
+        status::{LossStatus, age_ms},
         view,
     },
 };
@@ -84,25 +84,74 @@ pub(super) fn execute(command: &SpoolCommand, out: &mut dyn Write) -> Result<(),
     }
 }
 
-fn status(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
-    let status = args.data.open()?.status();
-    if args.json {
-        return table::json(&status, out);
+/// What lies on the disk. Its bounds are the running node's to say: `edge-node status`.
+#[derive(Serialize)]
+struct Kept {
+    oldest: u64,
+    committed: u64,
+    used_bytes: u64,
+    segments: u64,
+    lanes: Vec<KeptLane>,
+    cursors: Vec<CursorStatus>,
+    ledger: Vec<LossStatus>,
+}
+
+#[derive(Serialize)]
+struct KeptLane {
+    /// 0 is the lane kept longest; its name is in the configuration.
+    lane: usize,
+    pending_records: u64,
+    pending_bytes: u64,
+    oldest_age_ms: Option<u64>,
+}
+
+impl Kept {
+    fn of(status: Status, now: NodeTime) -> Kept {
+        let lane = |(index, lane): (usize, LaneStatus)| KeptLane {
+            lane: index,
+            pending_records: lane.pending_records,
+            pending_bytes: lane.pending_bytes,
+            oldest_age_ms: lane.oldest.map(|oldest| age_ms(oldest, now)),
+        };
+        Kept {
+            oldest: status.oldest.0,
+            committed: status.committed.0,
+            used_bytes: status.used_bytes,
+            segments: status.segments,
+            lanes: status.lanes.into_iter().enumerate().map(lane).collect(),
+            cursors: status.cursors,
+            ledger: status
+                .ledger
+                .iter()
+                .map(|loss| LossStatus::of(loss, now))
+                .collect(),
+        }
     }
-    let now = wall_clock();
-    let shown = SpoolStatus::of(&status, now);
+}
+
+fn status(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
+    let kept = Kept::of(args.data.open()?.status(), wall_clock());
+    if args.json {
+        return table::json(&kept, out);
+    }
+    let (used, segments) = (size(kept.used_bytes), kept.segments);
     writeln!(
         out,
-        "positions {} to {}, {} of {} in {} segments",
-        shown.oldest,
-        shown.committed,
-        size(shown.used_bytes),
-        size(shown.bound_bytes),
-        shown.segments
+        "positions {} to {}, {used} in {segments} segments",
+        kept.oldest, kept.committed
     )?;
-    lanes(&shown.lanes, out)?;
+    let mut lanes = Table::new(&["lane", "pending", "bytes", "oldest"]);
+    for lane in &kept.lanes {
+        lanes.row([
+            lane.lane.to_string(),
+            lane.pending_records.to_string(),
+            size(lane.pending_bytes),
+            maybe_time(lane.oldest_age_ms),
+        ]);
+    }
+    lanes.print(out)?;
     let mut cursors = Table::new(&["cursor", "up to", "pending", "bytes", "acknowledged"]);
-    for cursor in &status.cursors {
+    for cursor in &kept.cursors {
         cursors.row([
             cursor.name.clone(),
             cursor.low.0.to_string(),
@@ -112,12 +161,7 @@ fn status(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
         ]);
     }
     cursors.print(out)?;
-    let losses: Vec<LossStatus> = status
-        .ledger
-        .iter()
-        .map(|loss| LossStatus::of(loss, now))
-        .collect();
-    ledger(&losses, out)
+    ledger(&kept.ledger, out)
 }
 
 fn verify(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
