@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! - A position is in `Action::Ack` only if the receiver accepted the event, or the sink is not owed it.
-//! - Of one key at most one batch is in flight, and its events are in order.
+//! - Of one key and target at most one batch is in flight, and its events are in order.
 //! - After a failure one batch is in flight, until one was accepted.
 //! - What is held is bounded by `read_ahead` and one read.
 
@@ -17,7 +17,11 @@ mod ahead;
 mod backoff;
 mod queue;
 mod rate;
+#[cfg(test)]
+mod simulation;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -278,7 +282,7 @@ impl Uplink {
     pub fn status(&self, now: Instant, pending: u64) -> UplinkStatus {
         let ago = |at: Instant| duration_ms(now.saturating_duration_since(at));
         let drain = self.drain.per_second(now);
-        let retry = self.backoff.resting(now).or_else(|| self.blocked_target());
+        let retry = self.backoff.resting(now).or_else(|| self.blocked_until());
         let catch_up = drain
             .filter(|rate| *rate > 0.0)
             .map(|rate| (pending as f64 / rate * 1000.0) as u64);
@@ -308,7 +312,7 @@ impl Uplink {
     }
 
     fn state(&self, now: Instant, pending: u64) -> LinkState {
-        if self.backoff.resting(now).is_some() || self.blocked_target().is_some() {
+        if self.backoff.resting(now).is_some() || self.blocked_until().is_some() {
             let error = self
                 .seen
                 .last_error
@@ -334,18 +338,17 @@ impl Uplink {
         }
     }
 
-    /// When a target is tried again, if nothing but resting targets is left to send to.
-    fn blocked_target(&self) -> Option<Instant> {
-        self.queue
-            .target_rests()
-            .filter(|_| !self.queue.is_ready() && self.flights.is_empty())
+    /// When something is tried again, if all there is to send was refused and rests.
+    fn blocked_until(&self) -> Option<Instant> {
+        let blocked = self.queue.len() > 0 && !self.queue.is_ready() && self.flights.is_empty();
+        self.queue.next_wake().filter(|_| blocked)
     }
 
     fn take_in(&mut self, lane: Lane, offered: Offered, done: &mut Vec<Seq>) {
         let seq = offered.seq;
-        let waiting = |key, target, bytes| Waiting {
+        let waiting = |key, target: Arc<str>, bytes| Waiting {
             seq,
-            line: LineKey { lane, key },
+            line: LineKey::new(lane, key, &target),
             target,
             bytes,
             batch_max: usize::MAX,
@@ -453,7 +456,10 @@ impl Uplink {
 
     fn judge_batch(&mut self, now: Instant, batch: BatchId, flight: Flight, answer: Answer) {
         let lines: Vec<LineKey> = flight.events.iter().map(|event| event.line).collect();
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict {
+            batch,
+            ..Verdict::default()
+        };
         match answer {
             Answer::All(outcome) if flight.events.len() > 1 && outcome.is_refusal() => {
                 self.split(now, flight, &outcome);
@@ -486,7 +492,7 @@ impl Uplink {
             self.queue.rest_line(line, until);
         }
         for line in verdict.probing {
-            self.queue.probe(line);
+            self.queue.probe(line, self.limits.refused_tries);
         }
         for line in lines {
             self.queue.release(line);
@@ -517,7 +523,7 @@ impl Uplink {
     fn judge(&mut self, now: Instant, event: Waiting, outcome: Outcome, verdict: &mut Verdict) {
         match outcome {
             Outcome::Accepted => {
-                self.queue.accept(&event.target);
+                self.queue.accept(&event.target, verdict.batch);
                 verdict.accepted.push(event.seq);
                 self.close(&event);
             }
@@ -541,15 +547,15 @@ impl Uplink {
     }
 
     fn doubt(&mut self, now: Instant, mut event: Waiting, error: String, verdict: &mut Verdict) {
-        let accepted = self.queue.accepted(&event.target);
+        let since = self.next_batch;
         let doubt = event.doubt.get_or_insert_with(|| Doubt {
             refusals: 0,
-            accepted_before: accepted,
+            since,
             backoff: Backoff::default(),
         });
         doubt.refusals += 1;
         let often = doubt.refusals >= self.limits.refused_tries;
-        if often && accepted > doubt.accepted_before {
+        if often && self.queue.accepted_since(&event.target, doubt.since) {
             self.bury(event, DeadReason::Doubtful(error));
             return;
         }
@@ -730,6 +736,7 @@ impl Uplink {
 /// What the answers of one batch add up to.
 #[derive(Debug, Default)]
 struct Verdict {
+    batch: BatchId,
     accepted: Vec<Seq>,
     resting: Vec<(LineKey, Instant)>,
     probing: Vec<LineKey>,

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use spool::{Lane, Seq};
 
 /// Names a batch; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub u64);
 
 /// A record that was read, as the core needs to know it.

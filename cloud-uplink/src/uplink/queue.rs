@@ -8,13 +8,24 @@ use std::{
 
 use spool::{Lane, Seq};
 
-use super::backoff::Backoff;
+use super::{BatchId, backoff::Backoff};
 
-/// A partition key within a lane.
+/// A partition key within a lane and a target: order across the topics of a receiver is nothing anybody could see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LineKey {
     pub(crate) lane: Lane,
-    pub(crate) key: u64,
+    key: u64,
+}
+
+impl LineKey {
+    /// Two keys or targets that meet in the hash wait for each other, no more.
+    pub(crate) fn new(lane: Lane, key: u64, target: &str) -> LineKey {
+        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        LineKey {
+            lane,
+            key: target.bytes().fold(key, fold),
+        }
+    }
 }
 
 /// An event that waits, or is in flight.
@@ -35,8 +46,8 @@ pub(crate) struct Waiting {
 #[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     pub(crate) refusals: u32,
-    /// How many events its target had accepted at the first refusal.
-    pub(crate) accepted_before: u64,
+    /// The first batch sent after the first refusal: what one before it says of the target is older news.
+    pub(crate) since: BatchId,
     pub(crate) backoff: Backoff,
 }
 
@@ -57,8 +68,8 @@ enum LineState {
     InFlight,
     /// Its first event was refused.
     Resting(Instant),
-    /// Its second event is sent next, to learn whether the first is at fault.
-    Probing,
+    /// The event at this index is sent next, to learn whether those before it are at fault.
+    Probing(usize),
 }
 
 /// What is known of a target while anything waits for it.
@@ -66,7 +77,8 @@ enum LineState {
 struct Target {
     ready: BTreeMap<Place, LineKey>,
     events: usize,
-    accepted: u64,
+    /// The latest batch of which an event was accepted.
+    accepted: Option<BatchId>,
     /// Refusals since the last acceptance.
     strikes: u32,
     backoff: Backoff,
@@ -193,8 +205,8 @@ impl Queue {
             let Some(line) = self.lines.get_mut(&key) else {
                 break;
             };
-            let probing = line.state == LineState::Probing;
-            let index = usize::from(probing);
+            let index = line.next_index().unwrap_or(0);
+            let probing = index > 0;
             let Some(event) = line.waiting.get(index) else {
                 break;
             };
@@ -302,29 +314,37 @@ impl Queue {
         }
     }
 
-    /// Sends the second event of a line that a batch has given up before the first; false if it has none for this target.
-    pub(crate) fn probe(&mut self, key: LineKey) -> bool {
+    /// Sends the first event of a line that was refused less than `tries` times before those before it; the line was
+    /// given up by a batch. Nothing changes if it has none for the target of its first.
+    pub(crate) fn probe(&mut self, key: LineKey, tries: u32) {
         let Some(line) = self.lines.get_mut(&key) else {
-            return false;
+            return;
         };
-        let (Some(first), Some(second)) = (line.waiting.front(), line.waiting.get(1)) else {
-            return false;
+        let Some(target) = line.waiting.front().map(|first| Arc::clone(&first.target)) else {
+            return;
         };
-        if first.target != second.target {
-            return false;
+        let refusals = |event: &Waiting| event.doubt.as_ref().map_or(0, |doubt| doubt.refusals);
+        let behind = line
+            .waiting
+            .iter()
+            .skip(1)
+            .take_while(|event| event.target == target);
+        if let Some(index) = behind.map(refusals).position(|refusals| refusals < tries) {
+            line.state = LineState::Probing(index + 1);
+            self.offer(key);
         }
-        line.state = LineState::Probing;
-        self.offer(key);
-        true
     }
 
-    pub(crate) fn accepted(&self, target: &str) -> u64 {
-        self.targets.get(target).map_or(0, |target| target.accepted)
+    /// Whether the target accepted an event of this batch or a later one.
+    pub(crate) fn accepted_since(&self, target: &str, batch: BatchId) -> bool {
+        self.targets
+            .get(target)
+            .is_some_and(|target| target.accepted >= Some(batch))
     }
 
-    pub(crate) fn accept(&mut self, target: &str) {
+    pub(crate) fn accept(&mut self, target: &str, batch: BatchId) {
         if let Some(target) = self.targets.get_mut(target) {
-            target.accepted += 1;
+            target.accepted = target.accepted.max(Some(batch));
             target.strikes = 0;
             target.backoff.succeed();
         }
@@ -396,19 +416,18 @@ impl Queue {
         let target = self.resting_targets.first().map(|(until, _)| *until);
         [line, target].into_iter().flatten().min()
     }
-
-    /// When a target that rests as a whole is tried again, if any does.
-    pub(crate) fn target_rests(&self) -> Option<Instant> {
-        self.resting_targets.first().map(|(until, _)| *until)
-    }
 }
 
 impl Line {
     /// The event to be sent next, unless the line is in flight or rests.
     fn next(&self) -> Option<&Waiting> {
+        self.waiting.get(self.next_index()?)
+    }
+
+    fn next_index(&self) -> Option<usize> {
         match self.state {
-            LineState::Ready => self.waiting.front(),
-            LineState::Probing => self.waiting.get(1),
+            LineState::Ready => Some(0),
+            LineState::Probing(index) => Some(index),
             LineState::InFlight | LineState::Resting(_) => None,
         }
     }
