@@ -6,4 +6,6 @@
 )]
 
 mod eventmesh;
+#[cfg(feature = "peers")]
+mod eventmesh_java;
 mod refusals;
