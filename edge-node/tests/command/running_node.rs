@@ -65,6 +65,51 @@ fn the_node_tells_its_status_as_the_command_line_prints_it() {
     assert_eq!(json["spool"]["lanes"][1]["name"], "normal");
 }
 
+#[test]
+fn a_running_node_is_found_by_its_data_directory_until_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), &[]);
+    let shown: Value = serde_json::from_str(&node.command(&["status", "--json"])).unwrap();
+    let addresses: Vec<_> = shown["listeners"].as_array().unwrap().iter().collect();
+    assert!(
+        addresses
+            .iter()
+            .any(|it| it["address"] == node.http.as_str()),
+        "{shown}"
+    );
+
+    let data = node.data.clone();
+    assert!(node.stop().success());
+    let output = edge_node()
+        .args(["status", "--data", &data])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!(
+            "edge-node: no node runs on {data}; start one with `edge-node run --data {data}`\n"
+        )
+    );
+}
+
+#[test]
+fn what_a_running_node_refuses_is_told_as_it_said_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), &[]);
+    let replay = [
+        "spool", "replay", "--sink", "nowhere", "--from", "1", "--data", &node.data,
+    ];
+    let output = edge_node().args(replay).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("edge-node: the node refused: "),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1);
+}
+
 struct Node {
     process: Child,
     data: String,
