@@ -2,6 +2,8 @@
 
 mod burial;
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,

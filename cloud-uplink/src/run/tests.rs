@@ -1,0 +1,432 @@
+//! A real log on disk, its threads, and a sink that fails by a script.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use filters::{Event, Value};
+use spool::{
+    Committer, CursorId, Entry, Full, Head, Kind, Lane, LossReason, NodeTime, Options, RouteId,
+    Seq, Spool, Start, Transaction, storage::disk::Disk,
+};
+use tokio::{runtime, sync::watch, time::Instant};
+
+use super::Drain;
+use crate::{
+    Answer, Batch, DeadLetter, DeadLetters, HOPS, Limits, LinkState, Outcome, Outgoing, Prepared,
+    RecordSource, Sink, Unsendable, UplinkStatus,
+};
+
+#[test]
+fn everything_committed_arrives_through_errors_of_every_kind_and_is_acknowledged() {
+    run(async {
+        let bench = Bench::new(DeadLetters {
+            records: 10,
+            bytes: 10_000,
+        });
+        bench.publish(1..=500);
+        let sink = TestSink::new(|call, _| match call {
+            0 => Some(unavailable()),
+            1 => panic!("a fault in the sink"),
+            2 => Some(Answer::Each(vec![Outcome::Accepted])),
+            3 => Some(Answer::Each(Vec::new())),
+            _ => None,
+        });
+        let running = bench.start(
+            &sink,
+            Limits {
+                batch_events: 50,
+                ..Limits::default()
+            },
+        );
+        running.until(|status| status.acknowledged == 500).await;
+        bench.publish(501..=600);
+        let status = running
+            .until(|status| status.acknowledged == 600 && status.pending == 0)
+            .await;
+        assert_eq!(status.state, LinkState::Connected);
+        assert_eq!((status.dead_letters, status.held_bytes), (0, 0));
+        assert_eq!(sink.arrived(), (1..=600).collect());
+        assert_eq!(
+            bench
+                .spool
+                .cursor_status(bench.cursor)
+                .unwrap()
+                .pending_records,
+            0
+        );
+        running.stop().await;
+    });
+}
+
+#[test]
+fn booted_without_a_receiver_it_drains_as_soon_as_there_is_one() {
+    run(async {
+        let bench = Bench::new(DeadLetters::default());
+        bench.publish(1..=20);
+        let there = Arc::new(AtomicBool::new(false));
+        let sink = TestSink::new({
+            let there = Arc::clone(&there);
+            move |_, _| (!there.load(Ordering::Relaxed)).then(unavailable)
+        });
+        let running = bench.start(&sink, Limits::default());
+        let offline = running
+            .until(|status| matches!(status.state, LinkState::BackingOff { .. }))
+            .await;
+        assert_eq!((offline.pending, offline.acknowledged), (20, 0));
+        there.store(true, Ordering::Relaxed);
+        running.until(|status| status.pending == 0).await;
+        assert_eq!(sink.arrived(), (1..=20).collect());
+        running.stop().await;
+    });
+}
+
+#[test]
+fn dead_letters_are_kept_to_their_bound_and_then_in_the_ledger_and_the_rest_goes_on() {
+    run(async {
+        let bench = Bench::new(DeadLetters {
+            records: 2,
+            bytes: 10_000,
+        });
+        bench.publish(1..=50);
+        let sink = TestSink::new(|_, numbers| {
+            let bad = |number: &u64| number % 10 == 0;
+            let refuse = |number: &u64| match bad(number) {
+                true => Outcome::Refused {
+                    error: "never".to_owned(),
+                },
+                false => Outcome::Accepted,
+            };
+            Some(Answer::Each(numbers.iter().map(refuse).collect()))
+        });
+        let running = bench.start(&sink, Limits::default());
+        let status = running
+            .until(|status| status.acknowledged + status.dead_letters == 50)
+            .await;
+        assert_eq!((status.dead_letters, status.dead_letters_lost), (5, 3));
+        let kept = bench.source.buried.lock().unwrap().clone();
+        assert_eq!(
+            kept,
+            [
+                (10, "refused: never".to_owned(), 1),
+                (20, "refused: never".to_owned(), 1)
+            ]
+        );
+        assert_eq!(
+            bench.lost(),
+            BTreeMap::from([(LossReason::DeadLetterBound, 3)])
+        );
+        running.stop().await;
+    });
+}
+
+#[test]
+fn what_came_from_the_peer_is_not_sent_back_and_what_went_too_far_not_on() {
+    run(async {
+        let bench = Bench::new(DeadLetters {
+            records: 10,
+            bytes: 10_000,
+        });
+        // By what TestSource makes of the numbers.
+        bench.publish([PEER, FAR, FAR + 1, EXPIRED, 1]);
+        let sink = TestSink::new(|_, _| None);
+        let running = bench.start(&sink, Limits::default());
+        let status = running
+            .until(|status| status.acknowledged + status.dead_letters == 3)
+            .await;
+        assert_eq!(
+            (status.not_sent_back, status.dead_letters, status.expired),
+            (1, 1, 1)
+        );
+        assert_eq!(sink.arrived(), BTreeSet::from([1, FAR]));
+        assert_eq!(
+            *sink.hops.lock().unwrap(),
+            BTreeMap::from([(1, 1), (FAR, 9)]),
+            "each node adds one"
+        );
+        assert_eq!(
+            bench.lost(),
+            BTreeMap::from([(LossReason::TooManyHops, 1), (LossReason::Expired, 1)])
+        );
+        running.stop().await;
+    });
+}
+
+const PEER: u64 = 10_000;
+const EXPIRED: u64 = 10_001;
+/// Has eight hops behind it; the number above it has nine.
+const FAR: u64 = 20_000;
+
+fn unavailable() -> Answer {
+    Answer::All(Outcome::Unavailable {
+        retry_after: None,
+        error: "down".to_owned(),
+    })
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), test)
+            .await
+            .expect("it hangs")
+    });
+}
+
+struct Bench {
+    spool: Spool,
+    cursor: CursorId,
+    route: RouteId,
+    source: Arc<TestSource>,
+    commits: watch::Receiver<Seq>,
+    max: DeadLetters,
+    _committer: Committer,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(max: DeadLetters) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let (told, commits) = watch::channel(Seq::ZERO);
+        let notify = Arc::new(move || told.send_modify(|seq| seq.0 += 1));
+        let disk = Arc::new(Disk::open(folder.path()).unwrap());
+        let options = Options {
+            bound_bytes: Some(64 << 20),
+            min_free_percent: 0,
+            ..Options::default()
+        };
+        let (spool, _) = Spool::open(disk, options, NodeTime(1000), notify).unwrap();
+        spool.replay_state(&mut |_| {}).unwrap();
+        let committer = Committer::start(&spool, Arc::new(|| NodeTime(1000)));
+        let mut transaction = spool.transaction(NodeTime(1000));
+        let cursor = transaction.create_cursor("sink", Start::Now, None);
+        let graveyard = transaction.create_cursor("dead", Start::Now, None);
+        let route = transaction.route(&[cursor], b"");
+        transaction.finish();
+        let source = Arc::new(TestSource {
+            graveyard,
+            spool: spool.clone(),
+            buried: Mutex::default(),
+        });
+        Bench {
+            spool,
+            cursor,
+            route,
+            source,
+            commits,
+            max,
+            _committer: committer,
+            _folder: folder,
+        }
+    }
+
+    fn publish(&self, numbers: impl IntoIterator<Item = u64>) {
+        let mut transaction = self.spool.transaction(NodeTime(1000));
+        for number in numbers {
+            let head = Head {
+                kind: Kind::Event,
+                lane: Lane(1),
+                route: self.route,
+            };
+            transaction
+                .append(head, |body| body.extend(number.to_be_bytes()))
+                .unwrap();
+        }
+        let last = transaction.finish();
+        while self.spool.committed() < last {
+            std::thread::yield_now();
+        }
+    }
+
+    fn start(&self, sink: &Arc<TestSink>, limits: Limits) -> Running {
+        let drain = Drain {
+            name: "sink".to_owned(),
+            spool: self.spool.clone(),
+            cursor: self.cursor,
+            lanes: vec![Lane(0), Lane(1), Lane(2)],
+            limits,
+            drop_expired: true,
+            dead_letters_max: self.max,
+            source: Arc::clone(&self.source),
+            sink: Arc::clone(sink),
+            commits: self.commits.clone(),
+        };
+        let (stop, mut stopped) = watch::channel(());
+        let (handle, running) = drain.start(async move {
+            // Either way the test is over.
+            let _ = stopped.changed().await;
+        });
+        Running {
+            handle,
+            task: tokio::spawn(running),
+            stop,
+        }
+    }
+
+    fn lost(&self) -> BTreeMap<LossReason, u64> {
+        self.spool
+            .status()
+            .ledger
+            .iter()
+            .map(|loss| (loss.reason, loss.count))
+            .collect()
+    }
+}
+
+struct Running {
+    handle: super::DrainHandle,
+    task: tokio::task::JoinHandle<()>,
+    stop: watch::Sender<()>,
+}
+
+impl Running {
+    async fn until(&self, condition: impl Fn(&UplinkStatus) -> bool) -> UplinkStatus {
+        let start = Instant::now();
+        loop {
+            let status = self.handle.status();
+            if condition(&status) {
+                return status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{status:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+struct TestSource {
+    graveyard: CursorId,
+    spool: Spool,
+    buried: Mutex<Vec<(u64, String, u32)>>,
+}
+
+fn number(entry: &Entry) -> u64 {
+    u64::from_be_bytes(entry.body[..].try_into().unwrap())
+}
+
+impl RecordSource for TestSource {
+    fn event(&self, entry: &Entry) -> Option<Outgoing> {
+        let number = number(entry);
+        let mut event = Event::builder(number.to_string(), "/test", "test")
+            .build()
+            .unwrap();
+        if number >= FAR {
+            event
+                .extensions
+                .insert(HOPS.to_owned(), Value::Integer(8 + (number - FAR) as i32));
+        }
+        Some(Outgoing {
+            topic: "t".to_owned(),
+            event,
+            origin: (number == PEER).then(|| "peer".to_owned()),
+            expires: (number == EXPIRED).then_some(NodeTime(999)),
+        })
+    }
+
+    fn came_from_peer(&self, origin: &str) -> bool {
+        origin == "peer"
+    }
+
+    fn now(&self) -> NodeTime {
+        NodeTime(1000)
+    }
+
+    fn dead_letters(&self) -> DeadLetters {
+        let status = self.spool.cursor_status(self.graveyard).unwrap();
+        DeadLetters {
+            records: status.pending_records,
+            bytes: status.pending_bytes,
+        }
+    }
+
+    fn bury(&self, transaction: &mut Transaction<'_>, dead: &DeadLetter<'_>) -> Result<(), Full> {
+        let route = transaction.route(&[self.graveyard], b"");
+        let head = Head {
+            kind: Kind::Event,
+            lane: Lane(2),
+            route,
+        };
+        transaction.append(head, |body| body.extend_from_slice(&dead.entry.body))?;
+        self.buried
+            .lock()
+            .unwrap()
+            .push((number(dead.entry), dead.reason.to_owned(), dead.tries));
+        Ok(())
+    }
+}
+
+type Script = dyn Fn(usize, &[u64]) -> Option<Answer> + Send + Sync;
+
+struct TestSink {
+    calls: AtomicUsize,
+    script: Box<Script>,
+    arrived: Mutex<BTreeSet<u64>>,
+    hops: Mutex<BTreeMap<u64, i32>>,
+}
+
+impl TestSink {
+    /// What the script answers to the call of this number; without an answer all is taken.
+    fn new(
+        script: impl Fn(usize, &[u64]) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Arc<TestSink> {
+        Arc::new(TestSink {
+            calls: AtomicUsize::new(0),
+            script: Box::new(script),
+            arrived: Mutex::default(),
+            hops: Mutex::default(),
+        })
+    }
+
+    fn arrived(&self) -> BTreeSet<u64> {
+        self.arrived.lock().unwrap().clone()
+    }
+}
+
+impl Sink for TestSink {
+    type Item = (u64, i32);
+
+    fn prepare(
+        &self,
+        outgoing: Outgoing,
+        _: &mut Vec<u8>,
+    ) -> Result<Prepared<(u64, i32)>, Unsendable> {
+        let Some(Value::Integer(hops)) = outgoing.event.extensions.get(HOPS) else {
+            panic!("no hops")
+        };
+        let number = outgoing.event.id.parse().unwrap();
+        Ok(Prepared {
+            target: "".into(),
+            bytes: 100,
+            item: (number, *hops),
+        })
+    }
+
+    async fn send(&self, batch: Batch<(u64, i32)>) -> Answer {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let numbers: Vec<u64> = batch.items.iter().map(|item| item.0).collect();
+        let answer = (self.script)(call, &numbers).unwrap_or(Answer::All(Outcome::Accepted));
+        for (index, item) in batch.items.iter().enumerate() {
+            let taken = match &answer {
+                Answer::All(outcome) => *outcome == Outcome::Accepted,
+                Answer::Each(outcomes) => outcomes.get(index) == Some(&Outcome::Accepted),
+            };
+            if taken {
+                self.arrived.lock().unwrap().insert(item.0);
+                self.hops.lock().unwrap().insert(item.0, item.1);
+            }
+        }
+        answer
+    }
+}
