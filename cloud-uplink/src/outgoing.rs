@@ -10,6 +10,7 @@ use spool::{Entry, NodeTime, Seq, Transaction};
 pub struct Outgoing {
     /// The topic on which it was published at this node.
     pub topic: String,
+    /// The event as this node has it; the uplink adds the hop.
     pub event: Event,
     /// The peer it came from, if it came from one: it is not sent back there.
     pub origin: Option<String>,
@@ -104,17 +105,22 @@ pub trait RecordSource: Send + Sync + 'static {
 /// Dead letters kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct DeadLetters {
+    /// How many.
     pub records: u64,
+    /// Bytes of their records.
     pub bytes: u64,
 }
 
 /// An event that its sink cannot take.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadLetter<'a> {
+    /// The name of the sink.
     pub sink: &'a str,
+    /// The position of its record.
     pub seq: Seq,
     /// The record as it is in the log.
     pub entry: &'a Entry,
+    /// Why, for the operator to read.
     pub reason: &'a str,
     /// How often it was sent.
     pub tries: u32,

@@ -36,18 +36,22 @@ const BURIALS: usize = 64;
 pub struct Drain<R, S> {
     /// The name of the sink: the scope of its entries in the ledger.
     pub name: String,
+    /// The log.
     pub spool: Spool,
     /// The sink's cursor.
     pub cursor: CursorId,
     /// From the lane sent first to the lane sent last; at most 32.
     pub lanes: Vec<Lane>,
+    /// Its bounds.
     pub limits: Limits,
     /// Do not send events that have expired; each is a loss in the ledger.
     pub drop_expired: bool,
     /// What the dead-letter lane may hold; above it a dead letter is lost, with an entry in the ledger, and the sink goes
     /// on: one that stops would hold up every event behind it.
     pub dead_letters_max: DeadLetters,
+    /// What records mean.
     pub source: Arc<R>,
+    /// Where they go.
     pub sink: Arc<S>,
     /// Changes with each commit.
     pub commits: watch::Receiver<Seq>,

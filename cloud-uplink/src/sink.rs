@@ -44,6 +44,7 @@ pub struct Prepared<I> {
     pub target: Arc<str>,
     /// Encoded size, which counts towards `batch_bytes` and the memory bound.
     pub bytes: usize,
+    /// What [`Sink::send`] is given.
     pub item: I,
 }
 
@@ -69,22 +70,35 @@ pub enum Outcome {
     Accepted,
     /// The receiver is there and asks for less: the rate falls, nothing is held against the event.
     Overloaded {
+        /// How long it asks to be left alone; at most an hour is believed.
         retry_after: Option<Duration>,
+        /// What it said.
         error: String,
     },
     /// Nothing is known, or nothing can be sent at all (no connection, no answer in time, credentials refused, wrong
     /// endpoint): the whole sink backs off, nothing is held against the event, however often.
     Unavailable {
+        /// How long it asks to be left alone; at most an hour is believed.
         retry_after: Option<Duration>,
+        /// What it said.
         error: String,
     },
     /// Refused as it is; a repeat is refused again. A dead letter at once.
-    Refused { error: String },
+    Refused {
+        /// What it said.
+        error: String,
+    },
     /// Refused, but it may not be the event's fault. A dead letter after [`Limits::refused_tries`](crate::Limits), and
     /// only if another event for the same target was accepted since the first refusal.
-    Doubtful { error: String },
+    Doubtful {
+        /// What it said.
+        error: String,
+    },
     /// Too large: a batch is split, an event alone is a dead letter.
-    TooLarge { error: String },
+    TooLarge {
+        /// What it said.
+        error: String,
+    },
 }
 
 impl Outcome {
