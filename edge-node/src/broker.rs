@@ -22,7 +22,7 @@ use std::{
 
 use bytes::BytesMut;
 use slab::Slab;
-use spool::{CursorId, Full, Loss, NodeTime, ReadLimits, Seq};
+use spool::{CursorId, Full, Loss, NodeTime, ReadLimits, Seq, clock::ClockMark};
 
 mod apply;
 mod connect;
@@ -215,6 +215,7 @@ enum Timer {
     Will(String),
     SessionEnd(String),
     Retained,
+    MissingSink(String, CursorId),
 }
 
 /// How often retained messages are searched for expired ones, in milliseconds, while there are any that expire.
@@ -224,6 +225,8 @@ const RETAINED_SWEEP_MS: u64 = 30_000;
 pub struct Broker {
     limits: Limits,
     identity: Identity,
+    /// The node clock beside the wall clock at the last start or checkpoint.
+    clock: Option<ClockMark>,
     connections: Slab<Connection>,
     sessions: Slab<Session>,
     clients: HashMap<Arc<str>, SessionId>,
@@ -265,6 +268,7 @@ impl Broker {
         Broker {
             limits,
             identity: Identity::default(),
+            clock: None,
             connections: Slab::new(),
             sessions: Slab::new(),
             clients: HashMap::new(),
@@ -297,6 +301,7 @@ impl Broker {
     /// Ends recovery: names the node where it has no name yet, and lets wills and expiries run.
     pub fn start(&mut self, journal: &mut Journal<'_>, random: u64) -> Result<Identity, Full> {
         self.recovered = journal.appended();
+        let clock = journal.clock();
         self.appended = self.recovered;
         if self.identity.node == 0 {
             self.change(
@@ -307,7 +312,7 @@ impl Broker {
             )?;
         }
         let boot = self.identity.boot.wrapping_add(1);
-        self.change(journal, Change::Started { boot })?;
+        self.change(journal, Change::Started { boot, clock })?;
         for seq in self.retained.positions() {
             self.actions.push_back(Action::Pin(seq));
         }
@@ -317,6 +322,11 @@ impl Broker {
                 .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
         }
         Ok(self.identity)
+    }
+
+    /// The node clock beside the wall clock when the log last said so.
+    pub fn clock_mark(&self) -> Option<ClockMark> {
+        self.clock
     }
 
     /// A client connected.
@@ -771,6 +781,13 @@ impl Broker {
                 Timer::Will(client) => self.will_is_due(journal, &client),
                 Timer::SessionEnd(client) => self.session_is_due(journal, &client),
                 Timer::Retained => self.expire_retained(journal),
+                Timer::MissingSink(name, cursor) => {
+                    if self.handle_missing_sink(journal, &name, cursor).is_err() {
+                        let again = NodeTime(journal.now.0 + 60_000);
+                        self.timers
+                            .insert((again, Timer::MissingSink(name, cursor)));
+                    }
+                }
             }
         }
     }

@@ -105,4 +105,3 @@ pub async fn serve(
     hub.abort();
     result.unwrap_or(Ok(())).map_err(io::Error::other)
 }
-

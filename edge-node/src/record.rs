@@ -15,7 +15,7 @@
 use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
-use spool::{CursorId, NodeTime, Seq};
+use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use crate::mqtt::{packet::QoS, stored};
 
@@ -215,8 +215,8 @@ pub struct StoredWill {
 pub enum Change {
     /// The node got its identity: 64 random bits, at the first start.
     Named { node: u64 },
-    /// The node started once more.
-    Started { boot: u32 },
+    /// The node started once more; its clocks then.
+    Started { boot: u32, clock: ClockMark },
     /// A durable session began.
     SessionOpened { client: String, cursor: CursorId },
     /// A client connected to its durable session; its expiry interval in seconds and its will.

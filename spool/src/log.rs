@@ -304,6 +304,11 @@ impl Spool {
         Seq(self.inner.appended.load(Ordering::Acquire))
     }
 
+    /// The time of the last record appended, or of the open if that was later.
+    pub fn last_time(&self) -> NodeTime {
+        NodeTime(self.inner.lock().last_time)
+    }
+
     /// The cursor of this name.
     pub fn cursor(&self, name: &str) -> Option<CursorId> {
         self.inner.lock().names.get(name).map(|&id| CursorId(id))

@@ -63,7 +63,10 @@ impl Broker {
     fn apply_change(&mut self, change: Change, seq: Seq) {
         match change {
             Change::Named { node } => self.identity.node = node,
-            Change::Started { boot } => self.identity.boot = boot,
+            Change::Started { boot, clock } => {
+                self.identity.boot = boot;
+                self.clock = Some(clock);
+            }
             Change::SessionOpened { client, cursor } => {
                 self.forget_session(&client);
                 self.add_session(Session::new(Arc::from(client), Some(cursor), seq));

@@ -1,9 +1,9 @@
 //! What comes through other doors than MQTT: events over HTTP and gRPC, groups of the mesh services, sinks.
 
 use filters::TopicFilter;
-use spool::{CursorId, Full, Kind, LossReason, Seq, Start};
+use spool::{CursorId, Full, Kind, LossReason, NodeTime, Seq, Start};
 
-use super::{Broker, Journal, delivery::Message, session::Place, subscriptions::Subscriber};
+use super::{Broker, Journal, Timer, delivery::Message, session::Place, subscriptions::Subscriber};
 use crate::{
     mqtt::{packet::QoS, stored},
     node::{
@@ -194,6 +194,11 @@ impl Broker {
                 )?;
             }
             Some(_) => {}
+        }
+        if let Some(at) = self.sink_left(name) {
+            let due = NodeTime(at.0 + MISSING_SINK_MS);
+            self.timers
+                .insert((due, Timer::MissingSink(name.to_owned(), cursor)));
         }
         Ok(())
     }

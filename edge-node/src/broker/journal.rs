@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use spool::{
     CursorId, Full, Head, Kind, Lane, LossReason, NodeTime, RouteId, Seq, Spool, Start,
-    Transaction, clock::WallTime,
+    Transaction,
+    clock::{ClockMark, WallTime},
 };
 
 use super::subscriptions::Terms;
@@ -19,8 +20,9 @@ use crate::{
 
 /// One transaction, the time it stands for, and the parts that decide what a record holds.
 pub struct Journal<'a> {
-    /// The time of everything written.
+    /// The time of everything written, on the node clock.
     pub now: NodeTime,
+    wall: WallTime,
     transaction: Transaction<'a>,
     ingest: &'a mut Ingest,
     keeps_history: bool,
@@ -44,12 +46,13 @@ impl<'a> Journal<'a> {
     pub fn begin(
         spool: &'a Spool,
         ingest: &'a mut Ingest,
-        now: NodeTime,
+        clock: ClockMark,
         keeps_history: bool,
     ) -> Journal<'a> {
         Journal {
-            now,
-            transaction: spool.transaction(now),
+            now: clock.node,
+            wall: clock.wall,
+            transaction: spool.transaction(clock.node),
             ingest,
             keeps_history,
         }
@@ -58,6 +61,13 @@ impl<'a> Journal<'a> {
     /// Ends it; everything in it is durable once the log is committed up to this position.
     pub fn finish(self) -> Seq {
         self.transaction.finish()
+    }
+
+    pub(crate) fn clock(&self) -> ClockMark {
+        ClockMark {
+            node: self.now,
+            wall: self.wall,
+        }
     }
 
     pub(crate) fn keeps_history(&self) -> bool {
@@ -100,7 +110,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// As `mint`; a will that ingest refuses is still published, as opaque data of the default lane.
+    /// As `mint`, for a will.
     pub(crate) fn mint_will(
         &mut self,
         client: &str,
@@ -143,8 +153,8 @@ impl<'a> Journal<'a> {
 
     fn received(&self) -> Received {
         Received {
-            millis: self.now.0,
-            plausible: WallTime(self.now.0).is_plausible(),
+            millis: self.wall.0,
+            plausible: self.wall.is_plausible(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use spool::{CursorId, NodeTime, Seq};
+use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use super::{
     Broker, Identity,
@@ -19,11 +19,12 @@ struct Snapshot {
     groups: Vec<(String, CursorId, Vec<String>)>,
     retained: Retained,
     sinks: BTreeMap<String, NodeTime>,
+    clock: Option<ClockMark>,
 }
 
 impl Broker {
     /// The state as of the last appended record.
-    pub fn snapshot(&self) -> Vec<u8> {
+    pub fn snapshot(&self, clock: ClockMark) -> Vec<u8> {
         let durable = self
             .sessions
             .iter()
@@ -44,6 +45,7 @@ impl Broker {
                 .iter()
                 .map(|(name, at)| (name.clone(), *at))
                 .collect(),
+            clock: Some(clock),
         };
         postcard::to_stdvec(&snapshot).expect("a snapshot has no unserialisable part")
     }
@@ -54,6 +56,7 @@ impl Broker {
         self.identity = snapshot.identity;
         self.retained = snapshot.retained;
         self.sinks = snapshot.sinks.into_iter().collect();
+        self.clock = snapshot.clock;
         for (name, cursor, filters) in snapshot.groups {
             self.open_group(name, cursor, filters, Seq::ZERO);
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError};
+use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
 
 use crate::{
     broker::{Action, Again, Broker, ConnectionId, Journal, ReadRequest, Reader, RetainedGrant},
@@ -18,8 +18,8 @@ use crate::{
     },
 };
 
-/// Tells the time of the node.
-pub type Clock = Arc<dyn Fn() -> NodeTime + Send + Sync>;
+/// Tells the time: the node clock, by which ages are measured, and the wall clock, which events carry.
+pub type Clock = Arc<dyn Fn() -> ClockMark + Send + Sync>;
 
 /// What the shell has to do.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl Core {
         clock: Clock,
         keeps_history: bool,
     ) -> Core {
-        let started = clock();
+        let started = clock().node;
         let mut core = Core {
             spool,
             broker,
@@ -207,7 +207,7 @@ impl Core {
 
     /// A client connected.
     pub fn handle_connected(&mut self, peer: String) -> ConnectionId {
-        self.broker.handle_connected((self.clock)(), peer)
+        self.broker.handle_connected((self.clock)().node, peer)
     }
 
     /// A client sent bytes; `bytes` is empty afterwards.
@@ -281,12 +281,12 @@ impl Core {
         if self
             .broker
             .next_deadline()
-            .is_some_and(|due| due <= (self.clock)())
+            .is_some_and(|due| due <= (self.clock)().node)
         {
             self.transact(|broker, journal| broker.handle_deadline(journal));
         }
         if self.spool.checkpoint_due() {
-            self.spool.checkpoint(self.broker.snapshot());
+            self.spool.checkpoint(self.broker.snapshot((self.clock)()));
         }
     }
 
@@ -330,7 +330,7 @@ impl Core {
     }
 
     fn status(&self) -> NodeStatus {
-        let now = (self.clock)();
+        let now = (self.clock)().node;
         let log = self.spool.status();
         let counters = self.broker.counters();
         NodeStatus {
@@ -372,7 +372,8 @@ impl Core {
 
     /// Ends the log cleanly.
     pub fn close(&mut self) -> Result<(), StorageError> {
-        self.spool.close(self.broker.snapshot(), (self.clock)())
+        self.spool
+            .close(self.broker.snapshot((self.clock)()), (self.clock)().node)
     }
 
     /// The broker, to be looked at.
@@ -387,7 +388,7 @@ impl Core {
 
     /// The time.
     pub fn now(&self) -> NodeTime {
-        (self.clock)()
+        (self.clock)().node
     }
 }
 

@@ -74,7 +74,7 @@ impl RecordSource for Source {
     }
 
     fn now(&self) -> NodeTime {
-        (self.clock)()
+        (self.clock)().node
     }
 
     fn dead_letters(&self) -> DeadLetters {

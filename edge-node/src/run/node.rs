@@ -9,7 +9,6 @@ use std::{
 
 use spool::{
     Committer, NodeTime, OpenError, Spool, StorageError,
-    clock::SystemClock,
     storage::disk::{Disk, DiskError},
 };
 use tokio::{
@@ -32,7 +31,7 @@ use crate::{
     config::Config,
     endpoints::{Endpoints, EndpointsError},
     node::{
-        core::{Clock, Core},
+        core::Core,
         door::DoorCounters,
         handle::{NodeHandle, Request},
         status::{Door, NodeStatus},
@@ -96,16 +95,15 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let storage = Arc::new(Disk::open(&config.node.data)?);
     let committed = Arc::new(Notify::new());
     let waker = Arc::clone(&committed);
-    let wall = NodeTime(SystemClock::wall().0);
     let notify = Arc::new(move || waker.notify_one());
-    let (spool, recovery) = Spool::open(storage, config.spool.options(), wall, notify)?;
+    let (spool, recovery) =
+        Spool::open(storage, config.spool.options(), NodeTime::default(), notify)?;
     for finding in &recovery.findings {
         tracing::warn!("recovery: {finding}");
     }
-    let clock = SystemClock::start(None, wall);
-    let clock: Clock = Arc::new(move || clock.now());
-    let committer = Committer::start(&spool, Arc::clone(&clock));
-    let recovered = recover(config, &spool, &recovery, Arc::clone(&clock))?;
+    let recovered = recover(config, &spool, &recovery)?;
+    let clock = Arc::clone(&recovered.clock);
+    let committer = Committer::start(&spool, Arc::new(move || clock().node));
 
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -113,7 +111,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         .build()?;
     let result = LocalSet::new().block_on(
         &runtime,
-        serve_until_told(config, recovered, listeners, committed, clock),
+        serve_until_told(config, recovered, listeners, committed),
     );
     drop(committer);
     result
@@ -124,8 +122,8 @@ async fn serve_until_told(
     recovered: Recovered,
     listeners: Listeners,
     committed: Arc<Notify>,
-    clock: Clock,
 ) -> Result<(), RunError> {
+    let clock = Arc::clone(&recovered.clock);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let addresses = [
@@ -143,7 +141,7 @@ async fn serve_until_told(
         recovered.node,
         [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone),
     );
-    let reports = SinkReports::default();
+    let reports = SinkReports::new(recovered.missing);
     let (sinks_seen, log, time) = (reports.clone(), spool.clone(), Arc::clone(&clock));
     let surroundings = move |status: &mut NodeStatus| {
         sinks_seen.add_to(status, &log, &time);

@@ -1,9 +1,9 @@
 //! From the data directory to a core that serves.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use filters::TopicFilter;
-use spool::{Recovery, Spool, Start};
+use spool::{CursorId, Recovery, Spool, Start, clock::SystemClock};
 
 use super::node::RunError;
 use crate::{
@@ -18,6 +18,9 @@ pub(super) struct Recovered {
     pub(super) core: Core,
     pub(super) node: NodeId,
     pub(super) sinks: Vec<RecoveredSink>,
+    /// Sinks that left the configuration, and what is still held for them.
+    pub(super) missing: Vec<(String, CursorId)>,
+    pub(super) clock: Clock,
 }
 
 /// A sink of the configuration and its cursors.
@@ -33,7 +36,6 @@ pub(super) fn recover(
     config: &Config,
     spool: &Spool,
     recovery: &Recovery,
-    clock: Clock,
 ) -> Result<Recovered, RunError> {
     let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
     if let Some(checkpoint) = &recovery.checkpoint {
@@ -42,6 +44,8 @@ pub(super) fn recover(
             .map_err(|error| RunError::Checkpoint(error.to_string()))?;
     }
     spool.replay_state(&mut |entry| broker.apply(entry))?;
+    let clock = SystemClock::start(broker.clock_mark(), spool.last_time());
+    let clock: Clock = Arc::new(move || clock.mark());
 
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
@@ -69,8 +73,8 @@ pub(super) fn recover(
             lanes,
         });
     }
-    for (name, cursor) in missing {
-        broker.handle_missing_sink(&mut journal, &name, cursor)?;
+    for (name, cursor) in &missing {
+        broker.handle_missing_sink(&mut journal, name, *cursor)?;
     }
     journal.finish();
 
@@ -86,8 +90,20 @@ pub(super) fn recover(
     }
     let node = node_id(config, identity);
     let ingest = Ingest::new(config, node.clone(), run);
-    let core = Core::new(spool.clone(), broker, ingest, clock, keeps_history);
-    Ok(Recovered { core, node, sinks })
+    let core = Core::new(
+        spool.clone(),
+        broker,
+        ingest,
+        Arc::clone(&clock),
+        keeps_history,
+    );
+    Ok(Recovered {
+        core,
+        node,
+        sinks,
+        missing,
+        clock,
+    })
 }
 
 fn known(spool: &Spool, uplink: &UplinkConfig) -> KnownSink {
@@ -99,7 +115,7 @@ fn known(spool: &Spool, uplink: &UplinkConfig) -> KnownSink {
 }
 
 /// Sinks that have a cursor and are not in the configuration.
-fn missing_sinks(config: &Config, spool: &Spool) -> Vec<(String, spool::CursorId)> {
+fn missing_sinks(config: &Config, spool: &Spool) -> Vec<(String, CursorId)> {
     let status = spool.status();
     let names = status
         .cursors

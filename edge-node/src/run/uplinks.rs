@@ -1,11 +1,11 @@
 //! The uplinks of the configuration: each a sink, a cursor, and what carries one to the other.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cloud_uplink::{
     Drain, DrainHandle, LinkState, Sink, UplinkStatus, eventmesh::sink::GrpcSink, http::HttpSink,
 };
-use spool::{Lane, Seq, Spool};
+use spool::{CursorId, Lane, Seq, Spool};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{doors::told, node::RunError, recover::RecoveredSink};
@@ -28,13 +28,17 @@ pub(super) struct Shared {
 }
 
 /// The state of the sinks, for status.
-#[derive(Clone, Default)]
-pub(super) struct SinkReports(Arc<std::sync::OnceLock<Vec<Report>>>);
+#[derive(Clone)]
+pub(super) struct SinkReports {
+    running: Arc<OnceLock<Vec<Report>>>,
+    /// Sinks that left the configuration.
+    missing: Arc<[(String, CursorId)]>,
+}
 
 struct Report {
     name: String,
     kind: UplinkKind,
-    cursor: spool::CursorId,
+    cursor: CursorId,
     drain: DrainHandle,
 }
 
@@ -73,7 +77,7 @@ pub(super) fn start(
         });
     }
     // Set once: a node starts its uplinks once.
-    let _ = reports.0.set(started);
+    let _ = reports.running.set(started);
     Ok(())
 }
 
@@ -128,10 +132,17 @@ fn peers(endpoints: &[Endpoint]) -> Vec<std::net::IpAddr> {
 }
 
 impl SinkReports {
+    pub(super) fn new(missing: Vec<(String, CursorId)>) -> SinkReports {
+        SinkReports {
+            running: Arc::default(),
+            missing: missing.into(),
+        }
+    }
+
     /// Adds the sinks to a status.
     pub(super) fn add_to(&self, status: &mut NodeStatus, spool: &Spool, clock: &Clock) {
-        let now = clock();
-        for report in self.0.get().into_iter().flatten() {
+        let now = clock().node;
+        for report in self.running.get().into_iter().flatten() {
             let cursor = spool.cursor_status(report.cursor);
             let seen = report.drain.status();
             let (state, error) = state_of(&seen);
@@ -150,6 +161,19 @@ impl SinkReports {
                 last_error: error,
                 next_retry_ms: seen.next_retry_ms,
                 catch_up_ms: seen.catch_up_ms,
+            });
+        }
+        for (name, cursor) in self.missing.iter() {
+            let Some(cursor) = spool.cursor_status(*cursor) else {
+                continue;
+            };
+            status.sinks.push(SinkStatus {
+                name: name.clone(),
+                state: SinkState::Removed,
+                pending_records: cursor.pending_records,
+                pending_bytes: cursor.pending_bytes,
+                oldest_age_ms: cursor.oldest_pending.map(|oldest| age_ms(oldest, now)),
+                ..SinkStatus::default()
             });
         }
     }

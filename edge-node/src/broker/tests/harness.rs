@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use spool::{NodeTime, Options, Spool, storage::simulated::Simulated};
+use spool::{
+    NodeTime, Options, Spool,
+    clock::{ClockMark, WallTime},
+    storage::simulated::Simulated,
+};
 
 use crate::{
     broker::{Broker, ConnectionId, Journal, Limits},
@@ -112,11 +116,15 @@ impl TestNode {
             .unwrap();
         let config = Config::parse("", "", &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
-        let mut journal = Journal::begin(&spool, &mut ingest, now, keeps_history);
+        let mark = |now: u64| ClockMark {
+            node: NodeTime(now),
+            wall: WallTime(now),
+        };
+        let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
         broker.start(&mut journal, 42).unwrap();
         journal.finish();
         let clock = Arc::clone(&time);
-        let clock = Arc::new(move || NodeTime(clock.load(Ordering::Relaxed)));
+        let clock = Arc::new(move || mark(clock.load(Ordering::Relaxed)));
         let core = Core::new(spool, broker, ingest, clock, keeps_history);
         let mut node = TestNode {
             core,
