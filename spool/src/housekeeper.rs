@@ -1,6 +1,6 @@
 //! Everything that is done beside the commits: preparing, sealing, saving, checkpoints, cleaning, scrubbing.
 
-use std::{io, time::Duration};
+use std::{io, sync::atomic::Ordering, time::Duration};
 
 use crate::{
     CursorId, Loss, LossReason, NodeTime, Seq, Spool, StorageError,
@@ -68,7 +68,11 @@ impl Spool {
         self.commit_all()?;
         inner.lock().capture(Some(owner));
         inner.write_checkpoint().map_err(io("write a checkpoint"))?;
-        inner.lock().add_end_mark();
+        {
+            let mut state = inner.lock();
+            let seq = state.add_end_mark();
+            inner.appended.store(seq, Ordering::Release);
+        }
         self.commit_all()?;
         inner.remove_garbage().map_err(io("remove files"))?;
         Ok(())
@@ -107,7 +111,7 @@ impl State {
             .min()
     }
 
-    fn add_end_mark(&mut self) {
+    fn add_end_mark(&mut self) -> u64 {
         self.begin(self.last_time);
         let seq = self.next_seq;
         self.next_seq += 1;
@@ -115,6 +119,7 @@ impl State {
         let batch = self.batch();
         batch.push_control(&floors, seq);
         batch.set_flags(FLAG_END);
+        seq
     }
 }
 
