@@ -165,6 +165,53 @@ async fn a_body_over_the_bound_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn all_bodies_together_have_a_bound_and_give_their_memory_back() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    door.node.hold_commits();
+    let address = door.address;
+    let large = EVENT.replace(r#"{"bar":2}"#, &format!("{:?}", "x".repeat(1_000_000)));
+    let mut held = Vec::new();
+    for count in 1..=8 {
+        let large = large.clone();
+        held.push(tokio::spawn(async move {
+            post(address, "/events/publish", STRUCTURED, &large)
+                .await
+                .status
+        }));
+        while door.node.published().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+    let answer = post(address, "/events/publish", STRUCTURED, &large).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"too many bytes of other requests are in memory; try again"}"#
+    );
+    assert!(
+        answer.head.contains("retry-after: 1\r\n"),
+        "{}",
+        answer.head
+    );
+
+    *door.node.held.lock().unwrap() = false;
+    door.node.commit.notify_waiters();
+    for answer in held {
+        assert_eq!(answer.await.unwrap(), 202);
+    }
+    let answer = post(address, "/events/publish", STRUCTURED, &large).await;
+    assert_eq!(answer.status, 202);
+}
+
+#[tokio::test]
+async fn a_head_over_its_bound_is_refused() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let cookie = "x".repeat(100_000);
+    let request = format!("GET /health HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+    assert_eq!(exchange(door.address, request.as_bytes()).await.status, 431);
+}
+
+#[tokio::test]
 async fn a_full_spool_asks_the_client_to_come_back() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     let full = PublishError::Full {
