@@ -34,8 +34,6 @@ pub const MQTT_MAX_SESSION_EXPIRY: Span = Span::seconds(30 * 86_400);
 pub const MQTT_MAX_SESSIONS: u32 = 16_384;
 /// More than any device needs; a subscription bomb ends here.
 pub const MQTT_MAX_SUBSCRIPTIONS: u32 = 1_024;
-/// Topics with a retained message; in memory each costs its topic and a position.
-pub const MQTT_MAX_RETAINED: u32 = 100_000;
 
 /// Local applications and a scraper; each connection may hold one body in memory.
 pub const HTTP_MAX_CONNECTIONS: u32 = 256;

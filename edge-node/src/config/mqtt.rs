@@ -25,8 +25,8 @@ pub struct MqttConfig {
     /// Time from the connection to its whole CONNECT; then it is closed.
     #[serde(deserialize_with = "wait")]
     pub connect_timeout: Span,
-    /// The longest keep-alive, in whole seconds. A client of MQTT 5 that asks for more, or for none, is told this one; for
-    /// a client of 3.1.1 it holds silently. The protocol allows 65,535 s at most.
+    /// The longest keep-alive, in whole seconds. A client of MQTT 5 that asks for more, or for none, is told this one; one of
+    /// 3.1.1 cannot be told and keeps its own. The protocol allows 65,535 s at most.
     #[serde(deserialize_with = "keep_alive")]
     pub max_keep_alive: Span,
     /// QoS 1 and 2 messages one client may have unacknowledged, 1 to 65,535; clients of 3.1.1 are held to it by not
@@ -45,9 +45,6 @@ pub struct MqttConfig {
     /// Subscriptions of one session; a further one is refused (quota exceeded).
     #[serde(deserialize_with = "count")]
     pub max_subscriptions: u32,
-    /// Topics with a retained message; a further one is not retained, which is counted.
-    #[serde(deserialize_with = "count")]
-    pub max_retained: u32,
     /// Bytes owed to one offline session; above it the session loses its oldest, in the ledger. `"auto"`: a quarter
     /// of the spool's bound.
     pub session_bound: Auto<ByteSize>,
@@ -66,7 +63,6 @@ impl Default for MqttConfig {
             max_session_expiry: defaults::MQTT_MAX_SESSION_EXPIRY,
             max_sessions: defaults::MQTT_MAX_SESSIONS,
             max_subscriptions: defaults::MQTT_MAX_SUBSCRIPTIONS,
-            max_retained: defaults::MQTT_MAX_RETAINED,
             session_bound: Auto::Auto,
         }
     }
