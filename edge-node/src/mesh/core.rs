@@ -19,6 +19,7 @@
 mod action;
 mod group;
 mod member;
+mod subscribe;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -27,7 +28,7 @@ use std::{
 };
 
 use filters::TopicFilter;
-use spool::{CursorId, Seq};
+use spool::Seq;
 
 use super::key::{Audience, GroupKey, Identity};
 pub(super) use action::{Action, Closed, Found, Reading, Refusal};
@@ -115,118 +116,6 @@ impl<M> Core<M> {
             handed: 0,
             looked_at: now,
             actions: VecDeque::new(),
-        }
-    }
-
-    /// A subscription on the stream `id`; the first on a stream makes it a member. One `Action::Answer` follows.
-    pub(super) fn handle_subscribe(
-        &mut self,
-        now: Instant,
-        id: MemberId,
-        client: Client,
-        items: Vec<Item>,
-    ) {
-        if let Err(refusal) = self.may_subscribe(id, &client, &items) {
-            self.answer(id, Err(refusal));
-            if !self.members.contains_key(&id) {
-                self.actions.push_back(Action::Close(id, Closed::Refused));
-            }
-            return;
-        }
-        let ordinal = self.free_ordinal(&client);
-        let member = self
-            .members
-            .entry(id)
-            .or_insert_with(|| Member::new(now, client, ordinal));
-        member.seen(now);
-        let mut opening = BTreeSet::new();
-        for item in items {
-            let key = member.key(&item);
-            if let Some(before) = member.topics.insert(item.topic, key.clone())
-                && before != key
-                && let Some(group) = self.groups.get_mut(&before)
-            {
-                group.leave(now, id);
-            }
-            let group = self
-                .groups
-                .entry(key.clone())
-                .or_insert_with(Group::unknown);
-            group.members.insert(id);
-            group.empty_since = None;
-            match group.state {
-                State::Open(_) => continue,
-                State::Unknown | State::Dormant => {
-                    group.state = State::Opening {
-                        known: group.state == State::Dormant,
-                    };
-                    self.actions.push_back(Action::Open(key.clone()));
-                }
-                State::Opening { .. } | State::Leaving => {}
-            }
-            opening.insert(key);
-        }
-        self.pending.push(Pending {
-            member: id,
-            opening,
-        });
-        self.settle_pending();
-    }
-
-    /// The group is open, or could not be opened.
-    pub(super) fn handle_opened(
-        &mut self,
-        now: Instant,
-        key: &GroupKey,
-        result: Result<CursorId, String>,
-    ) {
-        let Some(group) = self.groups.get_mut(key) else {
-            return;
-        };
-        let State::Opening { known } = group.state else {
-            return;
-        };
-        match result {
-            Ok(cursor) => {
-                group.state = State::Open(cursor);
-                if group.members.is_empty() {
-                    group.empty_since = Some(now);
-                }
-                for pending in &mut self.pending {
-                    pending.opening.remove(key);
-                }
-                self.settle_pending();
-                self.pump(key);
-            }
-            Err(error) => {
-                let members = std::mem::take(&mut group.members);
-                if known {
-                    group.state = State::Dormant;
-                    group.empty_since = Some(now);
-                } else {
-                    self.groups.remove(key);
-                }
-                self.fail_pending(key, &members, &error);
-            }
-        }
-    }
-
-    /// The group is gone from the log, or could not be removed.
-    pub(super) fn handle_removed(&mut self, key: &GroupKey, removed: bool) {
-        let Some(group) = self.groups.get_mut(key) else {
-            return;
-        };
-        if group.state != State::Leaving {
-            return;
-        }
-        if !group.members.is_empty() {
-            group.state = State::Opening { known: !removed };
-            self.actions.push_back(Action::Open(key.clone()));
-        } else if removed {
-            self.groups.remove(key);
-        } else {
-            // It is as overdue as before: the next deadline tries again.
-            group.state = State::Dormant;
         }
     }
 
@@ -330,29 +219,6 @@ impl<M> Core<M> {
         !ids.is_empty()
     }
 
-    /// The client no longer wants these topics. Its stream and those of other members go on.
-    pub(super) fn handle_unsubscribe(
-        &mut self,
-        now: Instant,
-        client: &Client,
-        topics: &[TopicFilter],
-    ) {
-        for id in self.members_of(client) {
-            let Some(member) = self.members.get_mut(&id) else {
-                continue;
-            };
-            member.seen(now);
-            for topic in topics {
-                if let Some(key) = member.topics.remove(topic)
-                    && let Some(group) = self.groups.get_mut(&key)
-                {
-                    group.leave(now, id);
-                }
-            }
-        }
-        self.pump_all();
-    }
-
     /// Ends every stream.
     pub(super) fn shut_down(&mut self) {
         for id in self.members.keys() {
@@ -401,46 +267,6 @@ impl<M> Core<M> {
         self.actions.pop_front()
     }
 
-    fn may_subscribe(&self, id: MemberId, client: &Client, items: &[Item]) -> Result<(), Refusal> {
-        let member = self.members.get(&id);
-        if member.is_none() && self.members.len() >= MEMBERS_MAX {
-            return Err(Refusal(format!(
-                "there are {MEMBERS_MAX} subscribers; no more are taken"
-            )));
-        }
-        if member.is_some_and(|it| {
-            it.client.group != client.group || it.client.identity != client.identity
-        }) {
-            return Err(Refusal(
-                "this stream belongs to another client; open one for each".to_owned(),
-            ));
-        }
-        if member.map_or(0, |it| it.topics.len()) + items.len() > TOPICS_MAX {
-            return Err(Refusal(format!(
-                "a subscriber has {TOPICS_MAX} topics at most; open another stream"
-            )));
-        }
-        if self.groups.len() + items.len() > GROUPS_MAX {
-            return Err(Refusal(format!(
-                "there are {GROUPS_MAX} groups; no more are taken"
-            )));
-        }
-        Ok(())
-    }
-
-    /// The lowest number that no live stream of this identity has. With it, a member that returns finds its part.
-    fn free_ordinal(&self, client: &Client) -> u32 {
-        let taken: BTreeSet<u32> = self
-            .members
-            .values()
-            .filter(|it| it.client.group == client.group && it.client.identity == client.identity)
-            .map(|it| it.ordinal)
-            .collect();
-        (0..)
-            .find(|ordinal| !taken.contains(ordinal))
-            .unwrap_or(u32::MAX)
-    }
-
     /// The members a request is about: those of its identity, of these the ones on its connection if there are any.
     fn members_of(&self, client: &Client) -> Vec<MemberId> {
         let same: Vec<_> = self
@@ -456,40 +282,6 @@ impl<M> Core<M> {
             same.iter().map(|(id, _)| **id).collect()
         } else {
             near
-        }
-    }
-
-    fn answer(&mut self, member: MemberId, result: Result<(), Refusal>) {
-        self.actions.push_back(Action::Answer(member, result));
-    }
-
-    fn settle_pending(&mut self) {
-        let (open, opening) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|pending| pending.opening.is_empty());
-        self.pending = opening;
-        let open: Vec<Pending> = open;
-        for pending in open {
-            self.answer(pending.member, Ok(()));
-            if let Some(member) = self.members.get_mut(&pending.member) {
-                member.answered = true;
-            }
-            self.pump_member(pending.member);
-        }
-    }
-
-    fn fail_pending(&mut self, key: &GroupKey, members: &BTreeSet<MemberId>, error: &str) {
-        for id in members {
-            if let Some(member) = self.members.get_mut(id) {
-                member.topics.retain(|_, it| it != key);
-            }
-        }
-        let (failed, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|pending| pending.opening.contains(key));
-        self.pending = rest;
-        for pending in failed {
-            self.answer(pending.member, Err(Refusal(error.to_owned())));
         }
     }
 
