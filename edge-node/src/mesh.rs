@@ -25,11 +25,11 @@ mod consumer;
 mod core;
 mod delivery;
 mod hub;
+mod intake;
 mod key;
 mod listener;
 mod publisher;
 mod request;
-mod size;
 mod stream;
 
 use std::{io, sync::Arc, time::Duration};
@@ -48,14 +48,18 @@ use crate::{
 };
 use consumer::Consumers;
 use hub::Hub;
+use intake::Intake;
 use publisher::Publishers;
-use size::SizeRefusals;
 
 /// Calls of one connection at one time. EventMesh's own queue takes as many from all.
 const CALLS_MAX: usize = 256;
 /// A connection that does not answer a ping for this long after the interval is gone, with its streams.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_WITHIN: Duration = Duration::from_secs(20);
+/// A call that has no answer by then never gets one: its message came too slowly, or the disk stands still.
+const CALL_WITHIN: Duration = Duration::from_secs(60);
+/// The largest subscription or heartbeat: room for 128 topics of 1 KiB.
+const SUBSCRIPTION_BYTES: usize = 192 * 1024;
 /// How long clients may take to see that their streams have ended when the node stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -74,22 +78,22 @@ pub async fn serve(
     let message_bytes = config.max_message.as_usize();
     let (hub, inputs) = Hub::new();
     let consumers = Arc::new(Consumers::new(hub.clone()));
-    let publishers = PublisherServiceServer::new(Publishers::new(node.clone()));
+    let publishers = PublisherServiceServer::new(Publishers::new(node.clone()))
+        .max_decoding_message_size(message_bytes);
+    let subscribers = ConsumerServiceServer::from_arc(Arc::clone(&consumers))
+        .max_decoding_message_size(SUBSCRIPTION_BYTES);
+    let heartbeats =
+        HeartbeatServiceServer::from_arc(consumers).max_decoding_message_size(SUBSCRIPTION_BYTES);
+    let intake = Intake::new(message_bytes);
     let router = Server::builder()
         .concurrency_limit_per_connection(CALLS_MAX)
         .max_concurrent_streams(u32::try_from(CALLS_MAX * 2).ok())
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_WITHIN))
-        .add_service(SizeRefusals(
-            publishers.max_decoding_message_size(message_bytes),
-        ))
-        .add_service(SizeRefusals(
-            ConsumerServiceServer::from_arc(Arc::clone(&consumers))
-                .max_decoding_message_size(message_bytes),
-        ))
-        .add_service(SizeRefusals(
-            HeartbeatServiceServer::from_arc(consumers).max_decoding_message_size(message_bytes),
-        ));
+        .timeout(CALL_WITHIN)
+        .add_service(intake.guard(publishers))
+        .add_service(intake.guard(subscribers))
+        .add_service(intake.guard(heartbeats));
 
     let connections = listener::connections(listener, config.max_connections as usize, counters);
     let hub = tokio::spawn(hub::run(node, hub, inputs, message_bytes, shutdown.clone()));

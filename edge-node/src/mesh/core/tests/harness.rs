@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use spool::CursorId;
+
 use super::super::*;
 
 pub(super) const SILENT: Closed = Closed::Silent;
@@ -17,8 +19,8 @@ pub(super) struct Mesh {
     log: Vec<(String, u64, bool)>,
     cursors: BTreeMap<String, Cursor>,
     openings: VecDeque<GroupKey>,
-    /// With these held, `poll` stops at each read.
-    pub(super) held_reads: Option<Vec<Action<u64>>>,
+    /// Reads that are under way, with how much of the log was there when they began; `None`: each ends at once.
+    pub(super) held_reads: Option<Vec<(Action<u64>, usize)>>,
     next_id: u64,
     streams: BTreeMap<MemberId, Stream>,
     removed: Vec<String>,
@@ -158,9 +160,10 @@ impl Mesh {
                 Action::Open(key) if self.holds_openings => self.openings.push_back(key),
                 Action::Open(key) => self.open(&key),
                 Action::Read { .. } if self.held_reads.is_some() => {
-                    self.held_reads.as_mut().unwrap().push(action);
+                    let there = self.log.len();
+                    self.held_reads.as_mut().unwrap().push((action, there));
                 }
-                Action::Read { .. } => self.read(&action),
+                Action::Read { .. } => self.read(&action, self.log.len()),
                 other => self.perform(other),
             }
         }
@@ -226,7 +229,7 @@ impl Mesh {
         self.core.handle_opened(self.now, key, Ok(id));
     }
 
-    pub(super) fn read(&mut self, action: &Action<u64>) {
+    pub(super) fn read(&mut self, action: &Action<u64>, there: usize) {
         let Action::Read {
             key,
             cursor,
@@ -244,7 +247,9 @@ impl Mesh {
                 at_end: true,
             };
             let from = cursor.start.max(usize::try_from(after.0).unwrap());
-            for (index, (topic, event, carried)) in self.log.iter().enumerate().skip(from) {
+            for (index, (topic, event, carried)) in
+                self.log.iter().enumerate().take(there).skip(from)
+            {
                 let seq = Seq(index as u64 + 1);
                 if cursor.key.topic.matches(topic) && !cursor.acked.contains(&seq) {
                     if found.entries.len() == *events {

@@ -78,8 +78,8 @@ fn settle(mesh: &mut Mesh, rng: &mut fastrand::Rng) {
 fn finish_a_read(mesh: &mut Mesh, rng: &mut fastrand::Rng) {
     let held = mesh.held_reads.as_mut().unwrap();
     if !held.is_empty() {
-        let read = held.swap_remove(rng.usize(..held.len()));
-        mesh.read(&read);
+        let (read, there) = held.swap_remove(rng.usize(..held.len()));
+        mesh.read(&read, there);
         mesh.poll();
     }
 }
