@@ -117,7 +117,7 @@ pub(crate) struct RouteState {
     pub(crate) cursors: Vec<CursorId>,
     pub(crate) terms: Vec<u8>,
     pub(crate) total: Amount,
-    pub(crate) last: u64,
+    pub(crate) last: [u64; crate::Lane::MOST],
 }
 
 impl Spool {
@@ -240,10 +240,9 @@ impl State {
             return;
         }
         let gone = |cursor: &CursorId| !self.cursors.contains_key(&cursor.0);
-        let old = self
-            .routes
-            .iter()
-            .filter(|(_, route)| route.last < oldest && route.route.cursors.iter().any(gone));
+        let old = self.routes.iter().filter(|(_, route)| {
+            route.last.iter().all(|&last| last < oldest) && route.route.cursors.iter().any(gone)
+        });
         let old: Vec<u32> = old.map(|(id, _)| id).collect();
         for id in old {
             self.routes.remove(crate::RouteId(id));

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     StorageError,
-    frame::{PAGE, align},
+    frame::{HEADER, PAGE, align},
     index::{self, Place, Row, Slots},
     lists::Version,
     log::{Inner, State},
@@ -21,6 +21,18 @@ enum Keep {
     All,
     /// What somebody still needs.
     Live,
+}
+
+/// Records in one frame of a rewritten segment.
+const FRAME_BYTES: u64 = 256 << 10;
+
+/// Bytes of a rewritten segment's file, at most.
+pub(crate) fn rewritten_size(records: u64, bytes: u64, keys: u64) -> u64 {
+    // Deltas count from each frame's own base and may take a few bytes more.
+    let content = bytes + records * 4;
+    let frames = bytes / FRAME_BYTES + 1;
+    let index = records * 18 + keys * 40 + PAGE;
+    align(content + frames * (HEADER as u64 + PAGE) + index) + 2 * PAGE
 }
 
 impl Inner {
@@ -122,6 +134,7 @@ impl Inner {
             let candidate = {
                 let state = self.lock();
                 let short = state.room.full_lanes != 0
+                    || state.room.wanting != 0
                     || (state.room.ready.is_none()
                         && state.room.spares.is_empty()
                         && state.creatable() == 0);
@@ -263,7 +276,6 @@ impl Inner {
         kept: &[Located],
         (first, last, last_time, link): (u64, u64, u64, crate::frame::Link),
     ) -> io::Result<Option<crate::segment::Segment>> {
-        let frame_bytes = 256 << 10;
         let base = kept.first().map_or(
             Base {
                 seq: first,
@@ -274,14 +286,15 @@ impl Inner {
                 time: located.place.time,
             },
         );
-        // Deltas count from each frame's own base and may grow by a few bytes.
-        let records: u64 = kept
+        let bytes = kept
             .iter()
-            .map(|located| u64::from(located.place.len) + 12)
+            .map(|located| u64::from(located.place.len))
             .sum();
-        let index = kept.len() as u64 * 60;
-        let frames = records / frame_bytes + 2;
-        let size = align(PAGE + records + frames * 2 * PAGE + index) + 2 * PAGE;
+        let keys: std::collections::BTreeSet<_> = kept
+            .iter()
+            .map(|located| (located.place.tag, located.place.route))
+            .collect();
+        let size = rewritten_size(kept.len() as u64, bytes, keys.len() as u64);
         let file = self.storage.create(name, size)?;
 
         let mut slots = Slots::new(base);
@@ -293,7 +306,7 @@ impl Inner {
             for located in rest {
                 taken += 1;
                 bytes += u64::from(located.place.len);
-                if bytes >= frame_bytes {
+                if bytes >= FRAME_BYTES {
                     break;
                 }
             }
@@ -372,16 +385,6 @@ impl Inner {
 }
 
 impl State {
-    fn oldest_dead_of_any_size(&self) -> Option<usize> {
-        if self.drops != self.drops_stored {
-            return None;
-        }
-        let lows = self.lows();
-        self.segments
-            .iter()
-            .position(|segment| self.is_dead(&lows, segment))
-    }
-
     /// Whether somebody still needs a record.
     fn is_live(&self, place: &Place) -> bool {
         let tag = place.tag;
@@ -408,7 +411,7 @@ impl State {
                 .cursors
                 .iter()
                 .filter_map(|cursor| self.cursors.get(&cursor.0));
-            cursors.any(|cursor| cursor.owes(place.seq))
+            cursors.any(|cursor| cursor.owes(tag.lane(), place.seq))
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Health, Loss, LossReason, NodeTime, Seq, Spool,
     control::Control,
     frame::{Link, PAGE},
-    index::Slots,
+    index::{Slot, Slots},
     log::{Inner, State},
     pending::{Effect, Pending},
     record::Base,
@@ -185,10 +185,12 @@ impl Inner {
         };
         let mut state = self.lock();
         let offset = segment.end;
+        let mut begun = false;
         if segment.base.is_none() {
             segment.base = Some(batch.base);
             let link = state.link();
             state.start_segment(segment, &batch, link);
+            begun = true;
             self.wake_housekeeper(&mut state);
         }
         segment.end = offset.saturating_add(batch.span());
@@ -198,6 +200,10 @@ impl Inner {
         state.committed = batch.last_seq;
         state.committing_bytes = 0;
         state.commits.add(micros);
+        if begun {
+            // What a segment could not be filled with is known from here on.
+            state.measure();
+        }
         let mut batch = batch;
         for effect in std::mem::take(&mut batch.effects) {
             state.come_true(effect);
@@ -288,21 +294,16 @@ impl State {
     }
 
     fn count_events(&mut self, batch: &Pending) {
-        for run in batch
-            .slots
-            .chunk_by(|a, b| (a.route, a.tag().is_event()) == (b.route, b.tag().is_event()))
-        {
-            let Some(first) = run
-                .first()
-                .filter(|slot| slot.tag().is_event() && slot.route != 0)
-            else {
+        let key = |slot: &Slot| (slot.route, slot.tag());
+        for run in batch.slots.chunk_by(|a, b| key(a) == key(b)) {
+            let Some(first) = run.first().filter(|slot| slot.tag().is_event()) else {
                 continue;
             };
             let bytes = run.iter().map(|slot| u64::from(slot.len())).sum();
             if let Some(route) = self.routes.get_mut(first.route) {
                 route.total.add(run.len() as u64, bytes);
                 // Not before the run's last, which is all that is asked of it.
-                route.last = batch.last_seq;
+                route.appended(first.tag().lane(), batch.last_seq);
             }
         }
     }
@@ -336,9 +337,8 @@ impl State {
             return;
         }
         let first = cursor
-            .window
-            .front()
-            .map_or(cursor.low.saturating_add(1), |owed| owed.seq);
+            .first_owed()
+            .map_or(cursor.low().saturating_add(1), |owed| owed.seq);
         self.ledger.add(Loss {
             reason,
             scope: cursor.name.clone(),

@@ -39,12 +39,18 @@ pub(crate) struct CursorRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub(crate) id: u32,
+    pub(crate) lanes: Vec<LaneMark>,
+    pub(crate) acknowledged: u64,
+}
+
+/// How far a cursor has come in a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LaneMark {
     pub(crate) low: u64,
     /// First and last position of runs of owed records above `low` that are all acknowledged.
     pub(crate) runs: Vec<(u64, u64)>,
     /// What was owed and is acknowledged or given up, but for the runs.
     pub(crate) consumed: Amount,
-    pub(crate) acknowledged: u64,
 }
 
 impl Control {
@@ -65,14 +71,17 @@ mod tests {
 
     #[test]
     fn a_change_comes_back() {
-        let mark = Mark {
-            id: 3,
+        let lane = LaneMark {
             low: 9,
             runs: vec![(11, 12)],
             consumed: Amount {
                 records: 4,
                 bytes: 5,
             },
+        };
+        let mark = Mark {
+            id: 3,
+            lanes: vec![lane],
             acknowledged: 6,
         };
         let change = Control::Marks(vec![mark]);

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::{
-    NodeTime,
-    control::{CursorRecord, Mark},
+    Lane, NodeTime,
+    control::{CursorRecord, LaneMark, Mark},
     index::Place,
     record::Tag,
     route::Amount,
 };
 
-/// Owed records that may be known ahead of the low mark.
+/// Owed records that may be known ahead of the low mark of a lane.
 pub(crate) const WINDOW: usize = 4_096;
 /// Room the window must have before it is filled again, so that a fill is worth its search.
 const FILL_AT_LEAST: usize = 256;
@@ -85,24 +85,32 @@ impl Owed {
     }
 }
 
+/// A cursor's place in one lane.
+#[derive(Debug, Default)]
+pub(crate) struct LaneWindow {
+    pub(crate) low: u64,
+    /// Owed records in order of position, from the first that is not done.
+    pub(crate) window: VecDeque<Owed>,
+    /// Every record up to here that is owed is in the window or done.
+    pub(crate) filled: u64,
+    /// Acknowledged before the last start, not met by the window yet.
+    runs: Vec<(u64, u64)>,
+    /// Owed, and done or given up, apart from what is done inside the window.
+    pub(crate) consumed: Amount,
+    done_in_window: Amount,
+}
+
 /// A cursor.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) bound_bytes: Option<u64>,
+    /// Everything up to here was there before it, and is owed to it in no lane.
+    start: u64,
     pub(crate) history_until: u64,
-    pub(crate) low: u64,
-    /// Owed records in order of position, from the first that is not done.
-    pub(crate) window: VecDeque<Owed>,
-    /// Every record up to here that is owed is in the window or done.
-    pub(crate) filled: u64,
+    pub(crate) lanes: [LaneWindow; Lane::MOST],
     early: BTreeSet<u64>,
-    /// Acknowledged before the last start, not met by the window yet.
-    runs: Vec<(u64, u64)>,
-    /// Owed, and done or given up, apart from what is done inside the window.
-    pub(crate) consumed: Amount,
-    done_in_window: Amount,
     pub(crate) acknowledged: u64,
     /// The transaction that removed it; it counts as there until that is committed.
     pub(crate) removed_at: Option<u64>,
@@ -110,56 +118,26 @@ pub(crate) struct Cursor {
     pub(crate) changed: bool,
 }
 
-impl Cursor {
-    pub(crate) fn new(record: CursorRecord) -> Cursor {
-        Cursor {
-            id: record.id,
-            name: record.name,
-            bound_bytes: record.bound_bytes,
-            history_until: record.history_until,
-            low: record.low,
-            window: VecDeque::new(),
-            filled: record.low,
-            early: BTreeSet::new(),
-            runs: Vec::new(),
-            consumed: Amount::default(),
-            done_in_window: Amount::default(),
-            acknowledged: 0,
-            removed_at: None,
-            changed: false,
+impl LaneWindow {
+    fn at(low: u64) -> LaneWindow {
+        LaneWindow {
+            low,
+            filled: low,
+            ..LaneWindow::default()
         }
     }
 
-    pub(crate) fn record(&self) -> CursorRecord {
-        CursorRecord {
-            id: self.id,
-            name: self.name.clone(),
-            low: self.low,
-            history_until: self.history_until,
-            bound_bytes: self.bound_bytes,
-        }
-    }
-
-    /// Takes a stored mark, which may be older than what is known.
-    pub(crate) fn restore(&mut self, mark: &Mark) {
+    fn restore(&mut self, mark: &LaneMark) {
         if mark.low >= self.low {
             self.consumed = mark.consumed;
         }
         self.low = self.low.max(mark.low);
         self.filled = self.filled.max(self.low);
-        self.acknowledged = self.acknowledged.max(mark.acknowledged);
         self.runs.extend_from_slice(&mark.runs);
         self.normalize_runs();
     }
 
-    /// Takes an acknowledgement that was stored as a record of its own.
-    pub(crate) fn restore_ack(&mut self, seq: u64) {
-        self.runs.push((seq, seq));
-        self.normalize_runs();
-    }
-
-    /// Nothing behind `end` was ever committed.
-    pub(crate) fn clamp(&mut self, end: u64) {
+    fn clamp(&mut self, end: u64) {
         self.low = self.low.min(end);
         self.filled = self.filled.min(end);
         self.runs.retain(|run| run.0 <= end);
@@ -189,44 +167,8 @@ impl Cursor {
         if room >= FILL_AT_LEAST { room } else { 0 }
     }
 
-    /// Adds the next owed record. Records come in order of position.
-    pub(crate) fn push(&mut self, place: &Place, history: bool) {
-        self.window.push_back(Owed::new(place, history));
-        self.filled = self.filled.max(place.seq);
-        if self.early.remove(&place.seq) {
-            self.mark_done(place.seq, true);
-        } else if self.ran(place.seq) {
-            self.mark_done(place.seq, false);
-        }
-    }
-
-    /// Everything owed up to `seq` was pushed.
-    pub(crate) fn filled_to(&mut self, seq: u64) {
-        self.filled = self.filled.max(seq);
-        self.early = self.early.split_off(&self.filled.saturating_add(1));
-        let filled = self.filled;
-        self.runs.retain(|run| run.1 > filled);
-        self.advance();
-    }
-
-    /// The lowest acknowledgement the window has not reached.
-    pub(crate) fn first_early(&self) -> Option<u64> {
-        self.early.first().copied()
-    }
-
-    pub(crate) fn ack(&mut self, seq: u64) {
-        if seq <= self.low {
-            return;
-        }
-        if seq <= self.filled {
-            self.mark_done(seq, true);
-        } else if self.early.len() < MOST_EARLY {
-            self.early.insert(seq);
-        }
-    }
-
     /// Marks a record of the window as done; false if it is not there or was done.
-    pub(crate) fn mark_done(&mut self, seq: u64, acknowledged: bool) -> bool {
+    fn mark_done(&mut self, seq: u64) -> bool {
         let Ok(at) = self.window.binary_search_by_key(&seq, |owed| owed.seq) else {
             return false;
         };
@@ -240,13 +182,11 @@ impl Cursor {
         if !owed.is_history() {
             self.done_in_window.add(1, u64::from(owed.len()));
         }
-        self.acknowledged += u64::from(acknowledged);
-        self.changed = true;
         true
     }
 
     /// Moves the low mark past everything done.
-    pub(crate) fn advance(&mut self) {
+    fn advance(&mut self) {
         while let Some(front) = self.window.front().copied().filter(|owed| owed.is_done()) {
             self.window.pop_front();
             self.low = front.seq;
@@ -269,9 +209,8 @@ impl Cursor {
         }
     }
 
-    /// Whether a committed record is owed and not acknowledged, given that its route contains the cursor.
-    pub(crate) fn owes(&self, seq: u64) -> bool {
-        if seq <= self.low || self.early.contains(&seq) {
+    fn owes(&self, seq: u64) -> bool {
+        if seq <= self.low {
             return false;
         }
         if seq > self.filled {
@@ -283,18 +222,7 @@ impl Cursor {
         }
     }
 
-    /// What is owed of a total, ever.
-    pub(crate) fn pending(&self, total: Amount) -> Amount {
-        total.minus(self.consumed).minus(self.done_in_window)
-    }
-
-    /// Nothing is owed: whatever the counters say, everything was consumed.
-    pub(crate) fn settle(&mut self, total: Amount) {
-        self.consumed = total;
-        self.done_in_window = Amount::default();
-    }
-
-    pub(crate) fn mark(&self) -> Mark {
+    fn mark(&self) -> LaneMark {
         let mut runs: Vec<(u64, u64)> = Vec::new();
         let mut open = false;
         for owed in &self.window {
@@ -308,11 +236,175 @@ impl Cursor {
             }
         }
         runs.extend(self.runs.iter().filter(|run| run.1 > self.filled));
-        Mark {
-            id: self.id,
+        LaneMark {
             low: self.low,
             runs,
             consumed: self.consumed,
+        }
+    }
+}
+
+impl Cursor {
+    pub(crate) fn new(record: CursorRecord) -> Cursor {
+        Cursor {
+            id: record.id,
+            name: record.name,
+            bound_bytes: record.bound_bytes,
+            start: record.low,
+            history_until: record.history_until,
+            lanes: std::array::from_fn(|_| LaneWindow::at(record.low)),
+            early: BTreeSet::new(),
+            acknowledged: 0,
+            removed_at: None,
+            changed: false,
+        }
+    }
+
+    pub(crate) fn record(&self) -> CursorRecord {
+        CursorRecord {
+            id: self.id,
+            name: self.name.clone(),
+            low: self.start,
+            history_until: self.history_until,
+            bound_bytes: self.bound_bytes,
+        }
+    }
+
+    pub(crate) fn lane(&self, lane: Lane) -> Option<&LaneWindow> {
+        self.lanes.get(usize::from(lane.0))
+    }
+
+    pub(crate) fn low(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.low).min().unwrap_or(0)
+    }
+
+    /// Everything owed up to here is known, in every lane.
+    fn filled(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.filled).min().unwrap_or(0)
+    }
+
+    /// What is known to be owed, lane by lane.
+    pub(crate) fn owed(&self) -> impl Iterator<Item = &Owed> {
+        self.lanes
+            .iter()
+            .flat_map(|lane| &lane.window)
+            .filter(|owed| !owed.is_done())
+    }
+
+    /// The first known to be owed.
+    pub(crate) fn first_owed(&self) -> Option<Owed> {
+        self.owed().min_by_key(|owed| owed.seq).copied()
+    }
+
+    /// Takes a stored mark, which may be older than what is known.
+    pub(crate) fn restore(&mut self, mark: &Mark) {
+        for (lane, mark) in self.lanes.iter_mut().zip(&mark.lanes) {
+            lane.restore(mark);
+        }
+        self.acknowledged = self.acknowledged.max(mark.acknowledged);
+    }
+
+    /// Takes an acknowledgement that was stored as a record of its own.
+    pub(crate) fn restore_ack(&mut self, seq: u64) {
+        for lane in &mut self.lanes {
+            lane.runs.push((seq, seq));
+            lane.normalize_runs();
+        }
+    }
+
+    /// Nothing behind `end` was ever committed.
+    pub(crate) fn clamp(&mut self, end: u64) {
+        self.lanes.iter_mut().for_each(|lane| lane.clamp(end));
+    }
+
+    /// Adds the next owed record of a lane. Records of a lane come in order of position.
+    pub(crate) fn push(&mut self, place: &Place, history: bool) {
+        let Some(lane) = self.lanes.get_mut(usize::from(place.tag.lane().0)) else {
+            return;
+        };
+        lane.window.push_back(Owed::new(place, history));
+        lane.filled = lane.filled.max(place.seq);
+        let ran = lane.ran(place.seq);
+        if self.early.remove(&place.seq) {
+            self.mark_done(place.seq, true);
+        } else if ran {
+            self.mark_done(place.seq, false);
+        }
+    }
+
+    /// Everything owed in a lane up to `seq` was pushed.
+    pub(crate) fn filled_to(&mut self, lane: Lane, seq: u64) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane.0)) {
+            lane.filled = lane.filled.max(seq);
+            let filled = lane.filled;
+            lane.runs.retain(|run| run.1 > filled);
+            lane.advance();
+        }
+        self.early = self.early.split_off(&self.filled().saturating_add(1));
+    }
+
+    /// The lowest acknowledgement that a window has not met yet.
+    pub(crate) fn first_early(&self) -> Option<u64> {
+        self.early.first().copied()
+    }
+
+    pub(crate) fn ack(&mut self, seq: u64) {
+        if seq <= self.low() || self.mark_done(seq, true) {
+            return;
+        }
+        if seq > self.filled() && self.early.len() < MOST_EARLY {
+            self.early.insert(seq);
+        }
+    }
+
+    /// Marks a record as done if it is in a window and was not.
+    pub(crate) fn mark_done(&mut self, seq: u64, acknowledged: bool) -> bool {
+        let done = self.lanes.iter_mut().any(|lane| lane.mark_done(seq));
+        if done {
+            self.acknowledged += u64::from(acknowledged);
+            self.changed = true;
+        }
+        done
+    }
+
+    /// Moves the low marks past everything done.
+    pub(crate) fn advance(&mut self) {
+        self.lanes.iter_mut().for_each(LaneWindow::advance);
+    }
+
+    /// Whether a committed record of a lane is owed and not acknowledged, given that its route contains the cursor.
+    pub(crate) fn owes(&self, lane: Lane, seq: u64) -> bool {
+        !self.early.contains(&seq) && self.lane(lane).is_some_and(|lane| lane.owes(seq))
+    }
+
+    /// What is owed of a total, ever.
+    pub(crate) fn pending(&self, total: Amount) -> Amount {
+        let consumed =
+            |left: Amount, lane: &LaneWindow| left.minus(lane.consumed).minus(lane.done_in_window);
+        self.lanes.iter().fold(total, consumed)
+    }
+
+    /// If nothing is owed, everything was consumed, whatever the counters say.
+    pub(crate) fn settle(&mut self, committed: u64, total: Amount) {
+        let drained = self
+            .lanes
+            .iter()
+            .all(|lane| lane.window.is_empty() && lane.filled >= committed);
+        if drained {
+            for lane in &mut self.lanes {
+                lane.consumed = Amount::default();
+            }
+            if let Some(lane) = self.lanes.first_mut() {
+                lane.consumed = total;
+            }
+        }
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        let lanes = self.lanes.iter().map(LaneWindow::mark).collect();
+        Mark {
+            id: self.id,
+            lanes,
             acknowledged: self.acknowledged,
         }
     }

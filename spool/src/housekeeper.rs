@@ -32,6 +32,7 @@ impl Spool {
             ("prepare a segment", inner.prepare().map(drop)),
             ("seal a segment", inner.seal_all()),
             ("hold sessions to their bound", inner.hold_bounds()),
+            ("make room in a lane", inner.drop_for_room()),
             ("save the cursors", inner.save_marks(now, false)),
             ("write a checkpoint", inner.checkpoint_if_due()),
             ("clean", inner.clean(REWRITES)),
@@ -46,6 +47,9 @@ impl Spool {
             true
         });
         let mut state = inner.lock();
+        if !state.cleaning_will_help() && state.drops == state.drops_stored {
+            state.room.wanting = 0;
+        }
         let returned = state.room_returned();
         let wake = state.next_chore(now, failed);
         drop(state);
@@ -68,11 +72,10 @@ impl Spool {
         self.commit_all()?;
         inner.lock().capture(Some(owner));
         inner.write_checkpoint().map_err(io("write a checkpoint"))?;
-        {
-            let mut state = inner.lock();
-            let seq = state.add_end_mark();
-            inner.appended.store(seq, Ordering::Release);
-        }
+        let end = inner.lock().add_end_mark();
+        inner
+            .appended
+            .store(end, Ordering::Release);
         self.commit_all()?;
         inner.remove_garbage().map_err(io("remove files"))?;
         Ok(())
@@ -104,21 +107,39 @@ impl State {
     fn next_chore(&self, now: u64, failed: bool) -> Option<Duration> {
         let saving = self.next_save(now).map(Duration::from_millis);
         let again = self.chores_due.then_some(Duration::ZERO);
-        let retry = (failed || self.room.full_lanes != 0).then_some(AFTER_FAILURE);
+        let retry = (failed || self.room.full_lanes != 0 || self.room.wanting != 0)
+            .then_some(AFTER_FAILURE);
         [saving, again, retry, self.next_scrub(now)]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn add_end_mark(&mut self) -> u64 {
+    /// Makes a commit due although nothing was appended: what was given up may neither be saved in marks nor be freed
+    /// before it is in the ledger on disk.
+    fn store_drops(&mut self, now: u64) -> bool {
+        let idle = self.pending.is_empty() && self.committing_bytes == 0;
+        let asked_for =
+            self.room.full_lanes != 0 || self.room.wanting != 0 || self.next_save(now) == Some(0);
+        let due = self.drops != self.drops_stored && idle && asked_for && !self.closed;
+        if due {
+            self.add_control_frame();
+        }
+        due
+    }
+
+    fn add_control_frame(&mut self) -> u64 {
         self.begin(self.last_time);
         let seq = self.next_seq;
         self.next_seq += 1;
         let floors = crate::control::Control::Floors(self.floors.clone());
-        let batch = self.batch();
-        batch.push_control(&floors, seq);
-        batch.set_flags(FLAG_END);
+        self.batch().push_control(&floors, seq);
+        seq
+    }
+
+    fn add_end_mark(&mut self) -> u64 {
+        let seq = self.add_control_frame();
+        self.batch().set_flags(FLAG_END);
         seq
     }
 }
@@ -138,6 +159,16 @@ impl Inner {
     fn save_marks(&self, now: u64, at_once: bool) -> io::Result<()> {
         let (marks, file, bound) = {
             let mut state = self.lock();
+            if state.store_drops(now) {
+                self.appended.store(
+                    state.next_seq.saturating_sub(1),
+                    Ordering::Release,
+                );
+                self.wake_committer(&state);
+            }
+            if state.drops != state.drops_stored {
+                return Ok(());
+            }
             let Some(marks) = state.marks_for_file(now, at_once) else {
                 return Ok(());
             };
@@ -199,6 +230,25 @@ impl Inner {
         result
     }
 
+    /// Gives up the oldest of lanes whose appends asked for it, until there is room or the cleaner can make it.
+    fn drop_for_room(&self) -> io::Result<()> {
+        if self.lock().room.wanting == 0 {
+            return Ok(());
+        }
+        loop {
+            let Some(lane) = self.lock().next_to_drop() else {
+                break;
+            };
+            if !self
+                .looked(&mut |state, extra| state.drop_oldest(lane, extra))
+                .map_err(io::Error::other)?
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the oldest debt from cursors that are over their bound.
     fn hold_bounds(&self) -> io::Result<()> {
         let over: Vec<u32> = {
@@ -232,7 +282,7 @@ impl State {
         id: CursorId,
         extra: &crate::lists::Lists,
     ) -> crate::read::Looked<bool> {
-        self.fill(id.0, extra)?;
+        self.fill_all(id.0, extra)?;
         let at = NodeTime(self.last_time);
         let Some(cursor) = self.cursors.get_mut(&id.0) else {
             return Ok(false);
@@ -243,9 +293,9 @@ impl State {
         let total = self.routes.total_of(id.0);
         let (mut count, mut bytes, mut first, mut last) = (0, 0, 0, 0);
         while cursor.pending(total).bytes > bound
-            && let Some(front) = cursor.window.front().copied()
+            && let Some(front) = cursor.first_owed()
         {
-            if !front.is_done() && !front.is_history() {
+            if !front.is_history() {
                 count += 1;
                 bytes += u64::from(front.len());
                 first = if first == 0 { front.seq } else { first };

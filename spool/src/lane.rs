@@ -18,7 +18,7 @@ pub struct Lane(pub u8);
 
 impl Lane {
     /// Lanes a log may have.
-    pub const MOST: usize = 16;
+    pub const MOST: usize = 8;
 }
 
 /// What happens to an append for which the lane has no room.

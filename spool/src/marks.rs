@@ -68,7 +68,7 @@ impl State {
             }
             cursor.changed = false;
             let mark = cursor.mark();
-            size += 4 + mark.runs.len();
+            size += 4 + mark.lanes.iter().map(|lane| lane.runs.len()).sum::<usize>();
             marks.push(mark);
         }
         self.marks.acks = 0;
@@ -170,7 +170,10 @@ impl Slots {
         let most = self.slot_bytes as usize - HEADER;
         let mut content = postcard::to_stdvec(&marks).map_err(io::Error::other)?;
         if content.len() > most {
-            marks.iter_mut().for_each(|mark| mark.runs.clear());
+            marks
+                .iter_mut()
+                .flat_map(|mark| &mut mark.lanes)
+                .for_each(|lane| lane.runs.clear());
             content = postcard::to_stdvec(&marks).map_err(io::Error::other)?;
         }
         while content.len() > most {

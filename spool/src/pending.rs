@@ -212,7 +212,7 @@ impl Pending {
     }
 
     /// A frame that was padded for a write that failed is as long as its records say.
-    fn content_len(&self) -> usize {
+    pub(crate) fn content_len(&self) -> usize {
         let end = self
             .slots
             .last()

@@ -41,7 +41,7 @@ impl Inner {
                 let ready = self.lock().room.ready.take();
                 match ready {
                     Some(prepared) => prepared,
-                    None => self.make_segment()?,
+                    None => self.make_segment(true)?,
                 }
             }
         };
@@ -64,7 +64,8 @@ impl Inner {
         };
         {
             let state = self.lock();
-            let roomy = !state.room.spares.is_empty() || state.creatable() > 0;
+            // One segment stays for a commit that comes while nothing is freed yet.
+            let roomy = !state.room.spares.is_empty() || state.creatable() > 1;
             if state.room.ready.is_some()
                 || !state.began
                 || !(roomy || state.oldest_dead().is_some())
@@ -72,17 +73,33 @@ impl Inner {
                 return Ok(false);
             }
         }
-        let prepared = self.make_segment()?;
+        let prepared = self.make_segment(false)?;
         self.lock().room.ready = Some(prepared);
         Ok(true)
     }
 
-    fn make_segment(&self) -> io::Result<Prepared> {
-        let (source, id, size, freed) = {
+    fn make_segment(&self, in_need: bool) -> io::Result<Prepared> {
+        let (source, id, size, freed) = loop {
             let mut state = self.lock();
-            let (source, freed) = state.take_source()?;
-            state.room.last_id += 1;
-            (source, state.room.last_id, state.sizes.segment, freed)
+            if let Some((source, freed)) = state.take_source(in_need) {
+                state.room.last_id += 1;
+                break (source, state.room.last_id, state.sizes.segment, freed);
+            }
+            // A segment that was rewritten is too small to be used again, but its bytes can be.
+            let dead = state
+                .oldest_dead_of_any_size()
+                .and_then(|at| state.segments.remove(at));
+            let Some(dead) = dead else {
+                let reason = "the spool's bound or the file system leaves no room for a segment";
+                return Err(io::Error::new(io::ErrorKind::StorageFull, reason));
+            };
+            state.lists.forget(dead.id);
+            drop(state);
+            self.files.forget(dead.id);
+            if let Err(error) = self.storage.remove(&file_name(dead.id)) {
+                self.lock().room.garbage.push(file_name(dead.id));
+                return Err(error);
+            }
         };
         if let Some(freed) = freed {
             self.files.forget(freed);
@@ -148,22 +165,29 @@ impl State {
             .position(|segment| segment.size == size && self.is_dead(&lows, segment))
     }
 
-    fn take_source(&mut self) -> io::Result<(Source, Option<u64>)> {
+    fn take_source(&mut self, in_need: bool) -> Option<(Source, Option<u64>)> {
         self.room.is_stale();
         if let Some(name) = self.room.spares.pop() {
-            return Ok((Source::Existing(name), None));
+            return Some((Source::Existing(name), None));
         }
         if self.creatable() > 0 {
-            return Ok((Source::New, None));
+            return Some((Source::New, None));
         }
-        let dead = self.oldest_dead().and_then(|at| self.segments.remove(at));
-        let Some(dead) = dead else {
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "the spool's bound leaves no room for a segment",
-            ));
-        };
-        self.lists.forget(dead.id);
-        Ok((Source::Existing(file_name(dead.id)), Some(dead.id)))
+        if let Some(dead) = self.oldest_dead().and_then(|at| self.segments.remove(at)) {
+            self.lists.forget(dead.id);
+            return Some((Source::Existing(file_name(dead.id)), Some(dead.id)));
+        }
+        let small_dead = self.oldest_dead_of_any_size().is_some();
+        (in_need && !small_dead && self.creatable_in_need() > 0).then_some((Source::New, None))
+    }
+
+    pub(crate) fn oldest_dead_of_any_size(&self) -> Option<usize> {
+        if self.drops != self.drops_stored {
+            return None;
+        }
+        let lows = self.lows();
+        self.segments
+            .iter()
+            .position(|segment| self.is_dead(&lows, segment))
     }
 }

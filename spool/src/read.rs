@@ -3,7 +3,8 @@
 use std::{io, sync::Arc};
 
 use crate::{
-    CursorId, Entry, Loss, LossReason, NodeTime, RouteId, Seq, Spool, StorageError,
+    CursorId, Entry, Lane, Loss, LossReason, NodeTime, RouteId, Seq, Spool, StorageError,
+    cursor::{Cursor, LaneWindow, Owed},
     index::{Place, Row, decode_list},
     lists::{Lists, Need, Version, What},
     log::{Inner, State},
@@ -37,7 +38,11 @@ pub struct ReadLimits {
 
 impl ReadLimits {
     fn wants(&self, tag: Tag) -> bool {
-        self.lanes >> tag.lane().0 & 1 == 1
+        self.wants_lane(tag.lane())
+    }
+
+    fn wants_lane(&self, lane: Lane) -> bool {
+        self.lanes >> lane.0 & 1 == 1
     }
 }
 
@@ -64,7 +69,7 @@ pub(crate) type Looked<T> = Result<T, Need>;
 impl Spool {
     /// Committed records owed to `cursor` after `after`, in order; skips what the cursor has acknowledged. Reads the
     /// index, then only the records themselves. A damaged record is never returned: it is entered in the ledger and
-    /// skipped. Gives nothing while 4,096 owed records lie between the low mark and the last one given.
+    /// skipped. In each lane at most 4,096 owed records are given ahead of the first that is not acknowledged.
     pub fn read(
         &self,
         cursor: CursorId,
@@ -146,7 +151,7 @@ impl Spool {
     /// Acknowledges positions for a cursor; durable lazily (within 1 s or 10,000 acknowledgements, in the next commit
     /// if there is one). May read the index of a sealed segment.
     pub fn ack(&self, cursor: CursorId, seqs: &[Seq]) {
-        {
+        let (met, returned) = {
             let mut state = self.inner.lock();
             let committed = state.committed;
             let Some(cursor) = state.cursors.get_mut(&cursor.0) else {
@@ -162,9 +167,13 @@ impl Spool {
             if state.room.full_lanes != 0 || state.acks_are_many() {
                 self.inner.wake_housekeeper(&mut state);
             }
-            if !met {
-                return;
-            }
+            (met, state.room_returned())
+        };
+        if returned {
+            self.inner.tell();
+        }
+        if !met {
+            return;
         }
         // An index that cannot be read leaves the acknowledgement for the next fill.
         let _ = self
@@ -291,22 +300,29 @@ impl State {
         Ok(places)
     }
 
-    /// Extends a cursor's window by what the index says next.
-    pub(crate) fn fill(&mut self, id: u32, extra: &Lists) -> Looked<()> {
+    /// Extends a cursor's window of a lane by what the index says next; false if it cannot grow at present.
+    fn fill(&mut self, id: u32, lane: Lane, extra: &Lists) -> Looked<bool> {
         let committed = self.committed;
-        let last = self.routes.last_of(id);
+        let last = self.routes.last_of(id, lane);
         let Some(cursor) = self.cursors.get(&id) else {
-            return Ok(());
+            return Ok(false);
+        };
+        let Some(window) = cursor.lane(lane) else {
+            return Ok(false);
         };
         let (filled, history, room) = (
-            cursor.filled,
+            window.filled,
             cursor.history_until,
-            cursor.fill_room().min(FILL),
+            window.fill_room().min(FILL),
         );
-        if filled >= committed || room == 0 {
-            return Ok(());
+        if filled >= committed {
+            return Ok(false);
         }
-        let segment = if filled >= history && last <= filled {
+        let nothing = filled >= history && last <= filled;
+        if room == 0 && !nothing {
+            return Ok(false);
+        }
+        let segment = if nothing {
             None
         } else {
             self.segments.get(self.segment_after(filled))
@@ -321,14 +337,16 @@ impl State {
                     }
                     memo.1
                 };
+                let floor = self.floors.get(usize::from(lane.0)).copied().unwrap_or(0);
+                let of_lane = |tag: Tag| tag.is_event() && tag.lane() == lane;
                 let row = &mut |row: &Row| {
-                    row.tag.is_event()
+                    of_lane(row.tag)
                         && (row.first <= history || self.routes.contains(row.route, id))
                 };
                 let place = &mut |place: &Place| {
-                    place.tag.is_event()
+                    of_lane(place.tag)
                         && (place.seq <= history || is_of(place.route))
-                        && place.seq > self.floor(place.tag)
+                        && place.seq > floor
                         && (self.damaged.is_empty() || !self.damaged.contains(&place.seq))
                 };
                 let places = self.gather(segment, filled, row, place, room, extra)?;
@@ -345,42 +363,67 @@ impl State {
             .collect();
         let total = self.routes.total_of(id);
         let Some(cursor) = self.cursors.get_mut(&id) else {
-            return Ok(());
+            return Ok(false);
         };
         for (place, owed) in places.iter().zip(owed) {
             cursor.push(place, !owed);
         }
-        cursor.filled_to(reached);
-        if cursor.window.is_empty() && cursor.filled >= committed {
-            cursor.settle(total);
+        cursor.filled_to(lane, reached);
+        cursor.settle(committed, total);
+        Ok(true)
+    }
+
+    /// Extends the windows of all lanes as far as one step each goes.
+    pub(crate) fn fill_all(&mut self, id: u32, extra: &Lists) -> Looked<bool> {
+        let mut grew = false;
+        for lane in (0..Lane::MOST as u8).map(Lane) {
+            grew |= self.fill(id, lane, extra)?;
         }
-        Ok(())
+        Ok(grew)
     }
 
-    fn floor(&self, tag: Tag) -> u64 {
-        self.floors
-            .get(usize::from(tag.lane().0))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    /// Fills until the window has met every acknowledgement that came early, or is full.
+    /// Fills until the windows have met every acknowledgement that came early, or are full.
     fn fill_to_early(&mut self, id: u32, extra: &Lists) -> Looked<()> {
         loop {
-            let Some(cursor) = self.cursors.get(&id) else {
-                return Ok(());
-            };
-            let (before, committed) = (cursor.filled, self.committed);
-            if !cursor.first_early().is_some_and(|seq| seq <= committed) {
+            let early = self.cursors.get(&id).and_then(Cursor::first_early);
+            if early.is_none_or(|seq| seq > self.committed) || !self.fill_all(id, extra)? {
                 return Ok(());
             }
-            self.fill(id, extra)?;
-            if self
-                .cursors
-                .get(&id)
-                .is_none_or(|cursor| cursor.filled == before)
-            {
-                return Ok(());
+        }
+    }
+
+    /// Fills the windows of the wanted lanes until they hold enough, and says how far all of them go.
+    fn fill_for(&mut self, id: u32, after: u64, limits: ReadLimits, extra: &Lists) -> Looked<u64> {
+        let wanted: Vec<Lane> = (0..Lane::MOST as u8)
+            .map(Lane)
+            .filter(|&lane| limits.wants_lane(lane))
+            .collect();
+        loop {
+            let Some(cursor) = self.cursors.get(&id) else {
+                return Ok(after);
+            };
+            let windows = wanted
+                .iter()
+                .filter_map(|&lane| cursor.lane(lane).map(|window| (lane, window)));
+            let Some((least, window)) = windows.clone().min_by_key(|(_, window)| window.filled)
+            else {
+                return Ok(self.committed);
+            };
+            let reach = window.filled;
+            let count = |window: &LaneWindow| {
+                let start = window.window.partition_point(|owed| owed.seq <= after);
+                let known = window
+                    .window
+                    .range(start..)
+                    .take_while(|owed| owed.seq <= reach);
+                known
+                    .filter(|owed| !owed.is_done())
+                    .take(limits.records)
+                    .count()
+            };
+            let known: usize = windows.map(|(_, window)| count(window)).sum();
+            if known >= limits.records || !self.fill(id, least, extra)? {
+                return Ok(reach);
             }
         }
     }
@@ -392,32 +435,7 @@ impl State {
         limits: ReadLimits,
         extra: &Lists,
     ) -> Looked<Plan> {
-        loop {
-            let committed = self.committed;
-            let Some(cursor) = self.cursors.get(&id) else {
-                break;
-            };
-            let ahead = cursor
-                .window
-                .iter()
-                .rev()
-                .take_while(|owed| owed.seq > after);
-            let found = ahead
-                .filter(|owed| !owed.is_done() && limits.wants(owed.tag()))
-                .count();
-            if found >= limits.records || cursor.filled >= committed || cursor.fill_room() == 0 {
-                break;
-            }
-            let before = cursor.filled;
-            self.fill(id, extra)?;
-            if self
-                .cursors
-                .get(&id)
-                .is_none_or(|cursor| cursor.filled == before)
-            {
-                break;
-            }
-        }
+        let reach = self.fill_for(id, after, limits, extra)?;
         let mut plan = Plan {
             found: Vec::new(),
             next: after,
@@ -426,14 +444,25 @@ impl State {
         let Some(cursor) = self.cursors.get(&id) else {
             return Ok(plan);
         };
-        let start = cursor.window.partition_point(|owed| owed.seq <= after);
+        let mut owed: Vec<Owed> = Vec::new();
+        for (lane, window) in cursor.lanes.iter().enumerate() {
+            if limits.wants_lane(Lane(lane as u8)) {
+                let start = window.window.partition_point(|owed| owed.seq <= after);
+                let known = window
+                    .window
+                    .range(start..)
+                    .take_while(|owed| owed.seq <= reach);
+                owed.extend(
+                    known
+                        .filter(|owed| !owed.is_done())
+                        .take(limits.records.saturating_add(1)),
+                );
+            }
+        }
+        owed.sort_by_key(|owed| owed.seq);
         let (mut bytes, mut cut) = (0usize, false);
         let mut at = self.segment_after(after);
-        for owed in cursor
-            .window
-            .range(start..)
-            .filter(|owed| !owed.is_done() && limits.wants(owed.tag()))
-        {
+        for owed in owed {
             bytes = bytes.saturating_add(owed.len() as usize);
             if plan.found.len() >= limits.records
                 || (bytes > limits.bytes && !plan.found.is_empty())
@@ -465,7 +494,7 @@ impl State {
                 .extend(place.map(|place| located(segment, place, !owed.is_history())));
         }
         if !cut {
-            plan.next = cursor.filled.max(after);
+            plan.next = reach.max(after);
         }
         plan.at_end = plan.next >= self.committed;
         Ok(plan)

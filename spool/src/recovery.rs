@@ -710,7 +710,7 @@ impl Inner {
                         .filter(|_| row.tag.is_event())
                     {
                         route.total.add(records, bytes);
-                        route.last = route.last.max(row.last);
+                        route.appended(row.tag.lane(), row.last);
                     }
                 }
                 state.checkpoints.log_bytes += if is_behind { bytes } else { 0 };

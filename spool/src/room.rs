@@ -6,10 +6,13 @@ use crate::{
     Full, Lane, Loss, LossReason, NodeTime, Seq, WhenFull,
     frame::PAGE,
     index::Row,
+    lists::Lists,
     log::State,
     pending::Pending,
     prepare::Prepared,
+    read::Looked,
     record::Tag,
+    route::Amount,
     segment::{Index, Segment},
 };
 
@@ -17,6 +20,8 @@ use crate::{
 const CLEANER_SEGMENTS: u64 = 2;
 /// Segments beyond the lanes' for state, control records and the ends of segments that a frame did not fit.
 const STATE_SEGMENTS: u64 = 2;
+/// Segments beyond its bound that a lane may begin while the housekeeper gives up its oldest.
+const AHEAD_SEGMENTS: u64 = 2;
 /// Index bytes counted for each record.
 const PER_RECORD: u64 = 16;
 
@@ -40,6 +45,8 @@ pub(crate) struct Room {
     pub(crate) full_lanes: u32,
     /// Bytes appended since the start.
     taken: u64,
+    /// Lanes (bit n = lane n) for which something is to be given up.
+    pub(crate) wanting: u32,
     /// What `taken` may reach, by lane and, last, for state.
     limits: Vec<u64>,
     stale: bool,
@@ -57,37 +64,44 @@ impl Room {
     pub(crate) fn pad(&mut self, batch: &Pending) {
         self.taken = self
             .taken
-            .saturating_add(batch.span().saturating_sub(batch.len() as u64));
+            .saturating_add(batch.span().saturating_sub(batch.content_len() as u64));
         self.stale = true;
     }
 }
 
-/// For each route, up to where nobody is owed anything.
-pub(crate) type Lows = HashMap<u32, u64>;
+/// For each route and lane, up to where nobody is owed anything.
+pub(crate) type Lows = HashMap<u32, [u64; Lane::MOST]>;
 
 impl State {
     pub(crate) fn lows(&self) -> Lows {
-        let low = |route: &crate::Route| {
-            let cursors = route
+        let lows = |route: &crate::Route| {
+            let mut lows = [u64::MAX; Lane::MOST];
+            for cursor in route
                 .cursors
                 .iter()
-                .filter_map(|cursor| self.cursors.get(&cursor.0));
-            cursors.map(|cursor| cursor.low).min().unwrap_or(u64::MAX)
+                .filter_map(|cursor| self.cursors.get(&cursor.0))
+            {
+                for (low, lane) in lows.iter_mut().zip(&cursor.lanes) {
+                    *low = (*low).min(lane.low);
+                }
+            }
+            lows
         };
         self.routes
             .iter()
-            .map(|(id, interned)| (id, low(&interned.route)))
+            .map(|(id, interned)| (id, lows(&interned.route)))
             .collect()
     }
 
     /// Up to where events of this lane and route are history.
     pub(crate) fn history_until(&self, lows: &Lows, tag: Tag, route: u32) -> u64 {
-        let floor = self
-            .floors
-            .get(usize::from(tag.lane().0))
+        let lane = usize::from(tag.lane().0);
+        let floor = self.floors.get(lane).copied().unwrap_or(0);
+        lows.get(&route)
+            .and_then(|lows| lows.get(lane))
             .copied()
-            .unwrap_or(0);
-        lows.get(&route).copied().unwrap_or(u64::MAX).max(floor)
+            .unwrap_or(u64::MAX)
+            .max(floor)
     }
 
     /// Whether anything under this key is still needed.
@@ -124,19 +138,6 @@ impl State {
         covered && !pinned && self.began && !rows.iter().any(|row| self.is_row_live(lows, row))
     }
 
-    /// Bytes in a sealed segment's file that no live record takes, its padding among them.
-    pub(crate) fn dead_bytes(&self, lows: &Lows, segment: &Segment) -> u64 {
-        let Some(rows) = self.rows(segment) else {
-            return 0;
-        };
-        let live: u64 = rows
-            .iter()
-            .filter(|row| self.is_row_live(lows, row))
-            .map(|row| self.live_bytes(lows, row))
-            .sum();
-        segment.size.saturating_sub(live)
-    }
-
     fn live_bytes(&self, lows: &Lows, row: &Row) -> u64 {
         if !row.tag.is_event() || row.tag.is_state() {
             return row.bytes;
@@ -164,7 +165,17 @@ impl State {
 
     /// Segment files that may still be created.
     pub(crate) fn creatable(&self) -> u64 {
-        let by_bound = self.files_limit().saturating_sub(self.files_bytes());
+        self.creatable_within(self.files_limit())
+    }
+
+    /// Segment files a commit may create that nothing else can make room for: what it brings may be the very thing
+    /// that lets others be freed. A rewrite needs no more than half a segment, so that one is left for the cleaner.
+    pub(crate) fn creatable_in_need(&self) -> u64 {
+        self.creatable_within(self.sizes.bound.saturating_sub(self.sizes.segment))
+    }
+
+    fn creatable_within(&self, limit: u64) -> u64 {
+        let by_bound = limit.saturating_sub(self.files_bytes());
         let by_disk = self.room.free_bytes.saturating_sub(self.sizes.min_free);
         by_bound.min(by_disk) / self.sizes.segment
     }
@@ -177,7 +188,7 @@ impl State {
             .saturating_sub(kept_for_others)
     }
 
-    fn measure(&mut self) {
+    pub(crate) fn measure(&mut self) {
         let lows = self.lows();
         let size = self.sizes.segment;
         let dead: Vec<u64> = self
@@ -210,7 +221,11 @@ impl State {
         });
         let lanes = self.lanes.len();
         let limit = |bound: u64| {
-            let slots = (bound.saturating_sub(occupied) / size).min(by_files);
+            // The end of a segment that a frame did not fit into gives no right to another segment.
+            let Some(beyond) = bound.checked_sub(occupied) else {
+                return self.room.taken;
+            };
+            let slots = (beyond / size).min(by_files);
             self.room
                 .taken
                 .saturating_add((left + slots * usable).saturating_sub(waiting))
@@ -268,32 +283,55 @@ impl State {
             .get(usize::from(lane.0))
             .map(|lane| lane.when_full)
             .unwrap_or_default();
-        if !tag.is_event()
-            || matches!(when_full, WhenFull::Refuse | WhenFull::Reject)
-            || self.cleaning_will_help()
-        {
+        if !tag.is_event() || matches!(when_full, WhenFull::Refuse | WhenFull::Reject) {
             return false;
         }
-        let mut dropped = 0;
-        while dropped < self.sizes.segment {
+        // What is given up is found by the housekeeper; so much may be appended meanwhile.
+        self.room.wanting |= 1 << lane.0;
+        self.want_chores();
+        let files =
+            !self.room.spares.is_empty() || self.room.ready.is_some() || self.creatable() > 0;
+        let occupied = self.files_bytes();
+        files
+            && occupied
+                <= self.lane_bound(usize::from(lane.0)) + AHEAD_SEGMENTS * self.sizes.segment
+    }
+
+    /// The next lane for which something is to be given up, and whose.
+    pub(crate) fn next_to_drop(&mut self) -> Option<Lane> {
+        self.measure();
+        for lane in (0..self.lanes.len() as u8)
+            .map(Lane)
+            .filter(|lane| self.room.wanting >> lane.0 & 1 == 1)
+        {
+            let room = self
+                .room
+                .limits
+                .get(usize::from(lane.0))
+                .copied()
+                .unwrap_or(0)
+                .saturating_sub(self.room.taken);
+            if room >= self.sizes.segment / 2 || self.cleaning_will_help() {
+                continue;
+            }
+            let when_full = self
+                .lanes
+                .get(usize::from(lane.0))
+                .map(|lane| lane.when_full)
+                .unwrap_or_default();
             let victim = match when_full {
                 WhenFull::LowestLaneFirst => self.lowest_live_lane(lane),
                 _ => Some(lane),
             };
-            let Some(bytes) = victim.and_then(|victim| self.drop_oldest(victim)) else {
-                return false;
-            };
-            dropped += bytes;
-            self.measure();
-            if self.room_for(tag) >= need {
-                return true;
+            if victim.is_some() {
+                return victim;
             }
         }
-        false
+        None
     }
 
     /// Whether the cleaner can make room from what is dead already.
-    fn cleaning_will_help(&self) -> bool {
+    pub(crate) fn cleaning_will_help(&self) -> bool {
         let lows = self.lows();
         self.segments.iter().any(|segment| {
             segment.is_sealed()
@@ -302,10 +340,23 @@ impl State {
         })
     }
 
+    /// Whether a rewrite would leave at most half of a segment's file.
     pub(crate) fn is_worth_rewriting(&self, lows: &Lows, segment: &Segment) -> bool {
+        let Some(rows) = self.rows(segment) else {
+            return false;
+        };
+        let live = rows
+            .iter()
+            .filter(|row| self.is_row_live(lows, row))
+            .map(|row| (self.live_bytes(lows, row), row));
+        let (mut bytes, mut records, mut keys) = (0u64, 0u64, 0u64);
+        for (live, row) in live {
+            bytes += live;
+            records += u64::from(row.records);
+            keys += 1;
+        }
         segment.last <= self.checkpoints.spool_covered()
-            && segment.size >= 8 * PAGE
-            && self.dead_bytes(lows, segment) >= segment.size / 2
+            && crate::cleaner::rewritten_size(records, bytes, keys) <= segment.size / 2
     }
 
     fn is_row_owed(&self, lows: &Lows, row: &Row, lane: Lane) -> bool {
@@ -329,98 +380,101 @@ impl State {
         live.next()
     }
 
-    /// Gives up what the oldest sealed segment that still owes something of this lane holds of it, and says how many
-    /// bytes that was; `None` if no segment does.
-    fn drop_oldest(&mut self, lane: Lane) -> Option<u64> {
+    /// Gives up what the oldest sealed segment that still owes something of this lane holds of it; false if none does.
+    pub(crate) fn drop_oldest(&mut self, lane: Lane, extra: &Lists) -> Looked<bool> {
         let lows = self.lows();
-        let at = self.segments.iter().position(|segment| {
+        let owed = |segment: &&Segment| {
             self.rows(segment)
                 .is_some_and(|rows| rows.iter().any(|row| self.is_row_owed(&lows, row, lane)))
-        })?;
-        let segment = self.segments.get(at)?;
-        let (until, version) = (segment.last, (segment.id, segment.generation));
-        let rows: Vec<Row> = self
-            .rows(segment)?
-            .iter()
-            .filter(|row| self.is_row_owed(&lows, row, lane))
-            .copied()
-            .collect();
-        let (mut count, mut bytes, mut first) = (0, 0, u64::MAX);
-        for row in &rows {
-            let gone = self.history_until(&lows, row.tag, row.route);
-            let (records, row_bytes) = self.count_after(version, row, gone);
-            count += records;
-            bytes += row_bytes;
-            first = first.min(row.first.max(gone.saturating_add(1)));
-            self.consume_dropped(version, row);
+        };
+        let Some(segment) = self.segments.iter().find(owed) else {
+            return Ok(false);
+        };
+        let until = segment.last;
+        let lists = self.lists_of(
+            segment,
+            &mut |row| self.is_row_owed(&lows, row, lane),
+            extra,
+        )?;
+        let floor = self.floors.get(usize::from(lane.0)).copied().unwrap_or(0);
+        let (mut count, mut bytes, mut first, mut last) = (0, 0, u64::MAX, 0);
+        let mut skipped: HashMap<u32, Amount> = HashMap::new();
+        for place in lists.iter().flat_map(|list| list.after(floor)) {
+            let Some(route) = self.routes.get(place.route) else {
+                continue;
+            };
+            let mut anybody = false;
+            for cursor in route
+                .route
+                .cursors
+                .iter()
+                .filter_map(|cursor| self.cursors.get(&cursor.0))
+            {
+                if cursor.owes(lane, place.seq) {
+                    anybody = true;
+                    if cursor
+                        .lane(lane)
+                        .is_some_and(|lane| place.seq > lane.filled)
+                    {
+                        skipped
+                            .entry(cursor.id)
+                            .or_default()
+                            .add(1, u64::from(place.len));
+                    }
+                }
+            }
+            if anybody {
+                count += 1;
+                bytes += u64::from(place.len);
+                first = first.min(place.seq);
+                last = last.max(place.seq);
+            }
         }
         for cursor in self.cursors.values_mut() {
-            let doomed: Vec<u64> = cursor
-                .window
-                .iter()
+            let known = cursor
+                .lane(lane)
+                .map(|lane| lane.window.iter())
+                .into_iter()
+                .flatten();
+            let doomed: Vec<u64> = known
                 .take_while(|owed| owed.seq <= until)
-                .filter(|owed| owed.tag().lane() == lane)
                 .map(|owed| owed.seq)
                 .collect();
             for seq in doomed {
                 cursor.mark_done(seq, false);
             }
             cursor.advance();
+            if let Some(amount) = skipped.get(&cursor.id)
+                && let Some(window) = cursor.lanes.get_mut(usize::from(lane.0))
+            {
+                window.consumed = window.consumed.plus(*amount);
+                cursor.changed = true;
+            }
         }
         if let Some(floor) = self.floors.get_mut(usize::from(lane.0)) {
             *floor = (*floor).max(until);
         }
         self.floors_changed = true;
-        self.drops += 1;
-        let scope = self
-            .lanes
-            .get(usize::from(lane.0))
-            .map(|lane| lane.name.clone())
-            .unwrap_or_default();
-        let at = NodeTime(self.last_time);
-        let reason = LossReason::DroppedForRoom;
-        self.ledger.add(Loss {
-            reason,
-            scope,
-            count,
-            bytes,
-            first: Seq(first),
-            last: Seq(until),
-            at,
-        });
-        Some(bytes.max(1))
-    }
-
-    /// Counts what the windows have not reached as consumed by each cursor it was owed to.
-    fn consume_dropped(&mut self, version: (u64, u32), row: &Row) {
-        let Some(route) = self.routes.get(row.route) else {
-            return;
-        };
-        for id in route.route.cursors.clone() {
-            let Some(cursor) = self.cursors.get(&id.0) else {
-                continue;
-            };
-            let floor = self
-                .floors
-                .get(usize::from(row.tag.lane().0))
-                .copied()
-                .unwrap_or(0);
-            let (records, bytes) = self.count_after(version, row, cursor.filled.max(floor));
-            if let Some(cursor) = self.cursors.get_mut(&id.0) {
-                cursor.consumed.add(records, bytes);
-                cursor.changed = true;
-            }
+        if count > 0 {
+            self.drops += 1;
+            let scope = self
+                .lanes
+                .get(usize::from(lane.0))
+                .map(|lane| lane.name.clone())
+                .unwrap_or_default();
+            let at = NodeTime(self.last_time);
+            let reason = LossReason::DroppedForRoom;
+            self.ledger.add(Loss {
+                reason,
+                scope,
+                count,
+                bytes,
+                first: Seq(first),
+                last: Seq(last),
+                at,
+            });
         }
-    }
-
-    /// Records of a row after a position: exact if its list is at hand or all of it counts.
-    fn count_after(&self, version: (u64, u32), row: &Row, after: u64) -> (u64, u64) {
-        match self.lists.list(version, row) {
-            Some(list) => list.after(after).fold((0, 0), |(n, bytes), place| {
-                (n + 1, bytes + u64::from(place.len))
-            }),
-            None => share_after(row, after),
-        }
+        Ok(true)
     }
 
     /// Finds out for which of the full lanes room has returned; true if for any.

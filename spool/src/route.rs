@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::Lane;
+
 /// Handle of a cursor; never reused.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -72,8 +74,16 @@ pub(crate) struct Interned {
     pub(crate) route: Route,
     /// Every committed event that was ever appended on this route.
     pub(crate) total: Amount,
-    /// No committed event of this route is behind this position.
-    pub(crate) last: u64,
+    /// Of each lane: no committed event of this route is behind this position.
+    pub(crate) last: [u64; Lane::MOST],
+}
+
+impl Interned {
+    pub(crate) fn appended(&mut self, lane: Lane, seq: u64) {
+        if let Some(last) = self.last.get_mut(usize::from(lane.0)) {
+            *last = (*last).max(seq);
+        }
+    }
 }
 
 /// All routes.
@@ -115,7 +125,7 @@ impl Routes {
             Interned {
                 route: Route { cursors, terms },
                 total: Amount::default(),
-                last: 0,
+                last: [0; Lane::MOST],
             },
         );
     }
@@ -172,12 +182,15 @@ impl Routes {
             .is_some_and(|r| r.route.cursors.binary_search(&CursorId(cursor)).is_ok())
     }
 
-    /// Nothing behind this position is owed to the cursor.
-    pub(crate) fn last_of(&self, cursor: u32) -> u64 {
-        self.of_cursor(cursor)
+    /// Nothing of this lane behind this position is owed to the cursor.
+    pub(crate) fn last_of(&self, cursor: u32, lane: Lane) -> u64 {
+        let routes = self
+            .of_cursor(cursor)
             .iter()
-            .filter_map(|id| self.by_id.get(id))
-            .map(|route| route.last)
+            .filter_map(|id| self.by_id.get(id));
+        routes
+            .filter_map(|route| route.last.get(usize::from(lane.0)))
+            .copied()
             .max()
             .unwrap_or(0)
     }

@@ -118,16 +118,14 @@ impl State {
         let pending = self.pending_of(cursor);
         // Without a window, the first owed is not before the next position.
         let oldest = cursor
-            .window
-            .iter()
-            .find(|owed| !owed.is_done())
-            .map_or(cursor.filled + 1, |owed| owed.seq);
+            .first_owed()
+            .map_or(cursor.low() + 1, |owed| owed.seq);
         CursorStatus {
             name: cursor.name.clone(),
-            low: Seq(if pending.records == 0 && cursor.window.is_empty() {
+            low: Seq(if pending.records == 0 {
                 self.committed
             } else {
-                cursor.low
+                cursor.low()
             }),
             pending_records: pending.records,
             pending_bytes: pending.bytes,
@@ -172,7 +170,8 @@ impl State {
             pending_bytes: bytes,
             bound_bytes: self.lane_bound(lane),
             oldest: oldest.map(NodeTime),
-            full: self.room.full_lanes >> lane & 1 == 1,
+            // A lane has no room either where one that is kept longer has none.
+            full: self.room.full_lanes & ((2 << lane) - 1) != 0,
         }
     }
 
