@@ -73,9 +73,7 @@ impl Spool {
         inner.lock().capture(Some(owner));
         inner.write_checkpoint().map_err(io("write a checkpoint"))?;
         let end = inner.lock().add_end_mark();
-        inner
-            .appended
-            .store(end, Ordering::Release);
+        inner.appended.store(end, Ordering::Release);
         self.commit_all()?;
         inner.remove_garbage().map_err(io("remove files"))?;
         Ok(())
@@ -160,10 +158,8 @@ impl Inner {
         let (marks, file, bound) = {
             let mut state = self.lock();
             if state.store_drops(now) {
-                self.appended.store(
-                    state.next_seq.saturating_sub(1),
-                    Ordering::Release,
-                );
+                self.appended
+                    .store(state.next_seq.saturating_sub(1), Ordering::Release);
                 self.wake_committer(&state);
             }
             if state.drops != state.drops_stored {
