@@ -1,3 +1,5 @@
+mod arbitrary;
+
 use std::collections::BTreeMap;
 
 use filters::{Data, Event, Value};
