@@ -87,6 +87,8 @@ struct Reader {
     lane: Lane,
     after: Seq,
     at_end: bool,
+    /// The last read gave nothing and came no further: the cursor can hold no more ahead until something is acknowledged.
+    blocked: bool,
 }
 
 #[derive(Debug)]
@@ -138,6 +140,7 @@ impl Uplink {
                     lane: *lane,
                     after,
                     at_end: false,
+                    blocked: false,
                 })
                 .collect(),
             reading: None,
@@ -180,6 +183,7 @@ impl Uplink {
         };
         self.read_backoff.succeed();
         self.stalled = None;
+        let empty = offered.is_empty();
         let mut done = Vec::new();
         for offered in offered {
             if !self.ahead.contains(offered.seq) {
@@ -187,6 +191,7 @@ impl Uplink {
             }
         }
         if let Some(reader) = self.lanes.iter_mut().find(|reader| reader.lane == lane) {
+            reader.blocked = empty && !at_end && next <= reader.after;
             reader.after = reader.after.max(next);
             reader.at_end = at_end && !reading.outdated;
         }
@@ -205,7 +210,7 @@ impl Uplink {
     /// Records were committed since the last read.
     pub fn handle_commit(&mut self, now: Instant) {
         for reader in &mut self.lanes {
-            reader.at_end = false;
+            (reader.at_end, reader.blocked) = (false, false);
         }
         if let Some(reading) = &mut self.reading {
             reading.outdated = true;
@@ -404,6 +409,7 @@ impl Uplink {
         self.queue.forget(event);
         let unread = self.unread();
         self.ahead.close(event.seq, unread);
+        self.unblock();
     }
 
     /// The lowest position behind which there may be records that were not read.
@@ -424,8 +430,16 @@ impl Uplink {
         self.burying.insert(event.seq, event);
     }
 
+    /// Something is acknowledged: the cursor can hold more ahead.
+    fn unblock(&mut self) {
+        for reader in &mut self.lanes {
+            reader.blocked = false;
+        }
+    }
+
     fn ack(&mut self, seqs: Vec<Seq>) {
         if !seqs.is_empty() {
+            self.unblock();
             self.actions.push_back(Action::Ack { seqs });
         }
     }
@@ -715,7 +729,10 @@ impl Uplink {
         for (index, reader) in self.lanes.iter().enumerate() {
             // A lane above may read on when those below it have filled the memory.
             let extra = self.limits.read_ahead_bytes / 8 * (lanes - 1 - index);
-            if !reader.at_end && self.held_bytes < self.limits.read_ahead_bytes + extra {
+            if !reader.at_end
+                && !reader.blocked
+                && self.held_bytes < self.limits.read_ahead_bytes + extra
+            {
                 let (lane, after) = (reader.lane, reader.after);
                 self.reading = Some(Reading {
                     lane,

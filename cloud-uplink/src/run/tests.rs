@@ -65,6 +65,21 @@ fn everything_committed_arrives_through_errors_of_every_kind_and_is_acknowledged
 }
 
 #[test]
+fn a_backlog_many_times_what_a_cursor_holds_ahead_drains() {
+    run(async {
+        let bench = Bench::new(DeadLetters::default());
+        bench.publish(1..=9_999);
+        let sink = TestSink::new(|_, _| None);
+        let running = bench.start(&sink, Limits::default());
+        running
+            .until(|status| status.acknowledged == 9_999 && status.pending == 0)
+            .await;
+        assert_eq!(sink.arrived().len(), 9_999);
+        running.stop().await;
+    });
+}
+
+#[test]
 fn booted_without_a_receiver_it_drains_as_soon_as_there_is_one() {
     run(async {
         let bench = Bench::new(DeadLetters::default());
