@@ -52,6 +52,7 @@ use subscriptions::{Subscriptions, Terms};
 use crate::{
     mqtt::{
         self,
+        decode::DecodeError,
         packet::{Packet, ReasonCode},
     },
     record::Change,
@@ -402,6 +403,11 @@ impl Broker {
                     self.handle_packet(journal, id, packet)
                 }
                 Ok(None) => return,
+                // Whoever sent it may not speak MQTT at all, and gets no answer in it.
+                Err(DecodeError::UnknownProtocol) => Err(PeerError::Malformed(
+                    ReasonCode::MalformedPacket,
+                    DecodeError::UnknownProtocol.to_string(),
+                )),
                 Err(error) => Err(PeerError::Malformed(error.reason(), error.to_string())),
             };
             if let Err(error) = result {

@@ -1,5 +1,5 @@
-//! The composition root.
-#![allow(missing_docs)]
+//! The node's core and the ways to it: what joins broker, ingest and log, and what the doors and uplinks see of them.
+
 pub mod core;
 pub mod door;
 pub mod handle;
