@@ -132,8 +132,9 @@ impl Inner {
         self.give_back()?;
         for _ in 0..most {
             let candidate = {
-                let state = self.lock();
-                let short = state.room.full_lanes != 0
+                let mut state = self.lock();
+                let short = state.is_nearly_full()
+                    || state.room.full_lanes != 0
                     || state.room.wanting != 0
                     || (state.room.ready.is_none()
                         && state.room.spares.is_empty()

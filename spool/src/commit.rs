@@ -11,9 +11,11 @@ use crate::{
     control::Control,
     frame::{Link, PAGE},
     index::{Slot, Slots},
+    lists::Lists,
     log::{Inner, State},
     pending::{Effect, Pending},
     record::Base,
+    route::Amount,
     segment::{Index, Segment},
     storage::File,
 };
@@ -329,10 +331,20 @@ impl State {
 
     /// What a cursor is still owed goes into the ledger, in the frame that removes it.
     fn enter_removed(&mut self, id: u32, reason: LossReason) {
+        // As far as memory knows the index it is counted exactly; the rest is what the counters say.
+        let known = Lists::default();
+        while self.fill_all(id, &known).unwrap_or(false) {}
         let Some(cursor) = self.cursors.get(&id) else {
             return;
         };
-        let pending = self.pending_of(cursor);
+        let mut pending = self.pending_of(cursor);
+        if cursor.filled() >= self.committed {
+            let owed = cursor.owed().filter(|owed| !owed.is_history());
+            pending = owed.fold(Amount::default(), |mut sum, owed| {
+                sum.add(1, u64::from(owed.len()));
+                sum
+            });
+        }
         if pending.records == 0 {
             return;
         }

@@ -279,7 +279,7 @@ impl Cursor {
     }
 
     /// Everything owed up to here is known, in every lane.
-    fn filled(&self) -> u64 {
+    pub(crate) fn filled(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.filled).min().unwrap_or(0)
     }
 

@@ -172,7 +172,7 @@ impl State {
     }
 
     fn frame_limit(&self) -> u64 {
-        FRAME_BYTES.min(self.sizes.segment / 8)
+        FRAME_BYTES.min(self.sizes.segment / 4)
     }
 
     /// The frame that is being filled; only between `begin` and `finish`.

@@ -45,6 +45,9 @@ pub(crate) struct Room {
     pub(crate) full_lanes: u32,
     /// Bytes appended since the start.
     taken: u64,
+    /// Bytes that could not be used again, and whether another segment could be begun, when that was last measured.
+    occupied: u64,
+    files_left: bool,
     /// Lanes (bit n = lane n) for which something is to be given up.
     pub(crate) wanting: u32,
     /// What `taken` may reach, by lane and, last, for state.
@@ -235,7 +238,17 @@ impl State {
             .collect();
         limits.push(limit(self.files_limit()));
         self.room.limits = limits;
+        (self.room.occupied, self.room.files_left) = (occupied, by_files > 0);
         self.room.stale = false;
+    }
+
+    /// Whether some lane is about to run out of room.
+    pub(crate) fn is_nearly_full(&mut self) -> bool {
+        if self.room.stale {
+            self.measure();
+        }
+        let least = self.room.limits.iter().min().copied().unwrap_or(u64::MAX);
+        least.saturating_sub(self.room.taken) < 2 * self.sizes.segment
     }
 
     fn room_for(&self, tag: Tag) -> u64 {
@@ -289,12 +302,8 @@ impl State {
         // What is given up is found by the housekeeper; so much may be appended meanwhile.
         self.room.wanting |= 1 << lane.0;
         self.want_chores();
-        let files =
-            !self.room.spares.is_empty() || self.room.ready.is_some() || self.creatable() > 0;
-        let occupied = self.files_bytes();
-        files
-            && occupied
-                <= self.lane_bound(usize::from(lane.0)) + AHEAD_SEGMENTS * self.sizes.segment
+        let ahead = AHEAD_SEGMENTS * self.sizes.segment;
+        self.room.files_left && self.room.occupied <= self.lane_bound(usize::from(lane.0)) + ahead
     }
 
     /// The next lane for which something is to be given up, and whose.

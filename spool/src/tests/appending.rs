@@ -90,7 +90,7 @@ fn a_transaction_is_in_one_frame_however_full_the_frame_before_is() {
     let mut log = Log::new();
     log.append(0, RouteId::NOBODY, b"begin").unwrap();
     log.commit();
-    for n in 0..30 {
+    for n in 0..55 {
         log.append(0, RouteId::NOBODY, &body(n, 1_000)).unwrap();
     }
     let mut transaction = log.spool.transaction(NodeTime(log.now));
