@@ -73,6 +73,8 @@ pub struct Limits {
     pub keep_alive_seconds: u16,
     /// Sessions, connected or not.
     pub sessions: usize,
+    /// Topics with a retained message.
+    pub retained: usize,
     /// Subscriptions of one session.
     pub subscriptions: usize,
     /// Bytes an offline session may be owed before it loses its oldest.
@@ -126,6 +128,8 @@ pub enum Action {
         /// Positions of retained messages.
         seqs: Vec<Seq>,
     },
+    /// The peer of this connection is at fault, and its connection ends: say so, once for many.
+    Fault(ConnectionId, PeerError),
     /// Keep this record though nobody is owed it.
     Pin(Seq),
     /// Keep it no longer.
@@ -177,6 +181,15 @@ pub enum PeerError {
 }
 
 impl PeerError {
+    /// The kind of fault, without its details.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            PeerError::Protocol(_, why) | PeerError::Refused(_, why) => why,
+            PeerError::Malformed(..) => "what it sent is no valid packet",
+            PeerError::Full(_) => "the log has no room for what it asks",
+        }
+    }
+
     fn reason(&self) -> ReasonCode {
         match self {
             PeerError::Protocol(reason, _)
@@ -425,6 +438,7 @@ impl Broker {
             return;
         };
         tracing::debug!(peer = %connection.peer, %error, "connection ended");
+        self.actions.push_back(Action::Fault(id, error.clone()));
         connection.release(committed);
         let session = connection.session();
         match connection.phase {

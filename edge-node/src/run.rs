@@ -30,6 +30,7 @@ use connection::Port;
 
 use crate::{
     broker::ConnectionId,
+    logging::LogLimit,
     node::{
         core::{Core, Effect, Reading},
         door::DoorCounters,
@@ -42,14 +43,18 @@ pub struct Shared(Rc<Inner>);
 
 struct Inner {
     core: RefCell<Core>,
+    counters: Arc<DoorCounters>,
+    faults: LogLimit,
     ports: RefCell<HashMap<ConnectionId, Rc<Port>>>,
 }
 
 impl Shared {
     /// Shares a core among the tasks of this thread.
-    pub fn new(core: Core) -> Shared {
+    pub fn new(core: Core, counters: Arc<DoorCounters>) -> Shared {
         Shared(Rc::new(Inner {
             core: RefCell::new(core),
+            counters,
+            faults: LogLimit::default(),
             ports: RefCell::default(),
         }))
     }
@@ -85,6 +90,12 @@ impl Shared {
                 if let Some(port) = ports.get(&id) {
                     port.closing.set(true);
                     port.wake.notify_one();
+                }
+            }
+            Effect::Fault(id, error) => {
+                self.0.counters.fault();
+                if let Some(port) = ports.get(&id) {
+                    self.0.faults.warn(error.kind(), port.peer, &error);
                 }
             }
             Effect::Read(reading) => drop(spawn_local(self.clone().read(reading))),
@@ -141,7 +152,8 @@ async fn follow_deadlines(shared: Shared) {
 }
 
 /// Accepts MQTT clients until the task is dropped.
-async fn accept(shared: Shared, listener: TcpListener, limit: usize, counters: Arc<DoorCounters>) {
+async fn accept(shared: Shared, listener: TcpListener, limit: usize) {
+    let counters = Arc::clone(&shared.0.counters);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {

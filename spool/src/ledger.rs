@@ -38,6 +38,8 @@ pub enum LossReason {
     TooLargeForSubscriber,
     /// Ingest refused the publish (bad attributes).
     Refused,
+    /// Too many topics have a retained message: this one was delivered and not retained.
+    RetainedBound,
 }
 
 /// An entry of the ledger: all losses of one reason and scope.

@@ -597,6 +597,19 @@ impl Broker {
                 .expiry_seconds()
                 .map(|seconds| NodeTime(time.0 + u64::from(seconds) * 1000));
             let kept = (!record.payload.is_empty()).then_some(retained::Kept { seq, expires });
+            if kept.is_some()
+                && !self.retained.contains(record.topic)
+                && self.retained.len() >= self.limits.retained
+            {
+                self.lose_at(
+                    LossReason::RetainedBound,
+                    record.topic.to_owned(),
+                    seq,
+                    record.payload.len() as u64,
+                    time,
+                );
+                return self.apply_publish_of_session(seq, record);
+            }
             if kept.is_some() {
                 self.pin(seq);
             }
@@ -604,6 +617,11 @@ impl Broker {
                 self.unpin(replaced);
             }
         }
+        self.apply_publish_of_session(seq, record);
+    }
+
+    /// What a stored publish changes in the session of its publisher.
+    fn apply_publish_of_session(&mut self, seq: Seq, record: &PublishRecord<'_>) {
         if let (Some(packet_id), Some(id)) = (record.packet_id, self.clients.get(record.sender)) {
             if let Some(session) = self.sessions.get_mut(*id) {
                 session.kept.inbound.insert(packet_id, seq);

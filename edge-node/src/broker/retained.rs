@@ -33,6 +33,10 @@ impl Retained {
         self.by_topic.len()
     }
 
+    pub(crate) fn contains(&self, topic: &str) -> bool {
+        self.by_topic.contains_key(topic)
+    }
+
     pub(crate) fn positions(&self) -> impl Iterator<Item = Seq> {
         self.by_topic.values().map(|kept| kept.seq)
     }

@@ -9,7 +9,9 @@ use bytes::BytesMut;
 use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
 
 use crate::{
-    broker::{Action, Again, Broker, ConnectionId, Journal, ReadRequest, Reader, RetainedGrant},
+    broker::{
+        Action, Again, Broker, ConnectionId, Journal, PeerError, ReadRequest, Reader, RetainedGrant,
+    },
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
@@ -30,6 +32,8 @@ pub enum Effect {
     Close(ConnectionId),
     /// Read it again.
     Resume(ConnectionId),
+    /// Its peer is at fault: say so, once for many.
+    Fault(ConnectionId, PeerError),
     /// Run the reading on a thread that may block, then hand the result to `handle_reading`.
     Read(Reading),
 }
@@ -174,6 +178,7 @@ impl Core {
                 Action::Flush(id) => self.effects.push(Effect::Flush(id)),
                 Action::Close(id) => self.effects.push(Effect::Close(id)),
                 Action::Resume(id) => self.effects.push(Effect::Resume(id)),
+                Action::Fault(id, error) => self.effects.push(Effect::Fault(id, error)),
                 Action::Read { reader, request } => self
                     .effects
                     .push(Effect::Read(Reading::Debt(reader, request))),

@@ -55,6 +55,21 @@ pub enum NodeHealth {
     Stopped,
 }
 
+impl NodeHealth {
+    /// Something needs the operator; what fails outright says more.
+    pub fn degrade(&mut self, reason: String) {
+        match self {
+            NodeHealth::Ok => {
+                *self = NodeHealth::Degraded {
+                    reasons: vec![reason],
+                }
+            }
+            NodeHealth::Degraded { reasons } => reasons.push(reason),
+            NodeHealth::Failing { .. } | NodeHealth::Stopped => {}
+        }
+    }
+}
+
 /// Where a door is open.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ListenerStatus {

@@ -1,6 +1,11 @@
 //! One client's socket: bytes in, bytes out.
 
-use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
+use std::{
+    cell::Cell,
+    io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
 
 use bytes::{Buf, BytesMut};
 use tokio::{net::TcpStream, sync::Notify, time::timeout};
@@ -13,8 +18,9 @@ const READ_BYTES: usize = 64 * 1024;
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How the core's effects reach a connection's task.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Port {
+    pub(super) peer: IpAddr,
     pub(super) wake: Notify,
     pub(super) resumed: Cell<bool>,
     pub(super) closing: Cell<bool>,
@@ -27,7 +33,12 @@ pub(super) async fn serve(shared: Shared, stream: TcpStream, peer: SocketAddr) {
         tracing::debug!(%peer, %error, "no delay cannot be set");
     }
     let id = shared.with(|core| core.handle_connected(peer.to_string()));
-    let port = Rc::new(Port::default());
+    let port = Rc::new(Port {
+        peer: peer.ip(),
+        wake: Notify::new(),
+        resumed: Cell::new(false),
+        closing: Cell::new(false),
+    });
     shared.0.ports.borrow_mut().insert(id, Rc::clone(&port));
     let mut socket = Socket {
         shared: shared.clone(),

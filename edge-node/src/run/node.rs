@@ -135,7 +135,7 @@ async fn serve_until_told(
     let http_counters = Arc::new(DoorCounters::default());
     let grpc_counters = Arc::new(DoorCounters::default());
     let spool = recovered.core.spool().clone();
-    let shared = Shared::new(recovered.core);
+    let shared = Shared::new(recovered.core, Arc::clone(&mqtt_counters));
     let (positions, commits) = watch::channel(spool.committed());
     let (name, counters) = (
         recovered.node,
@@ -156,12 +156,7 @@ async fn serve_until_told(
     spawn_local(follow_deadlines(shared.clone()));
     spawn_local(answer(shared.clone(), requests));
     let limit = config.mqtt.max_connections as usize;
-    let accepting = spawn_local(accept(
-        shared.clone(),
-        serve(listeners.mqtt)?,
-        limit,
-        Arc::clone(&mqtt_counters),
-    ));
+    let accepting = spawn_local(accept(shared.clone(), serve(listeners.mqtt)?, limit));
     let doors = Doors {
         config: config.clone(),
         http: listeners.http,

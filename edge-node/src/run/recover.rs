@@ -106,6 +106,9 @@ pub(super) fn recover(
     })
 }
 
+/// Topics with a retained message: 100 bytes or so of memory each.
+const RETAINED_MAX: usize = 100_000;
+
 fn known(spool: &Spool, uplink: &UplinkConfig) -> KnownSink {
     let name = uplink.name.as_str();
     KnownSink {
@@ -178,6 +181,7 @@ fn limits(config: &Config, spool_bytes: u64) -> Limits {
             .unwrap_or(u32::MAX),
         keep_alive_seconds: u16::try_from(mqtt.max_keep_alive.0.as_secs()).unwrap_or(u16::MAX),
         sessions: mqtt.max_sessions as usize,
+        retained: RETAINED_MAX,
         subscriptions: mqtt.max_subscriptions as usize,
         session_bytes: mqtt
             .session_bound

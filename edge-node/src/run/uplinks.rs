@@ -146,6 +146,12 @@ impl SinkReports {
             let cursor = spool.cursor_status(report.cursor);
             let seen = report.drain.status();
             let (state, error) = state_of(&seen);
+            if state == SinkState::BackingOff {
+                let reason = error.as_ref().map_or("", |error| &error.error);
+                status
+                    .health
+                    .degrade(format!("sink {} is backing off: {reason}", report.name));
+            }
             status.sinks.push(SinkStatus {
                 name: report.name.clone(),
                 kind: kind_name(report.kind).to_owned(),

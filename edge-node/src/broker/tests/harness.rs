@@ -59,6 +59,7 @@ pub(super) fn limits() -> Limits {
         session_expiry_seconds: u32::MAX,
         keep_alive_seconds: 0,
         sessions: 1000,
+        retained: 1000,
         subscriptions: 100,
         session_bytes: 16 << 20,
         withheld_bytes: 8 << 20,
@@ -213,7 +214,7 @@ impl TestNode {
                 Effect::Read(reading) => self.pending.push(reading),
                 Effect::Resume(id) => self.core.handle_resumed(id),
                 Effect::Close(id) => self.closing.push(id),
-                Effect::Flush(_) => {}
+                Effect::Flush(_) | Effect::Fault(..) => {}
             }
         }
     }

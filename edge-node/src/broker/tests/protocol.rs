@@ -250,3 +250,40 @@ fn every_client_is_told_when_the_node_stops() {
         matches!(client.next(&mut node), Some(Packet::Disconnect(d)) if d.reason == ReasonCode::ServerShuttingDown)
     );
 }
+
+#[test]
+fn above_the_bound_of_retained_topics_a_message_is_delivered_and_its_loss_counted() {
+    let mut limits = limits();
+    limits.retained = 2;
+    let mut node = TestNode::with_limits(limits);
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "#", QoS::AtMostOnce);
+    let device = node.connect(v5("pump"));
+    for (n, topic) in ["a", "b", "c", "a"].into_iter().enumerate() {
+        let id = u16::try_from(n + 1).unwrap();
+        let retained = change_publish(publish(topic, "x", QoS::AtLeastOnce, id), |publish| {
+            publish.retain = true;
+        });
+        node.send(&device, retained);
+    }
+    node.settle();
+    assert_eq!(reader.publishes(&mut node).len(), 4);
+    assert_eq!(node.lost(spool::LossReason::RetainedBound), 1);
+    let mut late = node.connect(v5("late"));
+    node.subscribe(&mut late, "#", QoS::AtMostOnce);
+    let topics: Vec<String> = late
+        .messages(&mut node)
+        .into_iter()
+        .map(|(topic, _)| topic)
+        .collect();
+    assert_eq!(topics, ["a", "b"]);
+}
+
+#[test]
+fn who_does_not_speak_mqtt_gets_no_answer_in_it() {
+    let mut node = TestNode::new();
+    let mut stranger = node.dial(Version::V5);
+    node.send_bytes(&stranger, b"\x10\x0a\x00\x04HTTP\x05\x02\x00\x00");
+    assert_eq!(stranger.all(&mut node), []);
+    assert!(node.is_closed(&stranger));
+}
