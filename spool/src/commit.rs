@@ -159,23 +159,20 @@ impl Inner {
             && let Some(failed) = target.segment.take()
         {
             // What the file holds of this frame is unknown for good: the frame is written again elsewhere.
-            self.abandon(failed);
+            self.abandon(failed.id);
         }
         stored
     }
 
-    fn abandon(&self, failed: TargetSegment) {
+    fn abandon(&self, failed: u64) {
         let mut state = self.lock();
         match state
             .segments
             .back_mut()
-            .filter(|segment| segment.id == failed.id)
+            .filter(|segment| segment.id == failed)
         {
             Some(segment) => segment.failed = true,
-            None => state
-                .room
-                .garbage
-                .push(crate::segment::file_name(failed.id)),
+            None => state.room.garbage.push(crate::segment::file_name(failed)),
         }
         state.room.segments_changed = true;
         self.wake_housekeeper(&mut state);

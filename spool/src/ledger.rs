@@ -163,7 +163,7 @@ mod tests {
             at: NodeTime(7),
             ..loss("bulk", 3, 4)
         };
-        assert_eq!(ledger.entries(), [merged.clone()]);
+        assert_eq!(ledger.entries(), std::slice::from_ref(&merged));
         assert_eq!(ledger.take_changed(9), [merged]);
         assert!(!ledger.has_changed());
     }

@@ -1,4 +1,111 @@
 //! The durable log of an edge node: one log, many cursors.
+//!
+//! ```text
+//! transaction ─▶ pending frame ─▶ commit (one write, one sync) ─▶ segment file ─▶ sealed ─▶ rewritten ─▶ freed
+//!                                                                      │
+//!                                            cursors read through the index of each segment
+//! ```
+//!
+//! It appends records, makes them durable in groups, gives each cursor what it is owed in order, and keeps everything
+//! within a bound. It does not know what a record means, does no networking, and reads no clock but to time a commit.
+//!
+//! Start reading at [`Transaction`] (in), [`Spool::read`] (out) and [`Spool::open`] (recovery).
+//!
+//! # What holds
+//!
+//! - When [`Spool::committed`] has reached a position, it and everything before it survives any crash.
+//! - A transaction is in one frame: after a crash all of it is there or nothing.
+//! - A frame is written once. After a failed write or sync the same file is never written again; the frame goes into
+//!   another segment, and the file is replaced once its committed frames have been copied.
+//! - Damage is never served and never stops the start. What is gone is in the ledger.
+//! - A record is freed when no cursor of its route is owed it, no pin holds it, and both checkpoints cover what it
+//!   changed. What was given up while it was owed is freed only after the ledger entry is on disk.
+//! - An idle log writes nothing.
+//!
+//! # Files
+//!
+//! All numbers are little endian; `varint` is unsigned LEB128; checksums are CRC32C.
+//!
+//! | name | holds |
+//! |---|---|
+//! | `<id>.segment`, id as 16 hex digits | frames; ids grow in the order of the log and are not used again |
+//! | `<id>.rewrite` | a segment being rewritten; removed at start |
+//! | `checkpoint-0`, `checkpoint-1` | the spool's and the owner's state, written in turn; `checkpoint.new` while written |
+//! | `cursors` | two slots with the cursors' marks, for when no commit carries them |
+//! | `quarantine-<id>` | a copy of a damaged segment, at most two |
+//!
+//! Header page, trailer page and checkpoint begin alike in every version of the format:
+//!
+//! ```text
+//! magic 8 | crc of what follows 4 | version 2 | zero 2
+//! ```
+//!
+//! ## Segment
+//!
+//! ```text
+//! 0      header page, 64 bytes that stand at 0 and again at 2048:
+//!        prefix 16 (magic "SPOOLSEG") | id 8 | salt 8 | end 8 | first 8 | last 8
+//!        (end, first, last: zero unless rewritten; then where frames end, and the positions it stands for)
+//! 4096   frames, each at a multiple of 4096, one directly behind the other
+//! end    once sealed: index table, then the lists
+//! -4096  once sealed: trailer page
+//! ```
+//!
+//! The salt is random for each life of a file, so that what a recycled file held before is never taken for a frame.
+//!
+//! ## Frame
+//!
+//! ```text
+//!   0 magic "FRAM" 4
+//!   4 crc over salt, then bytes 16..128   4
+//!   8 salt 8
+//!  16 crc over salt, then the content     4
+//!  20 length of the content 4
+//!  24 own offset / 4096 4
+//!  28 flags 2: 1 end mark of a closed log, 2 link counts
+//!  30 zero 2
+//!  32 records 4 | zero 4
+//!  40 base position 8 | first position 8 | last position 8
+//!  64 base time 8 | last time 8
+//!  80 link: id 8, salt 8, end 8 and last position 8 of the segment before; in a segment's first frame
+//! 112 zero 16
+//! 128 records, then zeros up to the next multiple of 4096
+//! ```
+//!
+//! The link says how far the segment before is valid: what lies behind that is a frame that was written again, or an
+//! index, and no damage. Segments between the one named and this one were abandoned.
+//!
+//! ## Record
+//!
+//! ```text
+//! length of the record 3 | crc 4 | tag 1 | varint position - base | varint time - base | varint route | body
+//! ```
+//!
+//! The checksum is over position 8, time 8, route 4, tag 1, body: a record is verified without its frame and keeps its
+//! checksum when it is rewritten. Tag: bits 0–1 kind (0 event, 1 state, 2 both, 3 the spool's own), bits 2–5 lane.
+//! The body of the spool's own records is a postcard-encoded change of routes, cursors, marks, floors or the ledger.
+//!
+//! ## Index and trailer
+//!
+//! ```text
+//! row of the table, for each (tag, route):
+//!   tag 1 | varint route, records, bytes, first - base, last - first, length of the list | crc over salt, list 4
+//! list, for each record, as differences to the one before:
+//!   varint position | varint time | varint offset | varint length (not a difference)
+//! trailer page: prefix 16 (magic "SPOOLEND") | id | salt | end | base position | base time | first | last | last time
+//!   | records | link 32 | offset of the table | its length | its crc (salted) | rows, 8 bytes each | zeros to 192
+//!   | the table again, if it has at most 64 rows | zeros
+//! ```
+//!
+//! The formats of `checkpoint-*` and `cursors` are in the modules of these names.
+//!
+//! # Recovery
+//!
+//! Sealed segments are known by their trailer page alone. The others are read frame by frame. A bad frame before a good
+//! one is damage: its positions are entered as [`LossReason::Damaged`] and a copy of the segment is kept. A bad frame
+//! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. Then come the
+//! checkpoint, the spool's own records behind it, and the `cursors` file; marks only grow, so that their order does not
+//! matter. After an unclean stop what was found is synced and the next frame begins a new segment.
 
 mod checkpoint;
 mod cleaner;

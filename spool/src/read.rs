@@ -77,11 +77,8 @@ impl Spool {
         limits: ReadLimits,
     ) -> Result<Batch, StorageError> {
         self.inner.read_with(&mut |state, extra| {
-            if !state
-                .cursors
-                .get(&cursor.0)
-                .is_some_and(|cursor| cursor.removed_at.is_none())
-            {
+            let there = state.cursors.get(&cursor.0);
+            if there.is_none_or(|cursor| cursor.removed_at.is_some()) {
                 return Ok(Err(StorageError::NoSuchCursor));
             }
             state.plan_read(cursor.0, after.0, limits, extra).map(Ok)
@@ -203,6 +200,8 @@ impl Spool {
         }
     }
 }
+
+type LookForPlan<'a> = dyn FnMut(&mut State, &Lists) -> Looked<Result<Plan, StorageError>> + 'a;
 
 /// Records to read, found under the lock.
 pub(crate) struct Plan {
@@ -593,15 +592,12 @@ impl Inner {
                 Err(need) => need,
             };
             extra.only(need.version);
-            self.load(need, &mut extra)?;
+            self.load(&need, &mut extra)?;
         }
         Err(StorageError::Moved)
     }
 
-    fn read_with(
-        &self,
-        plan: &mut dyn FnMut(&mut State, &Lists) -> Looked<Result<Plan, StorageError>>,
-    ) -> Result<Batch, StorageError> {
+    fn read_with(&self, plan: &mut LookForPlan<'_>) -> Result<Batch, StorageError> {
         for _ in 0..ATTEMPTS {
             let plan = self.looked(plan)??;
             let mut entries = Vec::with_capacity(plan.found.len());
@@ -619,7 +615,7 @@ impl Inner {
     }
 
     /// Reads index parts of a sealed segment; if they are damaged, finds them again from the frames.
-    fn load(&self, need: Need, extra: &mut Lists) -> Result<(), StorageError> {
+    fn load(&self, need: &Need, extra: &mut Lists) -> Result<(), StorageError> {
         let found = {
             let state = self.lock();
             let segment = state
@@ -635,7 +631,7 @@ impl Inner {
             return Ok(());
         };
         let version = need.version;
-        let loaded = self.load_parts(&need, &sealed, salt, base);
+        let loaded = self.load_parts(need, &sealed, salt, base);
         match loaded {
             Ok(Some(parts)) => {
                 let mut state = self.lock();

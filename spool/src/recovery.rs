@@ -56,6 +56,10 @@ impl Spool {
     ///
     /// Torn and damaged parts never stop it: they are in the ledger. Nothing is served that could still be lost: after
     /// an unclean stop what was found at the end is synced first.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "options are given over once, at the start"
+    )]
     pub fn open(
         storage: Arc<dyn Storage>,
         options: Options,
