@@ -108,13 +108,15 @@ pub(super) fn pack(attributes: &BTreeMap<String, String>) -> String {
     packed
 }
 
-/// Undoes [`pack`]. What is not of that form, or no attribute that EventMesh keeps for itself, is left out.
+/// Undoes [`pack`]. What is not of that form, no attribute that EventMesh keeps for itself, or nothing EventMesh would
+/// accept of a publisher, is left out: the text may come from a device.
 pub(super) fn unpack(packed: &str) -> impl Iterator<Item = (&str, String)> {
     packed.split('&').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let kept = attribute::is_reserved(name) && name != PASSWD;
-        kept.then_some(())?;
-        Some((name, percent_decoded(value)?))
+        let value = percent_decoded(value).filter(|it| kept && !it.is_empty())?;
+        let digits = || value.bytes().all(|it| it.is_ascii_digit());
+        (name != PID || digits()).then_some((name, value))
     })
 }
 

@@ -292,6 +292,25 @@ fn what_a_publisher_says_of_itself_reaches_a_subscriber_as_sent_but_for_its_pass
 }
 
 #[test]
+fn a_device_that_writes_a_sender_itself_gives_no_subscriber_what_eventmesh_would_not() {
+    let forged = "env=&pid=x&passwd=open&subject=other&idc=%zz&sys=me&=&tag";
+    let event = Event::builder("1", "/s", "t").extension("meshsender", forged);
+    let delivered = delivered(event.build().unwrap());
+    let pid = std::process::id().to_string();
+    for (name, value) in [
+        ("env", "edge"),
+        ("pid", pid.as_str()),
+        ("passwd", "none"),
+        ("subject", "T"),
+        ("idc", "default"),
+        ("sys", "me"),
+    ] {
+        assert_eq!(delivered.text(name), Some(value), "{name}");
+    }
+    assert!(decode(delivered).is_ok());
+}
+
+#[test]
 fn the_mqtt_topic_where_an_event_entered_survives_a_second_mesh() {
     let event = Event::builder("1", "/s", "t").build().unwrap();
     let at_second = hop(&event);
