@@ -476,7 +476,7 @@ impl Broker {
         };
         match (connection.phase, packet) {
             (Phase::Greeting, Packet::Connect(connect)) => {
-                self.handle_connect(journal, id, *connect)
+                self.handle_connect(journal, id, &connect)
             }
             (Phase::Greeting, _) => Err(PeerError::Malformed(
                 ReasonCode::ProtocolError,
@@ -505,7 +505,7 @@ impl Broker {
             Packet::PubRel(ack) => self.handle_release(journal, id, session, ack.packet_id.0)?,
             Packet::PubComp(ack) => self.handle_completion(journal, session, ack.packet_id.0)?,
             Packet::Subscribe(subscribe) => {
-                self.handle_subscribe(journal, id, session, subscribe)?
+                self.handle_subscribe(journal, id, session, &subscribe)?
             }
             Packet::Unsubscribe(unsubscribe) => {
                 self.handle_unsubscribe(journal, id, session, unsubscribe)?

@@ -106,10 +106,9 @@ impl Shared {
     async fn read(self, reading: Reading) {
         let order = reading.order();
         let spool = self.0.core.borrow().spool().clone();
-        match tokio::task::spawn_blocking(move || order.run(&spool)).await {
-            Ok(found) => self.with(|core| core.handle_reading(reading, found)),
-            // Cancelled: the runtime ends.
-            Err(_) => {}
+        // An error means that the runtime ends.
+        if let Ok(found) = tokio::task::spawn_blocking(move || order.run(&spool)).await {
+            self.with(|core| core.handle_reading(reading, found));
         }
     }
 

@@ -110,7 +110,7 @@ fn dead_letters_are_kept_to_their_bound_and_then_in_the_ledger_and_the_rest_goes
         });
         bench.publish(1..=50);
         let sink = TestSink::new(|_, numbers| {
-            let bad = |number: &u64| number % 10 == 0;
+            let bad = |number: &u64| number.is_multiple_of(10);
             let refuse = |number: &u64| match bad(number) {
                 true => Outcome::Refused {
                     error: "never".to_owned(),

@@ -31,15 +31,15 @@ impl Broker {
         &mut self,
         journal: &mut Journal<'_>,
         id: ConnectionId,
-        connect: Connect,
+        connect: &Connect,
     ) -> Result<(), PeerError> {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.version = connect.version;
         }
-        self.check_connect(&connect)?;
+        self.check_connect(connect)?;
         let assigned = connect.client_id.is_empty().then(|| self.new_client_id());
         let client: Arc<str> = assigned.as_deref().unwrap_or(&connect.client_id).into();
-        let expiry_seconds = self.session_expiry(&connect);
+        let expiry_seconds = self.session_expiry(connect);
         let mut gate = Seq::ZERO;
 
         let mut session_id = self.clients.get(&client).copied();
@@ -87,7 +87,7 @@ impl Broker {
         // A will must be durable before CONNACK, where the session is.
         gate = gate.max(self.record_of(journal, session_id, connected)?);
 
-        let keep_alive = self.keep_alive(&connect);
+        let keep_alive = self.keep_alive(connect);
         let Some(connection) = self.connections.get_mut(id) else {
             return Ok(());
         };
@@ -113,7 +113,7 @@ impl Broker {
             session.feed.dry_at = None;
         }
         let conn_ack = self.conn_ack(
-            &connect,
+            connect,
             assigned,
             session_present,
             keep_alive,
@@ -273,10 +273,10 @@ impl Broker {
         let _ = self.record_of(journal, session_id, ended);
         match (will_due, will) {
             (Some(due), Some(will)) if due <= now => {
-                if self.publish_will(journal, &client, &will).is_err() {
-                    self.timers
-                        .insert((NodeTime(now.0 + 1000), Timer::Will(client.clone())));
-                }
+                let published = self.publish_will(journal, &client, &will);
+                let again = published.err().map(|_| NodeTime(now.0 + 1000));
+                self.timers
+                    .extend(again.map(|at| (at, Timer::Will(client.clone()))));
             }
             (Some(due), Some(_)) => {
                 self.timers.insert((due, Timer::Will(client.clone())));

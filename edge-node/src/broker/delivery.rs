@@ -484,9 +484,8 @@ impl Broker {
                 let Some(group) = self.groups.get(id) else {
                     return false;
                 };
-                if group.members.is_empty()
-                    || !(group.feed.is_behind() || !group.returned.is_empty())
-                {
+                let owes = group.feed.is_behind() || !group.returned.is_empty();
+                if group.members.is_empty() || !owes {
                     return false;
                 }
                 let room = group.members.keys().any(|member| self.has_room(*member));
@@ -526,7 +525,7 @@ impl Broker {
         let upto = batch.next;
         match reader {
             Reader::Session(id) => self.deliver_read(id, request, batch, journal),
-            Reader::Group(id) => self.distribute_read(id, request, batch, journal),
+            Reader::Group(id) => self.distribute_read(id, request, &batch, journal),
         }
         // Where nothing came, nothing is committed beyond this point yet: the next commit asks again.
         let dry_at = (!got).then_some(upto);
@@ -756,7 +755,7 @@ impl Broker {
         &mut self,
         id: GroupId,
         request: &ReadRequest,
-        batch: Batch,
+        batch: &Batch,
         journal: &mut Journal<'_>,
     ) {
         let now = journal.now;

@@ -622,10 +622,10 @@ impl Broker {
 
     /// What a stored publish changes in the session of its publisher.
     fn apply_publish_of_session(&mut self, seq: Seq, record: &PublishRecord<'_>) {
-        if let (Some(packet_id), Some(id)) = (record.packet_id, self.clients.get(record.sender)) {
-            if let Some(session) = self.sessions.get_mut(*id) {
-                session.kept.inbound.insert(packet_id, seq);
-            }
+        if let (Some(packet_id), Some(id)) = (record.packet_id, self.clients.get(record.sender))
+            && let Some(session) = self.sessions.get_mut(*id)
+        {
+            session.kept.inbound.insert(packet_id, seq);
         }
         if record.will
             && let Some(id) = self.clients.get(record.sender)

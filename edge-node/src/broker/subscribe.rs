@@ -25,7 +25,7 @@ impl Broker {
         journal: &mut Journal<'_>,
         id: ConnectionId,
         session: SessionId,
-        subscribe: Subscribe,
+        subscribe: &Subscribe,
     ) -> Result<(), PeerError> {
         let mut gate = Seq::ZERO;
         let mut reasons = Vec::with_capacity(subscribe.requests.len());

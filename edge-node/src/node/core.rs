@@ -172,7 +172,7 @@ impl Core {
     }
 
     fn carry_out(&mut self) {
-        acknowledge(&self.spool, self.broker.take_acknowledged());
+        acknowledge(&self.spool, &self.broker.take_acknowledged());
         while let Some(action) = self.broker.poll_action() {
             match action {
                 Action::Flush(id) => self.effects.push(Effect::Flush(id)),
@@ -398,7 +398,7 @@ impl Core {
 }
 
 /// Hands acknowledgements to the log, a run per cursor.
-fn acknowledge(spool: &Spool, acknowledged: Vec<(CursorId, Seq)>) {
+fn acknowledge(spool: &Spool, acknowledged: &[(CursorId, Seq)]) {
     for run in acknowledged.chunk_by(|(a, _), (b, _)| a == b) {
         let seqs: Vec<Seq> = run.iter().map(|(_, seq)| *seq).collect();
         if let Some((cursor, _)) = run.first() {

@@ -135,7 +135,7 @@ fn pubrel_leaves_after_the_commit_of_the_receipt_and_the_message_never_comes_aga
     assert_eq!(reader.all(&mut node), []);
     node.commit();
     let release = Packet::PubRel(Ack::success(sent.packet_id.unwrap()));
-    assert_eq!(reader.all(&mut node), [release.clone()]);
+    assert_eq!(reader.all(&mut node), std::slice::from_ref(&release));
     let mut node = node.crash();
     let mut reader = node.connect(durable("reader"));
     assert_eq!(reader.all(&mut node), [release]);

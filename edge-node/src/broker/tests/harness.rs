@@ -1,4 +1,8 @@
 //! A node's core over simulated storage, and clients that speak packets to it. Nothing runs but what a test tells to.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a scenario gives packets and connections away"
+)]
 
 use std::{
     num::{NonZeroU16, NonZeroU32},
