@@ -31,11 +31,12 @@ impl Spool {
             ("ask for free space", inner.look_at_space()),
             ("prepare a segment", inner.prepare().map(drop)),
             ("seal a segment", inner.seal_all()),
+            // Before more is given up, which may be freed only once it is in the ledger on disk.
+            ("clean", inner.clean(REWRITES)),
             ("hold sessions to their bound", inner.hold_bounds()),
             ("make room in a lane", inner.drop_for_room()),
             ("save the cursors", inner.save_marks(now, false)),
             ("write a checkpoint", inner.checkpoint_if_due()),
-            ("clean", inner.clean(REWRITES)),
             ("prepare a segment", inner.prepare().map(drop)),
             ("remove files", inner.remove_garbage()),
             ("scrub", inner.scrub(now)),

@@ -168,18 +168,24 @@ impl State {
 
     /// Segment files that may still be created.
     pub(crate) fn creatable(&self) -> u64 {
-        self.creatable_within(self.files_limit())
+        self.creatable_within(self.files_limit(), 0)
     }
 
     /// Segment files a commit may create that nothing else can make room for: what it brings may be the very thing
     /// that lets others be freed. A rewrite needs no more than half a segment, so that one is left for the cleaner.
     pub(crate) fn creatable_in_need(&self) -> u64 {
-        self.creatable_within(self.sizes.bound.saturating_sub(self.sizes.segment))
+        self.creatable_within(self.sizes.bound.saturating_sub(self.sizes.segment), 0)
     }
 
-    fn creatable_within(&self, limit: u64) -> u64 {
-        let by_bound = limit.saturating_sub(self.files_bytes());
-        let by_disk = self.room.free_bytes.saturating_sub(self.sizes.min_free);
+    fn creatable_within(&self, limit: u64, freed: u64) -> u64 {
+        let by_bound = limit
+            .saturating_add(freed)
+            .saturating_sub(self.files_bytes());
+        let by_disk = self
+            .room
+            .free_bytes
+            .saturating_add(freed)
+            .saturating_sub(self.sizes.min_free);
         by_bound.min(by_disk) / self.sizes.segment
     }
 
@@ -206,7 +212,9 @@ impl State {
             .saturating_sub(dead.iter().sum())
             .saturating_add(self.room.other_bytes);
         let files = self.room.spares.len() as u64 + u64::from(self.room.ready.is_some());
-        let by_files = files + whole_dead + self.creatable();
+        // The bytes of dead segments that were rewritten can be used again, though not their files.
+        let small_dead = dead.iter().filter(|&&bytes| bytes != size).sum();
+        let by_files = files + whole_dead + self.creatable_within(self.files_limit(), small_dead);
         let usable = size / 8 * 7;
         let waiting: u64 = self
             .pending
