@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod appending;
+mod cleaning;
 mod cursors;
 mod recovering;
 
