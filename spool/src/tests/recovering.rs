@@ -148,3 +148,24 @@ fn a_newer_format_is_refused_untouched() {
     );
     assert_eq!(disk.files(), files);
 }
+
+#[test]
+fn a_frame_written_again_after_a_failed_sync_counts_once() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seq = log.append(0, route, b"in both files").unwrap();
+    log.disk.set_faults(crate::storage::simulated::Faults {
+        sync: 1.0,
+        ..Default::default()
+    });
+    log.spool.commit_once();
+    log.disk.set_faults(Default::default());
+    log.commit();
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [seq.0]);
+    assert_eq!(
+        seqs(&log.spool.scan(Seq::ZERO, ALL).unwrap().entries),
+        [seq.0]
+    );
+    assert_eq!(log.spool.status().ledger, []);
+}
