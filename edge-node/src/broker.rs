@@ -731,7 +731,7 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        std::mem::swap(&mut connection.out, buffer);
+        *buffer = connection.take_out();
         let session = connection.session();
         self.resume_reading(id);
         if session.is_some() && !self.hungry.is_empty() {

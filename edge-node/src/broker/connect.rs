@@ -242,6 +242,9 @@ impl Broker {
             Some(connection) => {
                 connection.phase = Phase::Closing;
                 connection.acks.clear();
+                if !connection.greeted {
+                    connection.out.clear();
+                }
                 std::mem::take(&mut connection.withheld)
             }
             None => return,

@@ -32,8 +32,9 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     /// Bytes read and not yet decoded.
     pub(crate) input: BytesMut,
-    /// Bytes to write.
+    /// Bytes to write. Until CONNACK has left its queue they wait for it, for it must come first.
     pub(crate) out: BytesMut,
+    pub(crate) greeted: bool,
     pub(crate) acks: VecDeque<PendingAck>,
     pub(crate) withheld: VecDeque<Rc<Withheld>>,
     pub(crate) aliases: HashMap<u16, String>,
@@ -106,6 +107,7 @@ impl Connection {
             version: Version::V311,
             input: BytesMut::new(),
             out: BytesMut::new(),
+            greeted: false,
             acks: VecDeque::new(),
             withheld: VecDeque::new(),
             aliases: HashMap::new(),
@@ -170,6 +172,13 @@ impl Connection {
                 self.open = self.open.saturating_sub(1);
                 Packet::PubComp(ack(id, reason))
             }
+            Answer::Whole(packet) if matches!(*packet, Packet::ConnAck(_)) => {
+                self.greeted = true;
+                let waited = std::mem::take(&mut self.out);
+                self.send(&packet);
+                self.out.extend_from_slice(&waited);
+                return;
+            }
             Answer::Whole(packet) => *packet,
             Answer::Encoded(bytes) => {
                 self.out.extend_from_slice(&bytes);
@@ -177,6 +186,14 @@ impl Connection {
             }
         };
         self.send(&packet);
+    }
+
+    /// The bytes that may be written.
+    pub(crate) fn take_out(&mut self) -> BytesMut {
+        if self.session().is_some() && !self.greeted {
+            return BytesMut::new();
+        }
+        std::mem::take(&mut self.out)
     }
 
     /// Queues an answer behind those before it.

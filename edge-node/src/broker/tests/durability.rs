@@ -348,3 +348,26 @@ fn reject_answers_quota_exceeded_and_counts_it() {
     );
     assert_eq!(node.lost(spool::LossReason::Rejected), 1);
 }
+
+#[test]
+fn nothing_leaves_before_connack_though_it_waits_for_a_commit() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+
+    let mut reader = node.dial(crate::mqtt::packet::Version::V5);
+    node.send(&reader, Packet::Connect(Box::new(durable("reader"))));
+    for _ in 0..3 {
+        assert_eq!(reader.all(&mut node), []);
+        node.read();
+    }
+    node.commit();
+    let packets = reader.all(&mut node);
+    assert!(
+        matches!(packets[..], [Packet::ConnAck(_), Packet::Publish(_)]),
+        "{packets:?}"
+    );
+}
