@@ -186,10 +186,14 @@ impl Device {
 
     async fn read_packet(&mut self) -> Result<Packet, Refused> {
         loop {
+            // rumqttc takes a DISCONNECT without properties for one that has not come whole.
+            if let [0xe0, length, reason, ..] = self.input[..]
+                && length > 0
+            {
+                return Err(Refused::Disconnect(reason));
+            }
             match Packet::read(&mut self.input, None) {
-                Ok(Packet::Disconnect(disconnect)) => {
-                    return Err(Refused::Disconnect(disconnect.reason_code as u8));
-                }
+                Ok(Packet::Disconnect(_)) => return Err(Refused::Disconnect(0)),
                 Ok(packet) => return Ok(packet),
                 Err(Error::InsufficientBytes(_)) => {
                     match self.stream.read_buf(&mut self.input).await {

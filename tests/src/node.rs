@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    thread::JoinHandle,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +20,8 @@ pub struct TestNode {
     /// Held for its directory, which holds data and configuration.
     folder: TempDir,
     process: Option<Child>,
+    /// The threads that keep what it prints; they end with it.
+    followers: Vec<JoinHandle<()>>,
     addresses: Addresses,
     log: Log,
 }
@@ -115,6 +118,7 @@ impl NodeBuilder {
             builder: self,
             folder,
             process: None,
+            followers: Vec::new(),
             addresses: Addresses::default(),
             log: Log::default(),
         }
@@ -223,6 +227,9 @@ impl TestNode {
             .await
             .expect("the waiting does not panic")
             .expect("a child can be waited for");
+        for follower in self.followers.drain(..) {
+            follower.join().expect("followers do not panic");
+        }
         Ended {
             status,
             output: self.log(),
@@ -323,8 +330,10 @@ impl TestNode {
         let (lines, mut printed) = mpsc::unbounded_channel();
         let stdout = process.stdout.take().expect("piped");
         let stderr = process.stderr.take().expect("piped");
-        follow(stdout, Arc::clone(&self.log), Some(lines));
-        follow(stderr, Arc::clone(&self.log), None);
+        self.followers = vec![
+            follow(stdout, Arc::clone(&self.log), Some(lines)),
+            follow(stderr, Arc::clone(&self.log), None),
+        ];
         self.process = Some(process);
         let ready = within("the node is ready", async {
             while let Some(line) = printed.recv().await {
@@ -407,7 +416,7 @@ fn follow(
     output: impl Read + Send + 'static,
     log: Log,
     lines: Option<mpsc::UnboundedSender<String>>,
-) {
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             writeln!(log.lock().expect("writers do not panic"), "{line}")
@@ -416,5 +425,5 @@ fn follow(
                 let _ = lines.send(line); // nobody listens once the node is ready
             }
         }
-    });
+    })
 }

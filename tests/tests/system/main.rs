@@ -2,10 +2,20 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "these are tests"
 )]
 
+mod bad_peers;
+mod clients;
+mod complaints;
 mod eventmesh;
 #[cfg(feature = "peers")]
 mod eventmesh_java;
+mod full_disk;
+mod kill_storm;
+mod outage;
+#[cfg(feature = "peers")]
+mod peers;
 mod refusals;
+mod stopping;

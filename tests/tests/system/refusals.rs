@@ -5,6 +5,26 @@ use std::net::TcpListener;
 use tests::{TestNode, edge_node};
 
 #[tokio::test]
+async fn a_second_process_on_the_same_data_is_refused() {
+    let node = TestNode::start().await;
+    let mut device = node.connect("pump-7").await;
+
+    let ended = TestNode::builder()
+        .data(node.data())
+        .refuses_to_start()
+        .await;
+
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    assert!(
+        ended.output.contains(&node.data().display().to_string()),
+        "{}",
+        ended.output
+    );
+    assert!(ended.output.contains("in use"), "{}", ended.output);
+    device.publish_readings(1..=3).await;
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_named_and_nothing_is_touched() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

@@ -1,0 +1,270 @@
+//! One bad peer costs its own connection: the others go on, memory stays bounded, and the log says why without shouting.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tests::{Device, TestNode, wait_until, within};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// What a node under these attacks may hold, as a debug build.
+const RSS_MAX: u64 = 96 << 20;
+
+const CONNECT: &[u8] = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03bad";
+
+/// Sends bytes and reads until the node closes; what came back. Fails if the node keeps the connection.
+async fn rejected(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let work = async {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        let _ = stream.write_all(bytes).await; // the node may have closed already
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await; // reset is closed too
+        answer
+    };
+    within(
+        &format!("the node closes on {:02x?}", &bytes[..bytes.len().min(40)]),
+        work,
+    )
+    .await
+}
+
+async fn others_are_served(node: &TestNode) {
+    let mut device = node.connect("sound").await;
+    device.subscribe("sound/reading", 1).await;
+    device.publish_readings(1..=20).await;
+    device.receive_readings("sound", 1..=20).await;
+}
+
+#[tokio::test]
+async fn malformed_packets_close_their_own_connection() {
+    let node = TestNode::start().await;
+    let mut witness = node.connect("witness").await;
+    let after_connect = |packet: &[u8]| [CONNECT, packet].concat();
+    let bad = [
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        b"\x10\xff\xff\xff\xff\x01".to_vec(), // a length of five bytes
+        b"\x10\x0c\x00\x04MQTX\x04\x02\x00\x3c\x00\x00".to_vec(), // not MQTT
+        b"\x10\x0f\x00\x04MQTT\x09\x02\x00\x3c\x00\x03bad".to_vec(), // version 9
+        b"\x10\x0f\x00\x04MQTT\x04\x03\x00\x3c\x00\x03bad".to_vec(), // reserved flag
+        b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\xffbad".to_vec(), // client id longer than the packet
+        b"\x30\x05\x00\x01a12".to_vec(),                             // PUBLISH before CONNECT
+        after_connect(CONNECT),                                      // CONNECT twice
+        after_connect(b"\x36\x06\x00\x01a\x00\x01x"),                // QoS 3
+        after_connect(b"\x32\x06\x00\x01a\x00\x00x"),                // packet id 0
+        after_connect(b"\x30\x06\x00\x04a/#xy"),                     // a wildcard in a topic
+        after_connect(b"\x30\x04\x00\x02\xc3\x28"),                  // not UTF-8
+        after_connect(b"\x30\x05\x00\x03a\x00b"),                    // U+0000 in a topic
+        after_connect(b"\x82\x02\x00\x01"),                          // SUBSCRIBE to nothing
+        after_connect(b"\x80\x06\x00\x01\x00\x01a\x00"),             // SUBSCRIBE with wrong flags
+        after_connect(b"\xf0\x00"),                                  // AUTH in 3.1.1
+        after_connect(b"\x20\x02\x00\x00"),                          // a CONNACK from a client
+    ];
+    for bytes in &bad {
+        rejected(node.mqtt(), bytes).await;
+    }
+    witness.publish_readings(1..=5).await;
+    others_are_served(&node).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_begins_with_any_letter_stops_nobody() {
+    let node = TestNode::start().await;
+    let mut screen = node.connect("screen").await;
+    screen.subscribe("#", 1).await;
+    let mut device = node.connect("pump-7").await;
+    for topic in ["é", "日本/1", "🌡/room", "/", "a//b", " "] {
+        device.publish(topic, "x").await.unwrap();
+        assert_eq!(screen.next_message().await.unwrap().topic, topic);
+    }
+}
+
+#[tokio::test]
+async fn the_same_fault_a_thousand_times_is_not_a_thousand_lines() {
+    let node = TestNode::start().await;
+    for _ in 0..300 {
+        rejected(node.mqtt(), b"\x10\xff\xff\xff\xff\x01").await;
+    }
+    let lines = node.log().lines().count();
+    assert!(
+        lines < 60,
+        "{lines} lines for one fault 300 times:\n{}",
+        node.log()
+    );
+}
+
+#[tokio::test]
+async fn a_packet_above_the_bound_closes_its_connection_with_the_reason() {
+    let node = TestNode::start().await;
+    let mut device = node.connect("big").await;
+    // A PUBLISH of 2 MiB is announced; the node need not wait for it.
+    device.send_bytes(b"\x30\x80\x80\x80\x01").await.unwrap();
+    assert!(matches!(
+        device.receive().await,
+        Err(tests::Refused::Disconnect(0x95))
+    ));
+    others_are_served(&node).await;
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_are_closed() {
+    let node = TestNode::builder()
+        .config("[mqtt]\nconnect-timeout = \"1s\"")
+        .start()
+        .await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(node.mqtt()).await.unwrap());
+    }
+    others_are_served(&node).await;
+    for mut stream in silent {
+        let mut byte = [0];
+        assert_eq!(
+            within("the node closes", stream.read(&mut byte))
+                .await
+                .unwrap_or(0),
+            0
+        );
+    }
+}
+
+#[tokio::test]
+async fn endless_connects_cost_no_memory() {
+    let node = TestNode::start().await;
+    for round in 0..1000 {
+        let device = Device::open(node.mqtt(), &format!("c{round}"), true, 0, None)
+            .await
+            .unwrap();
+        drop(device);
+    }
+    others_are_served(&node).await;
+    assert!(node.rss() < RSS_MAX, "{} MiB", node.rss() >> 20);
+}
+
+#[tokio::test]
+async fn connections_above_the_bound_are_turned_away() {
+    let node = TestNode::builder()
+        .config("[mqtt]\nmax-connections = 20")
+        .start()
+        .await;
+    let mut first = node.connect("first").await;
+    let mut held = Vec::new();
+    for number in 0..100 {
+        if let Ok(device) = Device::open(node.mqtt(), &format!("c{number}"), true, 0, None).await {
+            held.push(device);
+        }
+    }
+    assert_eq!(held.len(), 19);
+    first.publish_readings(1..=5).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_holds_up_nobody() {
+    let node = TestNode::start().await;
+    let mut stuck = node.connect("stuck").await;
+    stuck.subscribe("flood/#", 1).await;
+    let mut stuck_too = node.connect("stuck-too").await;
+    stuck_too.subscribe("flood/#", 0).await;
+    let mut flood = node.connect("flood").await;
+    let payload = vec![b'x'; 1024];
+    for number in 0..20_000 {
+        if flood.in_flight() >= 100 {
+            flood.acknowledgement().await.unwrap();
+        }
+        flood
+            .start_publish("flood/x", payload.clone(), number)
+            .await
+            .unwrap();
+    }
+    others_are_served(&node).await;
+    assert!(node.rss() < RSS_MAX, "{} MiB", node.rss() >> 20);
+    drop((stuck, stuck_too));
+}
+
+#[tokio::test]
+async fn a_subscription_bomb_ends_at_its_bound() {
+    let node = TestNode::builder()
+        .config("[mqtt]\nmax-subscriptions = 50")
+        .start()
+        .await;
+    let mut bomb = node.connect("bomb").await;
+    let mut granted = 0;
+    for number in 0..200 {
+        match bomb.subscribe(&format!("+/{number}/#"), 1).await {
+            1 => granted += 1,
+            code => assert_eq!(code, 0x97),
+        }
+    }
+    assert_eq!(granted, 50);
+    others_are_served(&node).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_topics_costs_no_memory() {
+    let node = TestNode::start().await;
+    let mut flood = node.connect("flood").await;
+    for number in 0..20_000 {
+        if flood.in_flight() >= 100 {
+            flood.acknowledgement().await.unwrap();
+        }
+        flood
+            .start_publish(&format!("flood/{number}/{}", "x".repeat(50)), "1", number)
+            .await
+            .unwrap();
+    }
+    others_are_served(&node).await;
+    assert!(node.rss() < RSS_MAX, "{} MiB", node.rss() >> 20);
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_is_gone_after_its_keep_alive() {
+    let node = TestNode::start().await;
+    let mut stream = TcpStream::connect(node.mqtt()).await.unwrap();
+    // Keep-alive of one second.
+    stream
+        .write_all(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x01\x00\x03bad")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let began = std::time::Instant::now();
+    within("the node gives up", stream.read_to_end(&mut answer))
+        .await
+        .unwrap_or(0);
+    assert_eq!(answer, b"\x20\x02\x00\x00");
+    assert!(
+        began.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn publishers_faster_than_the_disk_are_held_back_in_bounded_memory() {
+    let node = TestNode::builder().start().await;
+    let mut streams = Vec::new();
+    for client in 0..50 {
+        let mut device = node.connect(&format!("fast-{client}")).await;
+        streams.push(tokio::spawn(async move {
+            let payload = vec![b'x'; 16 * 1024];
+            for number in 0..60 {
+                device
+                    .start_publish("fast", payload.clone(), number)
+                    .await
+                    .unwrap();
+            }
+            while device.in_flight() > 0 {
+                device.acknowledgement().await.unwrap();
+            }
+        }));
+    }
+    let mut most = 0;
+    wait_until("all is acknowledged", async || {
+        most = most.max(node.rss());
+        streams.iter().all(tokio::task::JoinHandle::is_finished)
+    })
+    .await;
+    for stream in streams {
+        stream.await.unwrap();
+    }
+    assert!(most < RSS_MAX, "{} MiB", most >> 20);
+}

@@ -1,0 +1,140 @@
+//! The real programs of users: mosquitto's clients and Python's paho. `./test e2e` installs them and turns this on.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+use tests::{TestNode, within};
+
+async fn run(mut command: Command) -> Output {
+    let work = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output());
+    within("the program ends", work)
+        .await
+        .unwrap()
+        .expect("the program is installed; ./test e2e sees to it")
+}
+
+fn mosquitto(program: &str, node: &TestNode, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["-h", "127.0.0.1", "-p", &node.mqtt().port().to_string()])
+        .args(arguments);
+    command
+}
+
+fn python(script: &str, node: &TestNode) -> Command {
+    let home =
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");
+    let cache = || {
+        std::env::var_os("XDG_CACHE_HOME")
+            .map_or_else(home, PathBuf::from)
+            .join("edge-node")
+    };
+    let peers = std::env::var_os("EDGE_PEERS").map_or_else(cache, PathBuf::from);
+    let mut command = Command::new(peers.join("python/bin/python"));
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/system/peers");
+    command
+        .arg(format!("{scripts}/{script}"))
+        .arg(node.mqtt().port().to_string());
+    command
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn mosquitto_sub_gets_what_was_published_while_it_was_away() {
+    let mut node = TestNode::start().await;
+    for version in ["mqttv311", "mqttv5"] {
+        let session: Vec<&str> = match version {
+            "mqttv5" => vec![
+                "-V", version, "-i", version, "-c", "-x", "3600", "-q", "1", "-t", "room/#",
+            ],
+            _ => vec![
+                "-V", version, "-i", version, "-c", "-q", "1", "-t", "room/#",
+            ],
+        };
+        said(
+            &run(mosquitto(
+                "mosquitto_sub",
+                &node,
+                &[&session[..], &["-E"]].concat(),
+            ))
+            .await,
+        );
+        for payload in ["1", "2", "3"] {
+            let publish = ["-V", version, "-q", "1", "-t", "room/1", "-m", payload];
+            said(&run(mosquitto("mosquitto_pub", &node, &publish)).await);
+        }
+        node.restart().await;
+        let read = [&session[..], &["-C", "3", "-W", "30", "-F", "%t %p"]].concat();
+        assert_eq!(
+            said(&run(mosquitto("mosquitto_sub", &node, &read)).await),
+            "room/1 1\nroom/1 2\nroom/1 3\n"
+        );
+    }
+}
+
+#[tokio::test]
+async fn mosquitto_gets_retained_messages_and_qos_2() {
+    let node = TestNode::start().await;
+    let publish = [
+        "-V",
+        "mqttv5",
+        "-q",
+        "2",
+        "-r",
+        "-t",
+        "state",
+        "-m",
+        "on",
+        "-D",
+        "publish",
+        "user-property",
+        "a",
+        "b",
+    ];
+    said(&run(mosquitto("mosquitto_pub", &node, &publish)).await);
+    let read = [
+        "-V",
+        "mqttv5",
+        "-q",
+        "2",
+        "-t",
+        "state",
+        "-C",
+        "1",
+        "-W",
+        "30",
+        "-F",
+        "%q %r %p %P",
+    ];
+    assert_eq!(
+        said(&run(mosquitto("mosquitto_sub", &node, &read)).await),
+        "2 1 on a:b\n"
+    );
+}
+
+#[tokio::test]
+async fn paho_of_python_speaks_3_1_1_and_5() {
+    let node = TestNode::start().await;
+    let output = run(python("paho_round_trip.py", &node)).await;
+    assert_eq!(
+        said(&output),
+        "3.1.1: 300 of 300\n5.0: 300 of 300\n",
+        "{output:?}"
+    );
+}
+
+#[tokio::test]
+async fn paho_of_python_gets_everything_it_was_acknowledged_after_a_kill() {
+    let mut node = TestNode::start().await;
+    let published = run(python("paho_publish.py", &node)).await;
+    assert_eq!(said(&published), "acknowledged 500\n", "{published:?}");
+    node.restart().await;
+    let received = run(python("paho_receive.py", &node)).await;
+    assert_eq!(said(&received), "received 500 in order\n", "{received:?}");
+}
