@@ -13,7 +13,7 @@
 mod cpu;
 mod flush;
 mod histogram;
-mod link;
+pub(crate) mod link;
 mod publisher;
 mod report;
 mod run;

@@ -1,8 +1,7 @@
 use super::link::Link;
 use crate::mqtt::encode::{AckKind, encode_success};
-use crate::mqtt::packet::{Packet, PacketId, QoS, RetainHandling, Subscribe, SubscriptionRequest};
+use crate::mqtt::packet::Packet;
 use std::io;
-use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -19,31 +18,12 @@ pub(super) struct Subscriber {
 impl Subscriber {
     pub(super) async fn open(addr: &str, client_id: String, filter: String) -> io::Result<Self> {
         let mut link = Link::open(addr, client_id, 256 * 1024).await?;
-        let request = SubscriptionRequest {
-            filter,
-            qos: QoS::AtLeastOnce,
-            no_local: false,
-            retain_as_published: false,
-            retain_handling: RetainHandling::Send,
-        };
-        link.send(&Packet::Subscribe(Subscribe {
-            packet_id: PacketId(NonZeroU16::MIN),
-            subscription_identifier: None,
-            user_properties: Vec::new(),
-            requests: vec![request],
-        }))?;
-        match link.answer().await? {
-            Packet::SubAck(suback) if suback.reasons.iter().all(|reason| !reason.is_error()) => {
-                Ok(Self {
-                    link,
-                    received: 0,
-                    last: None,
-                })
-            }
-            other => Err(io::Error::other(format!(
-                "the subscription was answered with {other:?}"
-            ))),
-        }
+        link.subscribe(filter).await?;
+        Ok(Self {
+            link,
+            received: 0,
+            last: None,
+        })
     }
 
     /// Receives until as many messages as `expected` says have come, once it says how many, or none comes for 5 s.
