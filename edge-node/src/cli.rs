@@ -15,12 +15,13 @@ use clap_complete::Shell;
 use crate::{
     bench::{self, BenchArgs},
     config::{Config, ConfigError, Overrides, defaults},
+    demo::{self, DemoArgs},
     logging::{self, LogLevel},
     run,
 };
 
 mod check;
-mod client;
+pub(crate) mod client;
 mod error;
 mod node;
 mod spool;
@@ -54,6 +55,8 @@ enum Command {
     Spool(spool::SpoolCommand),
     /// Show how a running node is
     Status(node::StatusArgs),
+    /// See it work: a link to the mesh is cut, a node is killed, and nothing acknowledged is lost
+    Demo(DemoArgs),
     /// Measure an MQTT broker under load, this one or any other
     Bench(BenchArgs),
     /// Print completions for a shell
@@ -150,6 +153,7 @@ impl Cli {
             Some(Command::Check(args)) => check::check(&args, out),
             Some(Command::Spool(command)) => spool::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),
+            Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),
             Some(Command::Completions { shell }) => {
                 clap_complete::generate(shell, &mut Cli::command(), "edge-node", &mut &mut *out);

@@ -16,6 +16,7 @@ pub mod bench;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod endpoints;
 pub mod http;
 pub mod ingest;

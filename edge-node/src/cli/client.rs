@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The status of a node with thousands of sinks is smaller.
 const ANSWER_BYTES: u64 = 16 << 20;
 
-pub(super) fn get<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T, CliError> {
+pub(crate) fn get<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T, CliError> {
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
     answer(address, &exchange(address, request.as_bytes())?)
 }

@@ -3,8 +3,8 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    bench::BenchError, config::ConfigError, endpoints::EndpointsError, logging::LogLevelError,
-    run::node::RunError,
+    bench::BenchError, config::ConfigError, demo::DemoError, endpoints::EndpointsError,
+    logging::LogLevelError, run::node::RunError,
 };
 
 /// Why a command was not done, for the operator.
@@ -74,6 +74,9 @@ pub enum CliError {
     /// There is nothing to show of a load that was asked for.
     #[error("bench: {0}")]
     Bench(BenchError),
+    /// The demo did not show that nothing is lost.
+    #[error("demo: {0}")]
+    Demo(DemoError),
     /// Standard output does not take the result.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
@@ -84,6 +87,15 @@ impl From<BenchError> for CliError {
         match error {
             BenchError::Output(error) => Self::Output(error),
             error => Self::Bench(error),
+        }
+    }
+}
+
+impl From<DemoError> for CliError {
+    fn from(error: DemoError) -> Self {
+        match error {
+            DemoError::Output(error) => Self::Output(error),
+            error => Self::Demo(error),
         }
     }
 }

@@ -8,6 +8,8 @@ use super::tally::Tally;
 pub(super) struct Screen<'a> {
     out: &'a mut dyn io::Write,
     is_terminal: bool,
+    /// Whether the cursor stands behind a line that is refreshed in place.
+    is_refreshing: bool,
 }
 
 /// Back to the start of the line, and nothing on it.
@@ -15,14 +17,27 @@ const CLEAR: &str = "\r\x1b[2K";
 
 impl<'a> Screen<'a> {
     pub(super) fn new(out: &'a mut dyn io::Write, is_terminal: bool) -> Self {
-        Screen { out, is_terminal }
+        Screen {
+            out,
+            is_terminal,
+            is_refreshing: false,
+        }
     }
 
-    /// A line that stays.
+    /// A line that stays, below what was refreshed.
     pub(super) fn say(&mut self, line: &str) -> io::Result<()> {
-        let clear = if self.is_terminal { CLEAR } else { "" };
-        writeln!(self.out, "{clear}{line}")?;
+        self.end_line()?;
+        writeln!(self.out, "{line}")?;
         self.out.flush()
+    }
+
+    /// Whatever comes next begins on a line of its own.
+    pub(super) fn end_line(&mut self) -> io::Result<()> {
+        if self.is_refreshing {
+            self.is_refreshing = false;
+            writeln!(self.out)?;
+        }
+        Ok(())
     }
 
     /// A line that stays, with the time since the start.
@@ -48,6 +63,7 @@ impl<'a> Screen<'a> {
             return self.say(&line);
         }
         write!(self.out, "{CLEAR}{line}")?;
+        self.is_refreshing = true;
         self.out.flush()
     }
 }
@@ -77,7 +93,7 @@ mod tests {
         assert_eq!(shown(false), format!("{first}\n{second}\n  1.5 s  done\n"));
         assert_eq!(
             shown(true),
-            format!("{CLEAR}{first}{CLEAR}{second}{CLEAR}  1.5 s  done\n")
+            format!("{CLEAR}{first}{CLEAR}{second}\n  1.5 s  done\n")
         );
         assert!(first.len() < 80, "a line that wraps cannot be refreshed");
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// How long the node may take to catch up once the sensors are silent: four times what its backoff comes to in a demo of
-/// the default length.
-pub(super) const PATIENCE: Duration = Duration::from_secs(25);
+/// How long the node may take to catch up once the sensors are silent. Its backoff comes to less than 7 s at most in a demo of
+/// the default length, where this makes half a minute of the whole.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the demo does to node, link and sensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

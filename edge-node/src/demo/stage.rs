@@ -25,7 +25,7 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// From one look at the processes to the next.
 const LOOK: Duration = Duration::from_millis(20);
 /// From one question to the node to the next.
-const ASK: Duration = Duration::from_millis(200);
+const ASK: Duration = Duration::from_millis(100);
 /// Readings on their way to the tally.
 const CHANNEL: usize = 256;
 
@@ -39,7 +39,7 @@ pub(super) async fn play(length: Duration, mut screen: Screen<'_>) -> Result<(),
     let tally = match played {
         Ok(tally) => tally,
         Err(error) => {
-            screen.say("")?; // an error begins on a line of its own
+            screen.end_line()?;
             return Err(error);
         }
     };
@@ -64,7 +64,8 @@ async fn perform(
     screen.say("sensors ──MQTT──▶ node ── link ──▶ hub ──MQTT──▶ receiver\n")?;
     screen.say("acknowledged  the node told the sensor that the event is safe: it is on disk")?;
     screen.say("spooled       the node has yet to hand it to the hub")?;
-    screen.say("delivered     it reached the receiver at the hub\n")?;
+    screen.say("delivered     it reached the receiver at the hub")?;
+    screen.say("repeated      it came again, with the same id: better than not at all\n")?;
 
     let mut hub = Process::hub(folder)?;
     let at_hub = ready(&mut hub).await?;
@@ -162,6 +163,7 @@ impl Stage {
     }
 
     fn act(&mut self, act: Act, screen: &mut Screen<'_>) -> Result<(), DemoError> {
+        self.show(screen)?;
         let what = match act {
             Act::Cut => {
                 self.relay.cut();
@@ -172,7 +174,7 @@ impl Stage {
                 self.where_node_is.send_replace(None);
                 self.node.kill();
                 self.scene.node_down = true;
-                "the node is killed with kill -9, with the spool full of what it promised"
+                "the node is killed with kill -9, and its promises are on its disk"
             }
             Act::StartAgain => {
                 self.node.start_again()?;

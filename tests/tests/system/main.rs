@@ -9,6 +9,7 @@
 mod bad_peers;
 mod clients;
 mod complaints;
+mod demo;
 mod eventmesh;
 #[cfg(feature = "peers")]
 mod eventmesh_java;
