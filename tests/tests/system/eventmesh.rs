@@ -1,5 +1,7 @@
 //! A node as a mesh: EventMesh 1.x over gRPC, as a client of any language sees it.
 
+use std::collections::BTreeSet;
+
 use cloud_uplink::eventmesh::{
     Envelope, Sender,
     attribute::{CLIENT_TYPE, CONSUMER_GROUP, RESPONSE_MESSAGE, STATUS_CODE, TIME},
@@ -13,7 +15,7 @@ use cloud_uplink::eventmesh::{
     },
 };
 use filters::Event;
-use tests::{TestNode, within};
+use tests::{Reading, TestNode, within};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming, transport::Channel};
@@ -412,6 +414,41 @@ async fn a_node_that_stops_ends_its_streams_and_itself() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn what_mqtt_clients_send_reaches_a_group_at_a_second_node_that_is_killed_in_between() {
+    let mut hub = TestNode::start().await;
+    let uplink = format!(
+        "[[uplink]]\nname = \"mesh\"\nkind = \"eventmesh-grpc\"\nendpoints = [\"http://{}\"]",
+        hub.grpc()
+    );
+    let edge = TestNode::builder().config(&uplink).start().await;
+    let topic = "pump-7-reading";
+    let before = Mesh::of(&hub)
+        .subscribe("g", "1", topic, "CLUSTERING")
+        .await;
+    let mut device = edge.connect("pump-7").await;
+
+    device.publish_readings(0..100).await;
+    edge.wait_until_drained("mesh").await;
+    hub.kill().await;
+    drop(before);
+    device.publish_readings(100..200).await;
+    hub.start_again().await;
+    let mut back = Mesh::of(&hub)
+        .subscribe("g", "1", topic, "CLUSTERING")
+        .await;
+
+    let mut missing: BTreeSet<u64> = (0..200).collect();
+    while !missing.is_empty() {
+        let event = back.next().await;
+        assert_eq!(event.text("mqtttopic"), Some("pump-7/reading"));
+        let Some(Data::TextData(data)) = event.data else {
+            panic!("no JSON: {event:?}");
+        };
+        missing.remove(&Reading::parse(data.as_bytes()).unwrap().number);
+    }
 }
 
 /// A client of the mesh.
