@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use spool::storage::disk::Disk;
+use spool::{ReadLimits, Seq, Spool, storage::disk::Disk};
 
 use crate::subject;
 
@@ -38,7 +38,7 @@ pub(crate) fn fill(directory: &Path, bytes: u64) {
     while number * crate::RECORD_BYTES as u64 <= bytes {
         for _ in 0..1024 {
             number += 1;
-            subject::append(&spool, &clock, number, route);
+            subject::append(&spool, clock.now(), number, route);
         }
         while spool.commit_once() {}
         spool.housekeep_once(clock.now());
@@ -53,10 +53,11 @@ pub(crate) fn measure(directory: &Path) {
     let (spool, _) = subject::open(Arc::new(disk), 4 << 30);
     let took = started.elapsed();
     let status = spool.status();
+    let opened_rss = peak_rss_kib();
     println!(
         "  {:.1} ms, peak RSS {} KiB, {} segments, {} records committed, {} pending",
         took.as_secs_f64() * 1e3,
-        peak_rss_kib(),
+        opened_rss,
         status.segments,
         status.committed.0,
         status
@@ -64,7 +65,34 @@ pub(crate) fn measure(directory: &Path) {
             .first()
             .map_or(0, |cursor| cursor.pending_records),
     );
+    drain(&spool);
     std::process::exit(0);
+}
+
+/// Reads and acknowledges what is pending, as a sink does.
+fn drain(spool: &Spool) {
+    let cursor = spool.cursor("uplink").unwrap();
+    let limits = ReadLimits {
+        records: 500,
+        bytes: 1 << 20,
+        lanes: u32::MAX,
+    };
+    let (started, mut after, mut drained) = (Instant::now(), Seq::ZERO, 0);
+    while drained < 1_000_000 {
+        let batch = spool.read(cursor, after, limits).unwrap();
+        let seqs: Vec<Seq> = batch.entries.iter().map(|entry| entry.seq).collect();
+        spool.ack(cursor, &seqs);
+        drained += seqs.len();
+        after = batch.next;
+        if batch.at_end {
+            break;
+        }
+    }
+    let rate = drained as f64 / started.elapsed().as_secs_f64();
+    println!(
+        "    {drained} records read and acknowledged at {rate:.0}/s, peak RSS {} KiB",
+        peak_rss_kib()
+    );
 }
 
 fn peak_rss_kib() -> String {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use spool::{
-    Head, Kind, Lane, Options, RouteId, Seq, Spool, Start,
+    Head, Kind, Lane, NodeTime, Options, RouteId, Seq, Spool, Start,
     clock::SystemClock,
     storage::{Storage, disk::Disk},
 };
@@ -87,9 +87,11 @@ impl Subject {
     }
 
     pub(crate) fn commit(&mut self, records: usize) {
+        // A node reads the clock for each round of input, not for each record.
+        let now = self.clock.now();
         for _ in 0..records {
             self.number += 1;
-            append(&self.spool, &self.clock, self.number, RouteId::NOBODY);
+            append(&self.spool, now, self.number, RouteId::NOBODY);
         }
         let before = counting::of_this_thread();
         while self.spool.commit_once() {}
@@ -131,8 +133,8 @@ pub(crate) fn open(storage: Arc<dyn Storage>, bound_bytes: u64) -> (Spool, Syste
     (spool, clock)
 }
 
-pub(crate) fn append(spool: &Spool, clock: &SystemClock, number: u64, route: RouteId) -> Seq {
-    let mut transaction = spool.transaction(clock.now());
+pub(crate) fn append(spool: &Spool, now: NodeTime, number: u64, route: RouteId) -> Seq {
+    let mut transaction = spool.transaction(now);
     let head = Head {
         kind: Kind::Event,
         lane: Lane(1),
