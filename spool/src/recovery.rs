@@ -277,14 +277,17 @@ impl Opening<'_> {
             let link = later.map(|(_, link)| link);
             if link.is_some_and(|link| id > link.segment) {
                 // Abandoned: what was to be in it was written again in the later one.
-                self.give_up(id, segment.size());
+                match segment {
+                    OnDisk::Sealed(_) | OnDisk::Open { .. } => self.give_up(id, segment.size()),
+                    OnDisk::Unknown { .. } | OnDisk::Empty { .. } => self.remove(id),
+                }
                 continue;
             }
             let known = link.filter(|link| link.segment == id);
             let taken = match segment {
                 OnDisk::Sealed(segment) => Some(*segment),
-                OnDisk::Empty { size } => {
-                    self.give_up(id, size);
+                OnDisk::Empty { .. } => {
+                    self.remove(id);
                     None
                 }
                 OnDisk::Open { header, size } => {
@@ -295,7 +298,7 @@ impl Opening<'_> {
                         self.take_open(id, header, size, known, later.is_none(), &mut clean)?
                     }
                     None => {
-                        self.lost(id, size, known);
+                        self.lost(id, known);
                         None
                     }
                 },
@@ -413,9 +416,9 @@ impl Opening<'_> {
     }
 
     /// A segment of which nothing can be read.
-    fn lost(&mut self, id: u64, size: u64, known: Option<Link>) {
+    fn lost(&mut self, id: u64, known: Option<Link>) {
         if known.is_none() {
-            self.give_up(id, size);
+            self.remove(id);
             return;
         }
         self.findings.push(format!(
@@ -493,7 +496,13 @@ impl Opening<'_> {
         });
     }
 
-    /// A file that holds nothing is used again or removed.
+    /// A file that does not say that it is this one may be another one's second name, left by a rename that a crash cut
+    /// short: used again, it would be written over under both. Its other name stays.
+    fn remove(&mut self, id: u64) {
+        self.state.room.garbage.push(file_name(id));
+    }
+
+    /// A file of this name that holds nothing is used again or removed.
     fn give_up(&mut self, id: u64, size: u64) {
         let room = &mut self.state.room;
         if size == self.state.sizes.segment && room.spares.len() < crate::housekeeper::MOST_SPARES {
