@@ -1,4 +1,7 @@
-//! The log as a whole.
+//! The log against a model, over a simulated disk that crashes, fails, fills up, stalls and rots as a seed says.
+//!
+//! `SPOOL_SEEDS=17 cargo test -p spool --test simulation` runs 17 seeds of each seeded test, `SPOOL_SEEDS=40..41` the
+//! one that a failure named.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -6,4 +9,12 @@
     unreachable_pub
 )]
 
+mod bounds;
+mod crash_points;
+mod damage;
+mod economy;
 mod fixture;
+mod model;
+mod random;
+mod seeds;
+mod world;

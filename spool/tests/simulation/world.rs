@@ -1,0 +1,680 @@
+//! A log over simulated storage beside its model, driven one step at a time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use spool::{
+    CursorId, Entry, Full, Head, Health, Kind, Lane, LossReason, NodeTime, OpenError, Options,
+    ReadLimits, Recovery, RouteId, Seq, Spool, Start, StorageError,
+    storage::simulated::{Faults, Simulated},
+};
+
+use crate::model::{Ack, Cursor, Model, Owner, Record, Waiting, is_event};
+
+pub const ALL: ReadLimits = ReadLimits {
+    records: 64,
+    bytes: 16 << 10,
+    lanes: u32::MAX,
+};
+
+const NEVER: u64 = u64::MAX / 2;
+
+pub struct World {
+    pub rng: fastrand::Rng,
+    pub storage: Simulated,
+    pub spool: Spool,
+    pub model: Model,
+    pub options: Options,
+    pub now: NodeTime,
+    pub pinned: BTreeSet<u64>,
+    /// Bits were flipped: what is missing must be in the ledger, and repeats have no bound.
+    pub damaged: bool,
+    /// No fault was injected since the last full commit.
+    pub faults: bool,
+    pub crashes: u32,
+}
+
+impl World {
+    pub fn new(seed: u64, options: Options) -> World {
+        World::on(Simulated::new(seed), seed, options)
+    }
+
+    pub fn on(storage: Simulated, seed: u64, options: Options) -> World {
+        // The log draws salts; they are not to differ between runs either.
+        fastrand::seed(seed);
+        let now = NodeTime(1_700_000_000_000);
+        let (spool, recovery) = open(&storage, &options, now);
+        assert_eq!((recovery.checkpoint, recovery.findings), (None, vec![]));
+        World {
+            rng: fastrand::Rng::with_seed(seed),
+            storage,
+            spool,
+            model: Model::default(),
+            options,
+            now,
+            pinned: BTreeSet::new(),
+            damaged: false,
+            faults: false,
+            crashes: 0,
+        }
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now.0 += u64::try_from(time.as_millis()).unwrap();
+    }
+
+    pub fn create_cursor(
+        &mut self,
+        name: &str,
+        start: Start,
+        bound_bytes: Option<u64>,
+    ) -> CursorId {
+        let mut transaction = self.spool.transaction(self.now);
+        let id = transaction.create_cursor(name, start, bound_bytes);
+        let last = transaction.finish().0;
+        let (acks, lost) = (BTreeMap::new(), BTreeSet::new());
+        // Nothing that was appended so far is owed to it, and everything after is.
+        let since = self
+            .model
+            .records
+            .last_key_value()
+            .map_or(0, |(seq, _)| *seq);
+        assert!(
+            !self.model.cursors.contains_key(&id),
+            "a cursor's id is never used again"
+        );
+        self.model.cursors.insert(
+            id,
+            Cursor {
+                name: name.to_owned(),
+                since,
+                acks,
+                lost,
+            },
+        );
+        self.model.waiting.push_back(Waiting {
+            last,
+            created: vec![id],
+            ..Waiting::default()
+        });
+        self.observe();
+        id
+    }
+
+    pub fn remove_cursor(&mut self, id: CursorId, reason: Option<LossReason>) {
+        let mut transaction = self.spool.transaction(self.now);
+        transaction.remove_cursor(id, reason);
+        let last = transaction.finish().0;
+        self.model.waiting.push_back(Waiting {
+            last,
+            removed: vec![id],
+            ..Waiting::default()
+        });
+        self.observe();
+    }
+
+    /// Appends one record in a transaction of its own.
+    pub fn append(
+        &mut self,
+        kind: Kind,
+        lane: u8,
+        owed_to: &[CursorId],
+        len: usize,
+    ) -> Result<Seq, Full> {
+        self.transact(&[(kind, Lane(lane), owed_to.to_vec(), len)], &[])
+            .1
+            .pop()
+            .expect("one record was asked for")
+    }
+
+    /// Appends and acknowledges in one transaction.
+    pub fn transact(
+        &mut self,
+        appends: &[(Kind, Lane, Vec<CursorId>, usize)],
+        acks: &[(CursorId, u64)],
+    ) -> (Seq, Vec<Result<Seq, Full>>) {
+        let (mut results, mut waiting, mut records) = (Vec::new(), Waiting::default(), Vec::new());
+        let mut transaction = self.spool.transaction(self.now);
+        for (kind, lane, owed_to, len) in appends {
+            let route = match owed_to.as_slice() {
+                [] => RouteId::NOBODY,
+                cursors => transaction.route(cursors, &[cursors.len() as u8]),
+            };
+            let serial = self.model.next_serial;
+            self.model.next_serial += 1;
+            let body = Model::body(serial, *len);
+            let head = Head {
+                kind: *kind,
+                lane: *lane,
+                route,
+            };
+            let result = transaction.append(head, |bytes| bytes.extend_from_slice(&body));
+            if let Ok(seq) = result {
+                let (time, len, owed_to) = (self.now, body.len(), owed_to.clone());
+                records.push((
+                    seq.0,
+                    Record {
+                        serial,
+                        len,
+                        kind: *kind,
+                        lane: *lane,
+                        time,
+                        route,
+                        owed_to,
+                    },
+                ));
+            }
+            results.push(result);
+        }
+        for (cursor, seq) in acks {
+            transaction.ack(*cursor, Seq(*seq));
+        }
+        let last = transaction.finish();
+        for (seq, record) in records {
+            assert!(
+                seq <= last.0,
+                "a transaction is durable with its last position"
+            );
+            waiting.records.push(seq);
+            assert!(
+                self.model.records.insert(seq, record).is_none(),
+                "{seq} was given twice"
+            );
+        }
+        for (cursor, seq) in acks {
+            self.model
+                .cursors
+                .get_mut(cursor)
+                .unwrap()
+                .acks
+                .entry(*seq)
+                .or_insert(Ack::Waiting);
+        }
+        waiting.acks = acks.to_vec();
+        waiting.last = last.0;
+        self.model.waiting.push_back(waiting);
+        self.observe();
+        (last, results)
+    }
+
+    /// Appends records whose transaction is given up.
+    pub fn take_back(&mut self, count: usize) {
+        let mut transaction = self.spool.transaction(self.now);
+        for _ in 0..count {
+            let body = Model::body(self.model.next_serial, 100);
+            self.model.next_serial += 1;
+            let head = Head {
+                kind: Kind::EventAndState,
+                lane: Lane(0),
+                route: RouteId::NOBODY,
+            };
+            // Refused or not, it is taken back.
+            let _ = transaction.append(head, |bytes| bytes.extend_from_slice(&body));
+        }
+        drop(transaction);
+        self.observe();
+    }
+
+    pub fn commit(&mut self) {
+        commit_all(&self.spool);
+        self.observe();
+    }
+
+    pub fn housekeep(&mut self) {
+        self.spool.housekeep_once(self.now);
+        self.observe();
+        if !self.storage.crashed() && !self.faults && self.is_healthy() {
+            self.spool.commit_once();
+            self.observe();
+            if !self.storage.crashed() {
+                self.model.acks_saved(NodeTime(self.now.0 - 1_000));
+            }
+        }
+    }
+
+    pub fn checkpoint(&mut self) {
+        let owner = self.model.owner(self.spool.appended().0);
+        self.spool.checkpoint(owner.encode());
+    }
+
+    pub fn is_healthy(&self) -> bool {
+        self.spool.status().health == Health::Ok
+    }
+
+    /// Takes note of what is committed and checks what must always hold.
+    pub fn observe(&mut self) {
+        let (committed, appended) = (self.spool.committed(), self.spool.appended());
+        assert!(
+            committed <= appended,
+            "{committed:?} committed, {appended:?} appended"
+        );
+        self.model.committed_to(committed);
+        if let Ok(files) = spool::storage::Storage::list(&self.storage) {
+            let used: u64 = files.iter().map(|(_, len)| len).sum();
+            let bound = self.options.bound_bytes.unwrap();
+            assert!(
+                used <= bound,
+                "{used} bytes on disk, {bound} allowed: {files:?}"
+            );
+        }
+    }
+
+    /// Up to `records` unacknowledged entries of a cursor; `None` if the disk failed.
+    pub fn read(&mut self, id: CursorId, records: usize) -> Option<Vec<Entry>> {
+        let (mut entries, mut after) = (Vec::new(), Seq::ZERO);
+        loop {
+            let limits = ReadLimits {
+                records: ALL.records.min(records - entries.len()),
+                ..ALL
+            };
+            let batch = match self.spool.read(id, after, limits) {
+                Ok(batch) => batch,
+                Err(StorageError::Io { .. }) if self.faults || self.storage.crashed() => {
+                    return None;
+                }
+                // Its removal waits for a commit.
+                Err(StorageError::NoSuchCursor)
+                    if self
+                        .model
+                        .waiting
+                        .iter()
+                        .any(|waiting| waiting.removed.contains(&id)) =>
+                {
+                    return None;
+                }
+                Err(error) => panic!("read of {id:?} after {after:?}: {error}"),
+            };
+            assert!(batch.next >= after, "a read goes on");
+            assert!(
+                batch.at_end || batch.next > after,
+                "a read that is not at the end goes on"
+            );
+            after = batch.next;
+            for entry in batch.entries {
+                assert!(
+                    entries
+                        .last()
+                        .is_none_or(|last: &Entry| last.seq < entry.seq),
+                    "entries come in order"
+                );
+                assert!(
+                    entry.seq <= after,
+                    "the next read would give {:?} again",
+                    entry.seq
+                );
+                self.model.check(&entry);
+                entries.push(entry);
+            }
+            if batch.at_end || entries.len() == records {
+                return Some(entries);
+            }
+        }
+    }
+
+    /// Every cursor gives exactly what it is owed.
+    pub fn verify(&mut self) {
+        self.observe();
+        let leaving: Vec<CursorId> = self
+            .model
+            .waiting
+            .iter()
+            .flat_map(|waiting| waiting.removed.clone())
+            .collect();
+        let ids: Vec<CursorId> = self
+            .model
+            .cursors
+            .keys()
+            .copied()
+            .filter(|id| !leaving.contains(id))
+            .collect();
+        for id in ids {
+            if let Some(entries) = self.read(id, usize::MAX) {
+                self.verify_cursor(id, &entries);
+            }
+        }
+        for seq in self.pinned.clone() {
+            match self.spool.read_at(Seq(seq)) {
+                Ok(Some(entry)) => self.model.check(&entry),
+                Ok(None) => assert!(self.damaged, "{seq} is pinned and gone"),
+                Err(error) => assert!(
+                    self.faults || self.storage.crashed(),
+                    "{seq} is pinned: {error}"
+                ),
+            }
+        }
+    }
+
+    fn verify_cursor(&mut self, id: CursorId, entries: &[Entry]) {
+        let since = self.model.cursors[&id].since;
+        let given: BTreeSet<u64> = entries
+            .iter()
+            .filter(|entry| entry.owed)
+            .map(|entry| entry.seq.0)
+            .collect();
+        for entry in entries {
+            assert!(is_event(entry.kind), "{:?} is no event", entry.seq);
+            let record = &self.model.records[&entry.seq.0];
+            let owed = entry.seq.0 > since && record.owed_to.contains(&id);
+            assert_eq!(
+                entry.owed, owed,
+                "{:?} for {id:?} created after {since}",
+                entry.seq
+            );
+            assert!(
+                owed || entry.seq.0 <= since,
+                "{:?} is neither owed nor from before {id:?}",
+                entry.seq
+            );
+        }
+        let owed = self.model.owed(id);
+        let allowed: BTreeSet<u64> = owed.iter().map(|(seq, _)| *seq).collect();
+        if let Some(seq) = given.difference(&allowed).next().filter(|_| !self.damaged) {
+            let ack = self.model.cursors[&id].acks.get(seq);
+            panic!(
+                "{seq} is given to {id:?} again: {ack:?}, committed {}",
+                self.model.committed
+            );
+        }
+        for (seq, _) in owed
+            .iter()
+            .filter(|(seq, certain)| *certain && !given.contains(seq))
+        {
+            self.require_ledger_entry(id, *seq);
+            self.model.cursors.get_mut(&id).unwrap().lost.insert(*seq);
+        }
+    }
+
+    fn require_ledger_entry(&self, id: CursorId, seq: u64) {
+        let record = &self.model.records[&seq];
+        let lane = &self.options.lanes[usize::from(record.lane.0)].name;
+        let cursor = &self.model.cursors[&id];
+        let ledger = self.spool.status().ledger;
+        let entered = ledger.iter().any(|loss| {
+            let covers = loss.first.0 <= seq && seq <= loss.last.0;
+            match loss.reason {
+                LossReason::DroppedForRoom => covers && loss.scope == *lane,
+                LossReason::SessionBound => covers && loss.scope == cursor.name,
+                // What a damaged route or cursor record takes with it has no positions of its own.
+                LossReason::Damaged | LossReason::TailCut => self.damaged,
+                _ => false,
+            }
+        });
+        assert!(
+            entered,
+            "{seq} is owed to {id:?} ({}), gone, and not in the ledger: {ledger:#?}",
+            cursor.name
+        );
+    }
+
+    /// Reads and acknowledges up to `count` records, leaving some of them out.
+    pub fn drain(&mut self, id: CursorId, count: usize, skip: f64) -> usize {
+        let Some(entries) = self.read(id, count) else {
+            return 0;
+        };
+        let acked: Vec<Seq> = entries
+            .iter()
+            .map(|entry| entry.seq)
+            .filter(|_| self.rng.f64() >= skip)
+            .collect();
+        self.ack(id, &acked);
+        entries.len()
+    }
+
+    pub fn ack(&mut self, id: CursorId, seqs: &[Seq]) {
+        self.spool.ack(id, seqs);
+        let cursor = self.model.cursors.get_mut(&id).unwrap();
+        for seq in seqs {
+            cursor.acks.insert(seq.0, Ack::Lazy { at: self.now });
+        }
+        self.observe();
+    }
+
+    /// The machine stops, and a new process opens what it finds.
+    pub fn crash(&mut self) {
+        self.observe();
+        self.crashes += 1;
+        self.storage = self.storage.crash();
+        self.storage.set_capacity(1 << 30);
+        self.faults = false;
+        if self.rng.u8(..4) == 0 {
+            self.storage.crash_at(self.rng.u64(..8));
+        }
+        self.reopen(false);
+    }
+
+    pub fn close(&mut self) {
+        let owner = self.model.owner(self.spool.appended().0);
+        match self.spool.close(owner.encode(), self.now) {
+            Ok(()) => {
+                self.observe();
+                self.storage.set_faults(Faults::default());
+                self.storage.set_capacity(1 << 30);
+                self.faults = false;
+                assert_eq!(
+                    self.model.committed,
+                    self.spool.appended().0,
+                    "closing commits everything"
+                );
+                self.model.acks_saved(self.now);
+                self.reopen(true);
+            }
+            Err(error) => {
+                // A log that is full to its bound may have no room for what closing writes; it is as safe as after a crash.
+                let full = error.to_string().contains("leaves no room");
+                assert!(full || self.faults || self.storage.crashed(), "{error}");
+                self.crash();
+            }
+        }
+    }
+
+    pub fn reopen(&mut self, clean: bool) {
+        self.now.0 += self.rng.u64(..5_000);
+        let (spool, recovery) = loop {
+            match try_open(&self.storage, &self.options, self.now) {
+                Ok(opened) => break opened,
+                // The machine stopped again during recovery.
+                Err(_) if self.storage.crashed() => self.storage = self.storage.crash(),
+                Err(error) => panic!("a log opens whatever it finds: {error}"),
+            }
+        };
+        self.spool = spool;
+        self.storage.crash_at(NEVER);
+        if clean && !self.damaged {
+            assert!(recovery.clean, "it was closed");
+            assert_eq!(recovery.findings, Vec::<String>::new());
+        }
+        let ledger = self.spool.status().ledger;
+        let damage = ledger
+            .iter()
+            .find(|loss| loss.reason == LossReason::Damaged);
+        assert!(
+            self.damaged || damage.is_none(),
+            "a crash is not damage: {damage:?}, {:?}",
+            recovery.findings
+        );
+        let replayed = self.replay();
+        let is_there = |seq: u64, kind: Kind| match kind {
+            Kind::State => replayed.contains(&seq),
+            Kind::Event | Kind::EventAndState => self.spool.read_at(Seq(seq)).unwrap().is_some(),
+        };
+        let exists = |id: CursorId| self.spool.cursor_status(id).is_some();
+        let found = self.spool.committed();
+        if self.damaged && found.0 < self.model.committed {
+            let told = !recovery.findings.is_empty() || !self.spool.status().ledger.is_empty();
+            assert!(told, "the end of the log is gone, and nothing says so");
+            self.model.cut_to(found);
+        }
+        self.model.recovered_to(found, is_there, exists);
+        self.verify_state(
+            recovery.checkpoint.as_deref(),
+            &replayed,
+            &recovery.findings,
+        );
+        for seq in std::mem::take(&mut self.pinned) {
+            if self.model.records.contains_key(&seq) {
+                self.spool.pin(Seq(seq));
+                self.pinned.insert(seq);
+            }
+        }
+        for (id, cursor) in &self.model.cursors {
+            assert_eq!(
+                self.spool.cursor(&cursor.name),
+                Some(*id),
+                "{}",
+                cursor.name
+            );
+        }
+        self.settle_acks();
+        self.verify();
+    }
+
+    fn replay(&self) -> Vec<u64> {
+        let mut replayed = Vec::new();
+        self.spool
+            .replay_state(&mut |entry| {
+                self.model.check(entry);
+                replayed.push(entry.seq.0);
+            })
+            .expect("the disk reads");
+        replayed
+    }
+
+    fn verify_state(&mut self, checkpoint: Option<&[u8]>, replayed: &[u64], findings: &[String]) {
+        let owner = checkpoint.map(Owner::decode).unwrap_or_default();
+        assert!(
+            owner.covers <= self.model.committed,
+            "a checkpoint covers only what is committed"
+        );
+        let expected = self.model.state_after(owner.covers);
+        if self.damaged {
+            assert!(replayed.is_sorted(), "{replayed:?}");
+            let missing = expected.iter().any(|seq| !replayed.contains(seq));
+            assert!(
+                !missing || !findings.is_empty() || !self.spool.status().ledger.is_empty(),
+                "state is missing"
+            );
+            return;
+        }
+        assert_eq!(
+            owner,
+            self.model.owner(owner.covers),
+            "the checkpoint is what was given, as of its position"
+        );
+        assert_eq!(replayed, expected, "after {}, {findings:?}", owner.covers);
+    }
+
+    /// Acknowledgements that were not safe are found kept or taken back; from here on they stay what they are.
+    fn settle_acks(&mut self) {
+        let ids: Vec<CursorId> = self.model.cursors.keys().copied().collect();
+        for id in ids {
+            let Some(entries) = self.read(id, usize::MAX) else {
+                continue;
+            };
+            let given: BTreeSet<u64> = entries.iter().map(|entry| entry.seq.0).collect();
+            let damaged = self.damaged;
+            let cursor = self.model.cursors.get_mut(&id).unwrap();
+            cursor.acks.retain(|seq, ack| match ack {
+                Ack::Durable => !damaged || !given.contains(seq),
+                Ack::Lazy { .. } | Ack::Waiting => !given.contains(seq),
+            });
+            cursor.acks.values_mut().for_each(|ack| *ack = Ack::Durable);
+            // What was given up and not yet committed as given up is back.
+            cursor.lost.retain(|seq| !given.contains(seq));
+        }
+    }
+
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults |= faults != Faults::default();
+        self.storage.set_faults(faults);
+    }
+
+    /// Once the disk works again, everything that waits is committed.
+    pub fn recover_from_faults(&mut self) {
+        self.storage.crash_at(NEVER);
+        self.storage.set_faults(Faults::default());
+        self.storage.set_capacity(1 << 30);
+        for _ in 0..20 {
+            self.pass(Duration::from_secs(1));
+            self.spool.commit_once();
+            self.spool.housekeep_once(self.now);
+        }
+        self.observe();
+        if self.storage.crashed() {
+            return self.crash();
+        }
+        assert_eq!(
+            self.spool.status().health,
+            Health::Ok,
+            "the disk works again"
+        );
+        assert_eq!(
+            self.spool.committed(),
+            self.spool.appended(),
+            "everything that waited is committed"
+        );
+        self.faults = false;
+    }
+
+    /// Once nobody is owed anything, there is room again.
+    pub fn require_room_after_draining(&mut self) {
+        let ids: Vec<CursorId> = self.model.cursors.keys().copied().collect();
+        for id in ids {
+            while self.drain(id, 500, 0.0) > 0 {}
+        }
+        for seq in std::mem::take(&mut self.pinned) {
+            self.spool.unpin(Seq(seq));
+        }
+        for lane in 0..self.options.lanes.len() as u8 {
+            let mut result = Err(Full::Waiting);
+            for _ in 0..60 {
+                self.pass(Duration::from_secs(1));
+                self.checkpoint();
+                self.commit();
+                self.housekeep();
+                result = self.append(Kind::Event, lane, &[], 200);
+                if result.is_ok() {
+                    break;
+                }
+            }
+            assert!(
+                result.is_ok(),
+                "lane {lane} is still full: {:#?}",
+                self.spool.status()
+            );
+        }
+        self.commit();
+        let (committed, status) = (self.model.committed, self.spool.status());
+        assert_eq!(
+            committed,
+            self.spool.appended().0,
+            "{:?}, {} waiting",
+            status.health,
+            self.model.waiting.len()
+        );
+    }
+}
+
+/// Commits until nothing waits or the disk does not take it.
+pub fn commit_all(spool: &Spool) {
+    while spool.commit_once() && spool.status().health == Health::Ok {}
+}
+
+pub fn open(storage: &Simulated, options: &Options, now: NodeTime) -> (Spool, Recovery) {
+    try_open(storage, options, now).expect("a log opens whatever it finds")
+}
+
+pub fn try_open(
+    storage: &Simulated,
+    options: &Options,
+    now: NodeTime,
+) -> Result<(Spool, Recovery), OpenError> {
+    Spool::open(
+        Arc::new(storage.clone()),
+        options.clone(),
+        now,
+        Arc::new(|| {}),
+    )
+}
