@@ -234,6 +234,8 @@ impl Inner {
             error: format!("{doing}: {error}"),
             since,
         };
+        // It may have gone to sleep for long, and is who notices that there is room again.
+        self.wake_housekeeper(&mut state);
     }
 }
 
