@@ -76,7 +76,7 @@ pub enum CliError {
     Bench(BenchError),
     /// The demo did not show that nothing is lost.
     #[error("demo: {0}")]
-    Demo(DemoError),
+    Demo(#[from] DemoError),
     /// Standard output does not take the result.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
@@ -87,15 +87,6 @@ impl From<BenchError> for CliError {
         match error {
             BenchError::Output(error) => Self::Output(error),
             error => Self::Bench(error),
-        }
-    }
-}
-
-impl From<DemoError> for CliError {
-    fn from(error: DemoError) -> Self {
-        match error {
-            DemoError::Output(error) => Self::Output(error),
-            error => Self::Demo(error),
         }
     }
 }

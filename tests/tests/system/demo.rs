@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -47,6 +47,39 @@ fn the_demo_loses_nothing_over_a_cut_link_and_a_kill_and_leaves_nothing_behind()
     );
     assert!(shown.contains("kill -9"), "{shown}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_whose_node_loses_its_disk_says_so_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = demo(folder.path());
+    let mut demo = demo
+        .args(["--seconds", "10"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("the node is killed")));
+    let pid = Pid::from_child(&demo);
+    kill_process(pid, Signal::STOP).unwrap(); // so that it does not start the node meanwhile
+    std::fs::remove_dir_all(folder_of_demo(folder.path()).join("node")).unwrap();
+    kill_process(pid, Signal::CONT).unwrap();
+
+    let last = lines.last().unwrap().unwrap();
+    let output = demo.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{last}");
+    let (_, lost) = last.split_once(", lost ").unwrap();
+    let (lost, _) = lost.split_once(',').unwrap();
+    assert_ne!(lost, "0");
+    let kept = folder_of_demo(folder.path());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!(
+            "edge-node: demo: {lost} acknowledged events did not arrive; data and logs are kept in {}\n",
+            kept.display()
+        )
+    );
 }
 
 #[test]
@@ -110,9 +143,14 @@ impl Live {
     }
 }
 
+/// The only thing in its temporary folder.
+fn folder_of_demo(folder: &Path) -> PathBuf {
+    folder.read_dir().unwrap().next().unwrap().unwrap().path()
+}
+
 /// The processes that say they listen, from the data directories below the demo's folder.
 fn pids(folder: &Path) -> Vec<u64> {
-    let demo = folder.read_dir().unwrap().next().unwrap().unwrap().path();
+    let demo = folder_of_demo(folder);
     let endpoints = ["hub", "node"].map(|who| demo.join(who).join("endpoints.json"));
     let pid = |file: &Path| -> u64 {
         let text = std::fs::read(file).unwrap();
