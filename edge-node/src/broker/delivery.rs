@@ -8,7 +8,7 @@ use spool::{Batch, Entry, Loss, LossReason, NodeTime, ReadLimits, Seq};
 use super::{
     Action, Broker, ReadRequest, Reader,
     connection::{Answer, Connection, ConnectionId, Gate, OUT_HIGH_BYTES},
-    group::GroupId,
+    group::{Group, GroupId},
     journal::Journal,
     publish::Withheld,
     session::{IN_FLIGHT_MAX, Outbound, Phase, Place, SessionId},
@@ -608,13 +608,13 @@ impl Broker {
         let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
             return true;
         };
-        let Some(session) = self.sessions.get(id) else {
+        let Some(session) = self.sessions.get_mut(id) else {
             return false;
         };
         if session.connection.is_none() {
             return false;
         }
-        if session.flights.holds(entry.seq, None) {
+        if session.flights.take_ahead(entry.seq) {
             return true;
         }
         let message = Message::of(&record, entry.time);
@@ -778,6 +778,10 @@ impl Broker {
                     .get(id)
                     .is_some_and(|group| group.returned.contains(&entry.seq))
             {
+                continue;
+            }
+            let held = |group: &mut Group| group.held.remove(&entry.seq);
+            if !returned && self.groups.get_mut(id).is_some_and(held) {
                 continue;
             }
             let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
@@ -1180,6 +1184,14 @@ pub(crate) fn restore_flights(broker: &mut Broker, id: SessionId) {
             Outbound::Received => (Place::Stored(Seq::ZERO), None, Phase::Released),
         };
         let group = shared.and_then(|name| broker.group_names.get(&name).copied());
+        if let Place::Stored(seq) = place
+            && phase == Phase::Published
+        {
+            match group.and_then(|group| broker.groups.get_mut(group)) {
+                Some(group) => drop(group.held.insert(seq)),
+                None => session.flights.is_ahead(seq),
+            }
+        }
         session
             .flights
             .insert(packet_id, place, group, QoS::ExactlyOnce, phase);

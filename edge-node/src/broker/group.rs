@@ -26,6 +26,8 @@ pub(crate) struct Group {
     pub(crate) feed: Feed,
     /// Handed to a member that went away without acknowledging; they go first.
     pub(crate) returned: BTreeSet<Seq>,
+    /// Held by a member since before the last start: not to be handed out again when the feed comes to them.
+    pub(crate) held: BTreeSet<Seq>,
 }
 
 impl Group {
@@ -42,6 +44,7 @@ impl Group {
                 ..Feed::default()
             },
             returned: BTreeSet::new(),
+            held: BTreeSet::new(),
         }
     }
 

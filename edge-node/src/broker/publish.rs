@@ -459,7 +459,9 @@ impl Broker {
                         flight.place = place.clone();
                     }
                 }
-                if !session.feed.is_behind() {
+                if session.feed.is_behind() {
+                    session.flights.is_ahead(seq);
+                } else {
                     session.feed.advance(seq);
                     session.feed.owed = session.feed.owed.max(seq);
                 }

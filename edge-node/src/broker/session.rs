@@ -1,7 +1,7 @@
 //! A session: what outlives a connection.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU16,
     rc::Rc,
     sync::Arc,
@@ -169,6 +169,8 @@ pub(crate) enum Phase {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     by_id: BTreeMap<NonZeroU16, Flight>,
+    /// Positions sent before the feed came to them.
+    ahead: BTreeSet<Seq>,
     last_id: u16,
     sent: u64,
 }
@@ -220,11 +222,14 @@ impl Flights {
         self.by_id.remove(&id)
     }
 
-    /// Whether the record is on its way already.
-    pub(crate) fn holds(&self, seq: Seq, group: Option<GroupId>) -> bool {
-        self.by_id
-            .values()
-            .any(|f| f.group == group && matches!(f.place, Place::Stored(s) if s == seq))
+    /// Notes that this record is on its way though the feed has not come to it.
+    pub(crate) fn is_ahead(&mut self, seq: Seq) {
+        self.ahead.insert(seq);
+    }
+
+    /// Whether this record of the session's own debt is on its way already, or was and is done.
+    pub(crate) fn take_ahead(&mut self, seq: Seq) -> bool {
+        self.ahead.remove(&seq)
     }
 
     /// In the order of sending.
