@@ -26,7 +26,7 @@ use clap::Args;
 /// How to play it.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DemoArgs {
-    /// Seconds until the sensors stop and the node catches up
+    /// Seconds it takes, about; the last fifth is for the node to catch up, and may become longer
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(3..=600))]
     pub seconds: u32,
 }
@@ -83,8 +83,8 @@ impl DemoError {
     }
 }
 
-/// Plays the demo on `out`, in about `seconds` and at most [`script::PATIENCE`] longer. It refreshes a line where
-/// standard output is a terminal, and writes line after line elsewhere.
+/// Plays the demo on `out`: the sensors stop after four fifths of `seconds`, and the node has 15 s from there to catch
+/// up. It refreshes a line where standard output is a terminal, and writes line after line elsewhere.
 ///
 /// # Errors
 /// Something acknowledged was lost, or the demo could not be played to its end.

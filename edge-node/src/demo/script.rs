@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How long the node may take to catch up once the sensors are silent. Its backoff comes to less than 7 s at most in a demo of
-/// the default length, where this makes half a minute of the whole.
+/// How long the node may take to catch up once the sensors are silent. In a demo of the default length its backoff comes
+/// to a few seconds, most of which pass before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the demo does to node, link and sensors.
