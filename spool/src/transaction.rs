@@ -74,6 +74,8 @@ impl<'a> Transaction<'a> {
         }
         if let Err(full) = state.take_room(tag, u64::from(len)) {
             state.batch().back_to(&before);
+            // Who notices that there is room again may be asleep for long.
+            self.inner.wake_housekeeper(&mut self.state);
             return Err(full);
         }
         state.next_seq += 1;
