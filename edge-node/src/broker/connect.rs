@@ -8,6 +8,7 @@ use super::{
     Action, Broker, PeerError, Reader, Timer,
     connection::{Answer, ConnectionId, Gate, Phase},
     delivery::restore_flights,
+    group::GroupId,
     journal::Journal,
     session::{Place, Session, SessionId},
     subscriptions::Subscriber,
@@ -327,10 +328,16 @@ impl Broker {
                 _ => true,
             });
         for (group, seq) in returned {
-            if let Some(found) = self.groups.get_mut(group) {
-                found.returned.insert(seq);
-                self.hungry.insert(Reader::Group(group));
-            }
+            self.return_to_group(group, seq);
+        }
+    }
+
+    /// A message of a group goes to another member: it is committed, so no commit will bring it on.
+    fn return_to_group(&mut self, group: GroupId, seq: Seq) {
+        if let Some(found) = self.groups.get_mut(group) {
+            found.returned.insert(seq);
+            found.feed.dry_at = None;
+            self.hungry.insert(Reader::Group(group));
         }
     }
 
@@ -386,10 +393,9 @@ impl Broker {
         // Inbound QoS 2 records need no release any more; in-flight ones of groups go back.
         for (_, flight) in session.flights.in_order() {
             if let (Some(group), Place::Stored(seq)) = (flight.group, &flight.place)
-                && let Some(found) = self.groups.get_mut(group)
+                && flight.phase == super::session::Phase::Published
             {
-                found.returned.insert(*seq);
-                self.hungry.insert(Reader::Group(group));
+                self.return_to_group(group, *seq);
             }
         }
         self.hungry.remove(&Reader::Session(id));

@@ -1,6 +1,6 @@
 //! Delivery: one message to one session, at once from memory or later from the log.
 
-use std::{num::NonZeroU16, rc::Rc};
+use std::{num::NonZeroU16, rc::Rc, sync::Arc};
 
 use bytes::BytesMut;
 use spool::{Batch, Entry, Loss, LossReason, NodeTime, ReadLimits, Seq};
@@ -11,7 +11,7 @@ use super::{
     group::{Group, GroupId},
     journal::Journal,
     publish::Withheld,
-    session::{IN_FLIGHT_MAX, Outbound, Phase, Place, SessionId},
+    session::{IN_FLIGHT_MAX, Outbound, Phase, Place, Session, SessionId},
     subscriptions::{Grant, Terms},
 };
 use crate::{
@@ -463,7 +463,7 @@ impl Broker {
                 }
                 let free = !session.feed.reading
                     && !session.feed.resending
-                    && session.feed.dry_at != Some(committed);
+                    && session.feed.dry_at.is_none_or(|dry| dry < committed);
                 if room && free {
                     session.feed.reading = true;
                     let request = match session.kept.cursor {
@@ -492,7 +492,8 @@ impl Broker {
                 let Some(group) = self.groups.get_mut(id) else {
                     return false;
                 };
-                let free = !group.feed.reading && group.feed.dry_at != Some(committed);
+                let free =
+                    !group.feed.reading && group.feed.dry_at.is_none_or(|dry| dry < committed);
                 if room && free {
                     group.feed.reading = true;
                     let request = if group.returned.is_empty() {
@@ -1061,6 +1062,10 @@ impl Broker {
         entries: &[Entry],
         journal: &mut Journal<'_>,
     ) {
+        let is_its_own = |session: &Session| Arc::ptr_eq(&session.client, &grant.client);
+        if !self.sessions.get(id).is_some_and(is_its_own) {
+            return;
+        }
         for entry in entries {
             let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
                 continue;
@@ -1160,8 +1165,10 @@ pub enum Again {
 }
 
 /// What a new subscription is granted of retained messages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RetainedGrant {
+    /// The session's own: its index may pass to another session while the messages are read.
+    pub(crate) client: Arc<str>,
     pub(crate) qos: u8,
     pub(crate) identifier: Option<u32>,
 }

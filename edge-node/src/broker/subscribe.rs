@@ -131,7 +131,11 @@ impl Broker {
         if seqs.is_empty() {
             return;
         }
+        let Some(client) = self.sessions.get(session).map(|found| found.client.clone()) else {
+            return;
+        };
         let grant = RetainedGrant {
+            client,
             qos: request.qos as u8,
             identifier,
         };
