@@ -959,4 +959,4 @@ impl Broker {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

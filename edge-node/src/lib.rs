@@ -26,3 +26,5 @@ pub mod mqtt;
 pub mod node;
 pub mod record;
 pub mod run;
+#[cfg(test)]
+mod simulation;

@@ -1,6 +1,6 @@
 //! The broker over a simulated disk, packet by packet.
 
 mod durability;
-mod harness;
+pub(crate) mod harness;
 mod protocol;
 mod sessions;

@@ -13,14 +13,15 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use filters::TopicFilter;
 use spool::{
-    NodeTime, Options, Spool,
+    CursorId, NodeTime, Options, Spool, Start,
     clock::{ClockMark, WallTime},
     storage::simulated::Simulated,
 };
 
 use crate::{
-    broker::{Broker, ConnectionId, Journal, Limits},
+    broker::{Broker, ConnectionId, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
     config::{Config, Overrides},
     ingest::Ingest,
     mqtt::{
@@ -32,30 +33,33 @@ use crate::{
             Version, Will,
         },
     },
-    node::core::{Core, Effect},
+    node::core::{Core, Effect, Reading},
 };
 
 /// The core, its storage and its clock.
-pub(super) struct TestNode {
-    pub(super) core: Core,
-    pub(super) storage: Arc<Simulated>,
+pub(crate) struct TestNode {
+    pub(crate) core: Core,
+    pub(crate) storage: Arc<Simulated>,
     time: Arc<AtomicU64>,
     limits: Limits,
     options: Options,
     keeps_history: bool,
-    pending: Vec<crate::node::core::Reading>,
+    pending: Vec<Reading>,
     closing: Vec<ConnectionId>,
 }
 
+/// Name of the sink that a node without history has.
+const SINK: &str = "mesh";
+
 /// A client's end of a connection.
-pub(super) struct Client {
-    pub(super) id: ConnectionId,
+pub(crate) struct Client {
+    pub(crate) id: ConnectionId,
     version: Version,
     decoder: Decoder,
     received: BytesMut,
 }
 
-pub(super) fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         receive_maximum: 256,
         packet_bytes: 1 << 20,
@@ -82,15 +86,15 @@ fn options() -> Options {
 }
 
 impl TestNode {
-    pub(super) fn new() -> TestNode {
+    pub(crate) fn new() -> TestNode {
         TestNode::with(limits(), options())
     }
 
-    pub(super) fn with_limits(limits: Limits) -> TestNode {
+    pub(crate) fn with_limits(limits: Limits) -> TestNode {
         TestNode::with(limits, options())
     }
 
-    pub(super) fn with_options(change: impl FnOnce(&mut Options)) -> TestNode {
+    pub(crate) fn with_options(change: impl FnOnce(&mut Options)) -> TestNode {
         let mut options = options();
         change(&mut options);
         TestNode::with(limits(), options)
@@ -99,7 +103,22 @@ impl TestNode {
     fn with(limits: Limits, options: Options) -> TestNode {
         let time = Arc::new(AtomicU64::new(1_800_000_000_000));
         let storage = Arc::new(Simulated::new(1));
-        TestNode::open(storage, time, limits, options, true)
+        let mut node = TestNode::open(storage, time, limits, options, true);
+        node.settle();
+        node
+    }
+
+    /// A node with one sink that is owed everything, over a storage of this seed; nothing is settled.
+    pub(crate) fn with_sink(
+        seed: u64,
+        limits: Limits,
+        change: impl FnOnce(&mut Options),
+    ) -> TestNode {
+        let time = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let mut options = options();
+        change(&mut options);
+        let storage = Arc::new(Simulated::new(seed));
+        TestNode::open(storage, time, limits, options, false)
     }
 
     fn open(
@@ -119,6 +138,10 @@ impl TestNode {
         spool
             .replay_state(&mut |entry| broker.apply(entry))
             .unwrap();
+        let known = KnownSink {
+            debt: spool.cursor(&sink_cursor(SINK)),
+            dead: spool.cursor(&dead_cursor(SINK)),
+        };
         let config = Config::parse("", "", &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mark = |now: u64| ClockMark {
@@ -127,11 +150,17 @@ impl TestNode {
         };
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
         broker.start(&mut journal, 42).unwrap();
+        if !keeps_history {
+            let from = [TopicFilter::parse("#").unwrap()];
+            broker
+                .handle_sink(&mut journal, SINK, known, Start::Oldest, &from, u32::MAX)
+                .unwrap();
+        }
         journal.finish();
         let clock = Arc::clone(&time);
         let clock = Arc::new(move || mark(clock.load(Ordering::Relaxed)));
         let core = Core::new(spool, broker, ingest, clock, keeps_history);
-        let mut node = TestNode {
+        TestNode {
             core,
             storage,
             time,
@@ -140,13 +169,18 @@ impl TestNode {
             keeps_history,
             pending: Vec::new(),
             closing: Vec::new(),
-        };
+        }
+    }
+
+    /// The power fails: what was not synced is as the seed has it. The node starts again; clients are gone.
+    pub(crate) fn crash(self) -> TestNode {
+        let mut node = self.cut();
         node.settle();
         node
     }
 
-    /// The power fails: what was not synced is as the seed has it. The node starts again; clients are gone.
-    pub(super) fn crash(self) -> TestNode {
+    /// As `crash`, with nothing settled after the start.
+    pub(crate) fn cut(self) -> TestNode {
         let storage = Arc::new(self.storage.crash());
         TestNode::open(
             storage,
@@ -158,8 +192,15 @@ impl TestNode {
     }
 
     /// A clean stop and a start.
-    pub(super) fn restart(mut self) -> TestNode {
+    pub(crate) fn restart(mut self) -> TestNode {
         self.settle();
+        let mut node = self.stop();
+        node.settle();
+        node
+    }
+
+    /// The log is closed and opened again, with nothing settled before or after.
+    pub(crate) fn stop(mut self) -> TestNode {
         self.core.close().unwrap();
         TestNode::open(
             self.storage,
@@ -170,19 +211,49 @@ impl TestNode {
         )
     }
 
-    pub(super) fn now(&self) -> NodeTime {
+    /// The cursor over what the sink is owed.
+    pub(crate) fn sink(&self) -> CursorId {
+        self.core.spool().cursor(&sink_cursor(SINK)).unwrap()
+    }
+
+    /// Lets time pass and what is due happen.
+    pub(crate) fn wait(&mut self, milliseconds: u64) {
+        self.time.fetch_add(milliseconds, Ordering::Relaxed);
+        self.core.handle_deadline();
+        self.take_effects();
+    }
+
+    /// What the core wants to be read, to be done by the caller.
+    pub(crate) fn take_readings(&mut self) -> Vec<Reading> {
+        self.take_effects();
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Takes a checkpoint, due or not.
+    pub(crate) fn checkpoint(&self) {
+        let now = self.now();
+        let mark = ClockMark {
+            node: now,
+            wall: WallTime(now.0),
+        };
+        self.core
+            .spool()
+            .checkpoint(self.core.broker().snapshot(mark));
+    }
+
+    pub(crate) fn now(&self) -> NodeTime {
         NodeTime(self.time.load(Ordering::Relaxed))
     }
 
     /// Lets time pass and what is due happen, committed.
-    pub(super) fn pass(&mut self, milliseconds: u64) {
+    pub(crate) fn pass(&mut self, milliseconds: u64) {
         self.time.fetch_add(milliseconds, Ordering::Relaxed);
         self.core.handle_deadline();
         self.settle();
     }
 
     /// Commits and reads until nothing is left to do.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         loop {
             let committed = self.core.spool().commit_once();
             self.core.handle_commit();
@@ -194,13 +265,13 @@ impl TestNode {
     }
 
     /// Commits once and lets what waited for it leave, without reading.
-    pub(super) fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         self.core.spool().commit_once();
         self.core.handle_commit();
     }
 
     /// Runs the readings the core has asked for.
-    pub(super) fn read(&mut self) -> bool {
+    pub(crate) fn read(&mut self) -> bool {
         self.take_effects();
         let readings = std::mem::take(&mut self.pending);
         let any = !readings.is_empty();
@@ -224,7 +295,7 @@ impl TestNode {
     }
 
     /// A new connection that has not spoken.
-    pub(super) fn dial(&mut self, version: Version) -> Client {
+    pub(crate) fn dial(&mut self, version: Version) -> Client {
         let id = self.core.handle_connected("test".into());
         Client {
             id,
@@ -235,7 +306,7 @@ impl TestNode {
     }
 
     /// Connects and takes the CONNACK, which must be a success.
-    pub(super) fn connect(&mut self, connect: Connect) -> Client {
+    pub(crate) fn connect(&mut self, connect: Connect) -> Client {
         let (client, packet) = self.try_connect(connect);
         match packet {
             Some(Packet::ConnAck(ack)) if ack.reason == ReasonCode::Success => client,
@@ -244,7 +315,7 @@ impl TestNode {
     }
 
     /// Connects and takes what is answered.
-    pub(super) fn try_connect(&mut self, connect: Connect) -> (Client, Option<Packet>) {
+    pub(crate) fn try_connect(&mut self, connect: Connect) -> (Client, Option<Packet>) {
         let mut client = self.dial(connect.version);
         self.send(&client, Packet::Connect(Box::new(connect)));
         self.core.spool().commit_once();
@@ -254,27 +325,27 @@ impl TestNode {
         (client, packet)
     }
 
-    pub(super) fn send(&mut self, client: &Client, packet: Packet) {
+    pub(crate) fn send(&mut self, client: &Client, packet: Packet) {
         let mut bytes = BytesMut::new();
         encode(client.version, &packet, &mut bytes).unwrap();
         self.core.handle_input(client.id, &mut bytes);
         self.take_effects();
     }
 
-    pub(super) fn send_bytes(&mut self, client: &Client, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, client: &Client, bytes: &[u8]) {
         self.core
             .handle_input(client.id, &mut BytesMut::from(bytes));
         self.take_effects();
     }
 
-    pub(super) fn subscribe(&mut self, client: &mut Client, filter: &str, qos: QoS) -> Packet {
+    pub(crate) fn subscribe(&mut self, client: &mut Client, filter: &str, qos: QoS) -> Packet {
         self.send(client, subscribe(filter, qos));
         self.settle();
         client.next(self).expect("SUBACK")
     }
 
     /// Sends and takes the acknowledgement, committed.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &mut self,
         client: &mut Client,
         topic: &str,
@@ -288,17 +359,24 @@ impl TestNode {
     }
 
     /// The stream breaks.
-    pub(super) fn drop_connection(&mut self, client: Client) {
+    pub(crate) fn drop_connection(&mut self, client: Client) {
         self.core.handle_disconnected(client.id);
         self.settle();
     }
 
-    pub(super) fn is_closed(&self, client: &Client) -> bool {
+    /// The stream is gone; nothing is settled.
+    pub(crate) fn hang_up(&mut self, client: &Client) {
+        self.core.handle_disconnected(client.id);
+        self.take_effects();
+        self.closing.retain(|id| *id != client.id);
+    }
+
+    pub(crate) fn is_closed(&self, client: &Client) -> bool {
         self.closing.contains(&client.id)
     }
 
     /// The count in the ledger for a reason.
-    pub(super) fn lost(&self, reason: spool::LossReason) -> u64 {
+    pub(crate) fn lost(&self, reason: spool::LossReason) -> u64 {
         self.core
             .spool()
             .status()
@@ -312,7 +390,7 @@ impl TestNode {
 
 impl Client {
     /// The next packet that has arrived.
-    pub(super) fn next(&mut self, node: &mut TestNode) -> Option<Packet> {
+    pub(crate) fn next(&mut self, node: &mut TestNode) -> Option<Packet> {
         let mut out = BytesMut::new();
         node.core.take_output(self.id, &mut out);
         self.received.extend_from_slice(&out);
@@ -322,12 +400,12 @@ impl Client {
     }
 
     /// All packets that have arrived.
-    pub(super) fn all(&mut self, node: &mut TestNode) -> Vec<Packet> {
+    pub(crate) fn all(&mut self, node: &mut TestNode) -> Vec<Packet> {
         std::iter::from_fn(|| self.next(node)).collect()
     }
 
     /// The PUBLISH packets among them, as topic and payload.
-    pub(super) fn messages(&mut self, node: &mut TestNode) -> Vec<(String, String)> {
+    pub(crate) fn messages(&mut self, node: &mut TestNode) -> Vec<(String, String)> {
         let text = |publish: &Publish| {
             (
                 publish.topic.as_str().to_owned(),
@@ -337,7 +415,7 @@ impl Client {
         self.publishes(node).iter().map(text).collect()
     }
 
-    pub(super) fn publishes(&mut self, node: &mut TestNode) -> Vec<Publish> {
+    pub(crate) fn publishes(&mut self, node: &mut TestNode) -> Vec<Publish> {
         let publish = |packet| {
             if let Packet::Publish(publish) = packet {
                 Some(publish)
@@ -349,25 +427,25 @@ impl Client {
     }
 }
 
-pub(super) fn id(id: u16) -> PacketId {
+pub(crate) fn id(id: u16) -> PacketId {
     PacketId::new(id).unwrap()
 }
 
-pub(super) fn v5(client: &str) -> Connect {
+pub(crate) fn v5(client: &str) -> Connect {
     let mut connect = Connect::new(Version::V5, client);
     connect.clean_start = true;
     connect
 }
 
 /// A client of version 5 whose session stays.
-pub(super) fn durable(client: &str) -> Connect {
+pub(crate) fn durable(client: &str) -> Connect {
     let mut connect = Connect::new(Version::V5, client);
     connect.clean_start = false;
     connect.session_expiry_interval = Some(3600);
     connect
 }
 
-pub(super) fn with_will(mut connect: Connect, topic: &str, delay_seconds: u32) -> Connect {
+pub(crate) fn with_will(mut connect: Connect, topic: &str, delay_seconds: u32) -> Connect {
     connect.will = Some(Will {
         topic: topic.into(),
         payload: Bytes::from_static(b"gone"),
@@ -379,17 +457,17 @@ pub(super) fn with_will(mut connect: Connect, topic: &str, delay_seconds: u32) -
     connect
 }
 
-pub(super) fn with_receive_maximum(mut connect: Connect, maximum: u16) -> Connect {
+pub(crate) fn with_receive_maximum(mut connect: Connect, maximum: u16) -> Connect {
     connect.receive_maximum = NonZeroU16::new(maximum);
     connect
 }
 
-pub(super) fn with_maximum_packet(mut connect: Connect, bytes: u32) -> Connect {
+pub(crate) fn with_maximum_packet(mut connect: Connect, bytes: u32) -> Connect {
     connect.maximum_packet_size = NonZeroU32::new(bytes);
     connect
 }
 
-pub(super) fn publish(topic: &str, payload: &str, qos: QoS, packet_id: u16) -> Packet {
+pub(crate) fn publish(topic: &str, payload: &str, qos: QoS, packet_id: u16) -> Packet {
     Packet::Publish(Publish {
         dup: false,
         qos,
@@ -401,7 +479,7 @@ pub(super) fn publish(topic: &str, payload: &str, qos: QoS, packet_id: u16) -> P
     })
 }
 
-pub(super) fn change_publish(packet: Packet, change: impl FnOnce(&mut Publish)) -> Packet {
+pub(crate) fn change_publish(packet: Packet, change: impl FnOnce(&mut Publish)) -> Packet {
     match packet {
         Packet::Publish(mut publish) => {
             change(&mut publish);
@@ -411,7 +489,7 @@ pub(super) fn change_publish(packet: Packet, change: impl FnOnce(&mut Publish)) 
     }
 }
 
-pub(super) fn request(filter: &str, qos: QoS) -> SubscriptionRequest {
+pub(crate) fn request(filter: &str, qos: QoS) -> SubscriptionRequest {
     SubscriptionRequest {
         filter: filter.into(),
         qos,
@@ -421,11 +499,11 @@ pub(super) fn request(filter: &str, qos: QoS) -> SubscriptionRequest {
     }
 }
 
-pub(super) fn subscribe(filter: &str, qos: QoS) -> Packet {
+pub(crate) fn subscribe(filter: &str, qos: QoS) -> Packet {
     subscribe_with(request(filter, qos), None)
 }
 
-pub(super) fn subscribe_with(request: SubscriptionRequest, identifier: Option<u32>) -> Packet {
+pub(crate) fn subscribe_with(request: SubscriptionRequest, identifier: Option<u32>) -> Packet {
     Packet::Subscribe(Subscribe {
         packet_id: id(1),
         subscription_identifier: identifier,
@@ -434,7 +512,7 @@ pub(super) fn subscribe_with(request: SubscriptionRequest, identifier: Option<u3
     })
 }
 
-pub(super) fn unsubscribe(filter: &str) -> Packet {
+pub(crate) fn unsubscribe(filter: &str) -> Packet {
     Packet::Unsubscribe(Unsubscribe {
         packet_id: id(2),
         user_properties: Vec::new(),
@@ -442,14 +520,14 @@ pub(super) fn unsubscribe(filter: &str) -> Packet {
     })
 }
 
-pub(super) fn puback(of: &Publish) -> Packet {
+pub(crate) fn puback(of: &Publish) -> Packet {
     Packet::PubAck(Ack::success(of.packet_id.unwrap()))
 }
 
-pub(super) fn pubrec(of: &Publish) -> Packet {
+pub(crate) fn pubrec(of: &Publish) -> Packet {
     Packet::PubRec(Ack::success(of.packet_id.unwrap()))
 }
 
-pub(super) fn goodbye() -> Packet {
+pub(crate) fn goodbye() -> Packet {
     Packet::Disconnect(Disconnect::new(ReasonCode::Success))
 }
