@@ -29,6 +29,7 @@ mod connect;
 mod connection;
 mod delivery;
 mod doors;
+mod errands;
 mod group;
 pub(crate) mod journal;
 mod publish;
@@ -39,8 +40,9 @@ mod subscribe;
 mod subscriptions;
 
 pub use connection::ConnectionId;
-pub use delivery::{Again, RetainedGrant};
+
 pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
+pub use errands::{Errand, RetainedGrant};
 pub use journal::Journal;
 
 use connection::{Answer, Connection, Gate, Phase};
@@ -110,23 +112,14 @@ pub enum Action {
         /// What.
         request: ReadRequest,
     },
-    /// Read what `again` names, then `handle_resend`.
-    Resend {
-        /// The connection it is for.
+    /// Read what the errands name, then `handle_errands`.
+    RunErrands {
+        /// The connection they are for.
         connection: ConnectionId,
         /// Its session.
         session: usize,
-        /// What goes out again.
-        again: Vec<Again>,
-    },
-    /// Read these positions, then `handle_retained`.
-    SendRetained {
-        /// For whom.
-        session: usize,
-        /// On which terms.
-        grant: RetainedGrant,
-        /// Positions of retained messages.
-        seqs: Vec<Seq>,
+        /// What is to be sent.
+        errands: Vec<Errand>,
     },
     /// The peer of this connection is at fault, and its connection ends: say so, once for many.
     Fault(ConnectionId, PeerError),
@@ -261,8 +254,6 @@ pub struct Broker {
     withholding: BTreeSet<ConnectionId>,
     withheld_bytes: usize,
     acknowledged: Vec<(CursorId, Seq)>,
-    /// Actions that read what is not committed yet.
-    deferred: Vec<(Seq, Action)>,
     /// Whether a subscriber acknowledged something, so that readers may go on.
     room_made: bool,
     actions: VecDeque<Action>,
@@ -299,7 +290,6 @@ impl Broker {
             withholding: BTreeSet::new(),
             withheld_bytes: 0,
             acknowledged: Vec::new(),
-            deferred: Vec::new(),
             room_made: false,
             actions: VecDeque::new(),
             flushing: BTreeSet::new(),
@@ -668,7 +658,6 @@ impl Broker {
     /// The log is complete up to `committed`: answers leave, readers read on.
     pub fn handle_commit(&mut self, committed: Seq) {
         self.committed = self.committed.max(committed);
-        let committed = self.committed;
         for id in std::mem::take(&mut self.acking) {
             let Some(connection) = self.connections.get_mut(id) else {
                 continue;
@@ -686,22 +675,7 @@ impl Broker {
             }
             self.resume_reading(id);
         }
-        let (ready, waiting) = std::mem::take(&mut self.deferred)
-            .into_iter()
-            .partition(|(gate, _)| *gate <= committed);
-        self.deferred = waiting;
-        self.actions
-            .extend(Vec::into_iter(ready).map(|(_, action)| action));
         self.feed_hungry();
-    }
-
-    /// Orders something that reads the log up to `gate`.
-    fn once_committed(&mut self, gate: Seq, action: Action) {
-        if gate <= self.committed {
-            self.actions.push_back(action);
-        } else {
-            self.deferred.push((gate, action));
-        }
     }
 
     /// Reads a stopped connection again once it is below its bounds.

@@ -7,7 +7,7 @@ use spool::{LossReason, NodeTime, Seq, Start};
 use super::{
     Action, Broker, PeerError, Reader, Timer,
     connection::{Answer, ConnectionId, Gate, Phase},
-    delivery::restore_flights,
+    errands::{Errands, restore_flights},
     group::GroupId,
     journal::Journal,
     session::{Place, Session, SessionId},
@@ -257,6 +257,8 @@ impl Broker {
             return;
         };
         session.connection = None;
+        session.errands = Errands::default();
+        session.feed.resending = false;
         // What was withheld is forgotten, and its identifiers with it: the client sends it again.
         session.kept.inbound.retain(|_, seq| *seq != Seq(u64::MAX));
         let now = journal.now;

@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) out: BytesMut,
     pub(crate) greeted: bool,
     pub(crate) acks: VecDeque<PendingAck>,
+    /// Bytes of encoded packets among them.
+    gated_bytes: usize,
     pub(crate) withheld: VecDeque<Rc<Withheld>>,
     pub(crate) aliases: HashMap<u16, String>,
     pub(crate) last_seen: NodeTime,
@@ -109,6 +111,7 @@ impl Connection {
             out: BytesMut::new(),
             greeted: false,
             acks: VecDeque::new(),
+            gated_bytes: 0,
             withheld: VecDeque::new(),
             aliases: HashMap::new(),
             last_seen: now,
@@ -181,6 +184,7 @@ impl Connection {
             }
             Answer::Whole(packet) => *packet,
             Answer::Encoded(bytes) => {
+                self.gated_bytes = self.gated_bytes.saturating_sub(bytes.len());
                 self.out.extend_from_slice(&bytes);
                 return;
             }
@@ -198,6 +202,9 @@ impl Connection {
 
     /// Queues an answer behind those before it.
     pub(crate) fn answer(&mut self, gate: Gate, answer: Answer) {
+        if let Answer::Encoded(bytes) = &answer {
+            self.gated_bytes += bytes.len();
+        }
         self.acks.push_back(PendingAck { gate, answer });
     }
 
@@ -207,6 +214,11 @@ impl Connection {
             // The client's own limit, or 3.1.1, leaves no way to say it.
             tracing::debug!(peer = %self.peer, packet = packet.name(), %error, "not sent");
         }
+    }
+
+    /// Whether deliveries may still be encoded, or wait in the log until the client has read.
+    pub(crate) fn has_room(&self) -> bool {
+        self.out.len() + self.gated_bytes < OUT_HIGH_BYTES
     }
 
     /// Whether a client that sends must be made to wait.

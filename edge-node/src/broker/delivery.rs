@@ -1,6 +1,6 @@
 //! Delivery: one message to one session, at once from memory or later from the log.
 
-use std::{num::NonZeroU16, rc::Rc, sync::Arc};
+use std::{num::NonZeroU16, rc::Rc};
 
 use bytes::BytesMut;
 use spool::{Batch, Entry, Loss, LossReason, NodeTime, ReadLimits, Seq};
@@ -10,8 +10,7 @@ use super::{
     connection::{Answer, Connection, ConnectionId, Gate, OUT_HIGH_BYTES},
     group::{Group, GroupId},
     journal::Journal,
-    publish::Withheld,
-    session::{IN_FLIGHT_MAX, Outbound, Phase, Place, Session, SessionId},
+    session::{IN_FLIGHT_MAX, Phase, Place, SessionId},
     subscriptions::{Grant, Terms},
 };
 use crate::{
@@ -63,24 +62,24 @@ impl<'a> Message<'a> {
         })
     }
 
-    fn is_expired(&self, now: NodeTime) -> bool {
+    pub(super) fn is_expired(&self, now: NodeTime) -> bool {
         self.remaining_seconds(now) == Some(0)
     }
 }
 
 /// How one PUBLISH goes out.
 #[derive(Clone, Copy)]
-struct Sending<'a> {
-    qos: QoS,
-    id: Option<NonZeroU16>,
-    dup: bool,
-    retain: bool,
-    identifiers: &'a [u32],
+pub(super) struct Sending<'a> {
+    pub(super) qos: QoS,
+    pub(super) id: Option<NonZeroU16>,
+    pub(super) dup: bool,
+    pub(super) retain: bool,
+    pub(super) identifiers: &'a [u32],
 }
 
 impl Connection {
     /// Encodes a PUBLISH into `out`; false where the client would refuse its size.
-    fn encode_publish(
+    pub(super) fn encode_publish(
         &self,
         out: &mut BytesMut,
         message: &Message<'_>,
@@ -113,7 +112,7 @@ pub(crate) enum Offered {
     Later,
 }
 
-fn effective(message: QoS, granted: u8) -> QoS {
+pub(super) fn effective(message: QoS, granted: u8) -> QoS {
     match (message as u8).min(granted) {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
@@ -123,20 +122,19 @@ fn effective(message: QoS, granted: u8) -> QoS {
 
 impl Broker {
     /// The open connection of a session.
-    fn live(&self, session: SessionId) -> Option<ConnectionId> {
+    pub(super) fn live(&self, session: SessionId) -> Option<ConnectionId> {
         self.sessions.get(session)?.connection
     }
 
     /// Whether a message above QoS 0 can go to this session at once.
-    fn has_room(&self, session: SessionId) -> bool {
+    pub(super) fn has_room(&self, session: SessionId) -> bool {
         let Some(found) = self.sessions.get(session) else {
             return false;
         };
         let Some(connection) = found.connection.and_then(|id| self.connections.get(id)) else {
             return false;
         };
-        found.flights.len() < connection.window.min(IN_FLIGHT_MAX)
-            && connection.out.len() < OUT_HIGH_BYTES
+        found.flights.len() < connection.window.min(IN_FLIGHT_MAX) && connection.has_room()
     }
 
     /// Offers a publish to everybody who hears it, at once from memory where its QoS and their room allow.
@@ -209,7 +207,7 @@ impl Broker {
         }
     }
 
-    fn send_unacknowledged(
+    pub(super) fn send_unacknowledged(
         &mut self,
         now: NodeTime,
         id: SessionId,
@@ -258,7 +256,7 @@ impl Broker {
         clippy::too_many_arguments,
         reason = "one message, whom it goes to, and how"
     )]
-    fn send_acknowledged(
+    pub(super) fn send_acknowledged(
         &mut self,
         now: NodeTime,
         id: SessionId,
@@ -454,12 +452,16 @@ impl Broker {
         };
         match reader {
             Reader::Session(id) => {
+                self.run_errands(id);
                 let room = self.has_room(id);
                 let Some(session) = self.sessions.get_mut(id) else {
                     return false;
                 };
-                if session.connection.is_none() || !session.feed.is_behind() {
+                if session.connection.is_none() {
                     return false;
+                }
+                if !session.feed.is_behind() {
+                    return !session.errands.is_empty();
                 }
                 let free = !session.feed.reading
                     && !session.feed.resending
@@ -865,7 +867,11 @@ impl Broker {
     }
 
     /// The terms of a route, remembered.
-    fn terms(&mut self, journal: &Journal<'_>, route: spool::RouteId) -> Option<Rc<Terms>> {
+    pub(super) fn terms(
+        &mut self,
+        journal: &Journal<'_>,
+        route: spool::RouteId,
+    ) -> Option<Rc<Terms>> {
         if let Some(terms) = self.routes.get(&route) {
             return Some(Rc::clone(terms));
         }
@@ -876,241 +882,6 @@ impl Broker {
         }
         self.routes.insert(route, Rc::clone(&terms));
         Some(terms)
-    }
-
-    /// Sends again what was in flight when the last connection of this session ended.
-    pub(crate) fn resume_flights(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let Some(connection_id) = session.connection else {
-            return;
-        };
-        let mut again = Vec::new();
-        for (packet_id, flight) in session.flights.in_order() {
-            match (flight.phase, flight.place) {
-                (Phase::Released, _) => again.push(Again::Release(packet_id)),
-                (Phase::Published, Place::Stored(seq)) => {
-                    again.push(Again::Publish(packet_id, seq, flight.qos))
-                }
-                (Phase::Published, Place::Withheld(withheld)) => {
-                    again.push(Again::Memory(packet_id, withheld))
-                }
-            }
-        }
-        if again.is_empty() {
-            return;
-        }
-        session.feed.resending = true;
-        let stored = again.iter().filter_map(|one| {
-            if let Again::Publish(_, seq, _) = one {
-                Some(*seq)
-            } else {
-                None
-            }
-        });
-        let gate = stored.max().unwrap_or_default();
-        self.once_committed(
-            gate,
-            Action::Resend {
-                connection: connection_id,
-                session: id,
-                again,
-            },
-        );
-    }
-
-    /// Sends the PUBLISH and PUBREL packets of a resumed session, with what the shell read for them.
-    pub fn handle_resend(
-        &mut self,
-        connection_id: ConnectionId,
-        id: SessionId,
-        again: Vec<Again>,
-        entries: &[Entry],
-        journal: &mut Journal<'_>,
-    ) {
-        if self.live(id) != Some(connection_id) {
-            return;
-        }
-        for one in again {
-            match one {
-                Again::Release(packet_id) => {
-                    let Some(connection) = self.connections.get_mut(connection_id) else {
-                        return;
-                    };
-                    connection.answer(Gate::Committed(Seq::ZERO), Answer::PubRel(packet_id));
-                    self.acking.insert(connection_id);
-                }
-                Again::Memory(packet_id, withheld) => {
-                    self.send_again(
-                        connection_id,
-                        id,
-                        packet_id,
-                        &withheld.message(),
-                        journal.now,
-                        None,
-                        journal,
-                    );
-                }
-                Again::Publish(packet_id, seq, _) => {
-                    let entry = entries.iter().find(|entry| entry.seq == seq);
-                    let record =
-                        entry.and_then(|entry| Some((entry, Record::decode(&entry.body)?)));
-                    match record {
-                        Some((entry, Record::Publish(record))) => {
-                            let message = Message::of(&record, entry.time);
-                            self.send_again(
-                                connection_id,
-                                id,
-                                packet_id,
-                                &message,
-                                journal.now,
-                                Some(entry),
-                                journal,
-                            );
-                        }
-                        // Gone from the log, by a bound that the ledger names.
-                        _ => self.give_up(id, packet_id),
-                    }
-                }
-            }
-        }
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.feed.resending = false;
-        }
-        self.hungry.insert(Reader::Session(id));
-        self.feed_hungry();
-        self.flush(connection_id);
-    }
-
-    fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        if let Some(flight) = session.flights.remove(packet_id) {
-            session.kept.outbound.remove(&packet_id);
-            self.settle(id, &flight.place, flight.group);
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one message, whom it goes to, and how"
-    )]
-    fn send_again(
-        &mut self,
-        connection_id: ConnectionId,
-        id: SessionId,
-        packet_id: NonZeroU16,
-        message: &Message<'_>,
-        now: NodeTime,
-        entry: Option<&Entry>,
-        journal: &Journal<'_>,
-    ) {
-        let (group, qos) = match self
-            .sessions
-            .get_mut(id)
-            .and_then(|session| session.flights.get_mut(packet_id))
-        {
-            Some(flight) => (flight.group, flight.qos),
-            None => return,
-        };
-        let cursor = match group {
-            Some(group) => self.groups.get(group).map(|group| group.cursor),
-            None => self
-                .sessions
-                .get(id)
-                .and_then(|session| session.kept.cursor),
-        };
-        let stored = entry
-            .and_then(|entry| self.terms(journal, entry.route))
-            .zip(cursor)
-            .and_then(|(terms, cursor)| grant_of(&terms, cursor));
-        let grant = stored.or_else(|| {
-            self.subscriptions
-                .audience(message.topic)
-                .grant(id, None)
-                .cloned()
-        });
-        let grant = grant.unwrap_or_default();
-        let Some(connection) = self.connections.get_mut(connection_id) else {
-            return;
-        };
-        let retain = message.retain && grant.retain_as_published;
-        let sending = Sending {
-            qos,
-            id: Some(packet_id),
-            dup: true,
-            retain,
-            identifiers: &grant.identifiers,
-        };
-        let mut encoded = BytesMut::new();
-        if connection.encode_publish(&mut encoded, message, sending, now) {
-            // Behind the CONNACK, which may wait for a commit.
-            connection.answer(Gate::Committed(Seq::ZERO), Answer::Encoded(encoded));
-            self.acking.insert(connection_id);
-        } else {
-            self.give_up(id, packet_id);
-        }
-    }
-
-    /// Sends retained messages for a new subscription, with what the shell read for them.
-    pub fn handle_retained(
-        &mut self,
-        id: SessionId,
-        grant: &RetainedGrant,
-        entries: &[Entry],
-        journal: &mut Journal<'_>,
-    ) {
-        let is_its_own = |session: &Session| Arc::ptr_eq(&session.client, &grant.client);
-        if !self.sessions.get(id).is_some_and(is_its_own) {
-            return;
-        }
-        for entry in entries {
-            let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
-                continue;
-            };
-            let mut message = Message::of(&record, entry.time);
-            if message.is_expired(journal.now) {
-                continue;
-            }
-            message.retain = true;
-            let granted = Grant {
-                qos: grant.qos,
-                retain_as_published: true,
-                identifiers: grant.identifier.into_iter().collect(),
-            };
-            match effective(message.qos, grant.qos) {
-                QoS::AtMostOnce => self.send_unacknowledged(journal.now, id, &message, &granted),
-                qos => {
-                    let place = Place::Stored(entry.seq);
-                    if self.send_acknowledged(
-                        journal.now,
-                        id,
-                        &message,
-                        &granted,
-                        qos,
-                        place,
-                        None,
-                        false,
-                    ) == Offered::Later
-                    {
-                        let scope = self
-                            .sessions
-                            .get(id)
-                            .map(|s| s.client.to_string())
-                            .unwrap_or_default();
-                        self.lose_at(
-                            LossReason::SlowSubscriber,
-                            scope,
-                            entry.seq,
-                            record.payload.len() as u64,
-                            journal.now,
-                        );
-                    }
-                }
-            }
-        }
     }
 
     pub(crate) fn lose(
@@ -1153,54 +924,9 @@ impl Broker {
     }
 }
 
-/// A message to be sent again on a new connection.
-#[derive(Clone, Debug)]
-pub enum Again {
-    /// PUBREL.
-    Release(NonZeroU16),
-    /// The PUBLISH stored at this position.
-    Publish(NonZeroU16, Seq, QoS),
-    /// A PUBLISH whose publisher's acknowledgement is withheld.
-    Memory(NonZeroU16, Rc<Withheld>),
-}
-
-/// What a new subscription is granted of retained messages.
-#[derive(Clone, Debug)]
-pub struct RetainedGrant {
-    /// The session's own: its index may pass to another session while the messages are read.
-    pub(crate) client: Arc<str>,
-    pub(crate) qos: u8,
-    pub(crate) identifier: Option<u32>,
-}
-
-fn grant_of(terms: &Terms, cursor: spool::CursorId) -> Option<Grant> {
+pub(super) fn grant_of(terms: &Terms, cursor: spool::CursorId) -> Option<Grant> {
     terms
         .iter()
         .find(|(id, _)| *id == cursor)
         .map(|(_, grant)| grant.clone())
-}
-
-/// Restores the flights of a recovered session from its outbound QoS 2 identifiers.
-pub(crate) fn restore_flights(broker: &mut Broker, id: SessionId) {
-    let Some(session) = broker.sessions.get_mut(id) else {
-        return;
-    };
-    for (packet_id, outbound) in session.kept.outbound.clone() {
-        let (place, shared, phase) = match outbound {
-            Outbound::Sent { seq, shared } => (Place::Stored(seq), shared, Phase::Published),
-            Outbound::Received => (Place::Stored(Seq::ZERO), None, Phase::Released),
-        };
-        let group = shared.and_then(|name| broker.group_names.get(&name).copied());
-        if let Place::Stored(seq) = place
-            && phase == Phase::Published
-        {
-            match group.and_then(|group| broker.groups.get_mut(group)) {
-                Some(group) => drop(group.held.insert(seq)),
-                None => session.flights.is_ahead(seq),
-            }
-        }
-        session
-            .flights
-            .insert(packet_id, place, group, QoS::ExactlyOnce, phase);
-    }
 }

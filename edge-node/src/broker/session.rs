@@ -9,7 +9,7 @@ use std::{
 
 use spool::{CursorId, NodeTime, Seq};
 
-use super::{connection::ConnectionId, group::GroupId, publish::Withheld};
+use super::{connection::ConnectionId, errands::Errands, group::GroupId, publish::Withheld};
 use crate::{
     mqtt::packet::QoS,
     record::{StoredWill, SubscriptionOptions},
@@ -28,6 +28,7 @@ pub(crate) struct Session {
     pub(crate) kept: Kept,
     pub(crate) feed: Feed,
     pub(crate) flights: Flights,
+    pub(crate) errands: Errands,
     pub(crate) connection: Option<ConnectionId>,
 }
 
@@ -266,6 +267,7 @@ impl Session {
                 ..Feed::default()
             },
             flights: Flights::default(),
+            errands: Errands::default(),
             connection: None,
         }
     }

@@ -4,10 +4,10 @@ use filters::Subscription;
 use spool::{Seq, Start};
 
 use super::{
-    Action, Broker, PeerError,
+    Broker, PeerError,
     connect::shared_name,
     connection::{Answer, ConnectionId, Gate},
-    delivery::RetainedGrant,
+    errands::RetainedGrant,
     journal::Journal,
     session::SessionId,
 };
@@ -131,23 +131,11 @@ impl Broker {
         if seqs.is_empty() {
             return;
         }
-        let Some(client) = self.sessions.get(session).map(|found| found.client.clone()) else {
-            return;
-        };
         let grant = RetainedGrant {
-            client,
             qos: request.qos as u8,
             identifier,
         };
-        let gate = seqs.iter().copied().max().unwrap_or_default();
-        self.once_committed(
-            gate,
-            Action::SendRetained {
-                session,
-                grant,
-                seqs,
-            },
-        );
+        self.send_retained_at(session, grant, seqs);
     }
 
     pub(crate) fn handle_unsubscribe(

@@ -9,9 +9,7 @@ use bytes::BytesMut;
 use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
 
 use crate::{
-    broker::{
-        Action, Again, Broker, ConnectionId, Journal, PeerError, ReadRequest, Reader, RetainedGrant,
-    },
+    broker::{Action, Broker, ConnectionId, Errand, Journal, PeerError, ReadRequest, Reader},
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
@@ -43,10 +41,8 @@ pub enum Effect {
 pub enum Reading {
     /// For a session or group that is behind.
     Debt(Reader, ReadRequest),
-    /// For a session that resumes.
-    Resend(ConnectionId, usize, Vec<Again>),
-    /// For a new subscription.
-    Retained(usize, RetainedGrant, Vec<Seq>),
+    /// For a session that resumes or subscribes.
+    Errands(ConnectionId, usize, Vec<Errand>),
 }
 
 /// What a reading gave.
@@ -63,19 +59,9 @@ impl Reading {
     pub fn order(&self) -> Order {
         match self {
             Reading::Debt(_, request) => Order::Debt(request.clone()),
-            Reading::Resend(_, _, again) => Order::Positions(
-                again
-                    .iter()
-                    .filter_map(|one| {
-                        if let Again::Publish(_, seq, _) = one {
-                            Some(*seq)
-                        } else {
-                            None
-                        }
-                    })
-                    .collect(),
-            ),
-            Reading::Retained(_, _, seqs) => Order::Positions(seqs.clone()),
+            Reading::Errands(_, _, errands) => {
+                Order::Positions(errands.iter().filter_map(Errand::seq).collect())
+            }
         }
     }
 }
@@ -100,27 +86,46 @@ impl Order {
             }) => spool.read(*cursor, *after, *limits).map(Found::Batch),
             Order::Debt(ReadRequest::Positions(seqs)) => {
                 let committed = spool.committed();
-                let entries = read_positions(spool, seqs, committed)?;
+                let entries = read_positions(spool, seqs, committed, DEBT_BYTES)?;
+                let whole =
+                    entries.iter().map(|entry| entry.body.len()).sum::<usize>() < DEBT_BYTES;
+                let last = entries.last().map_or(Seq::ZERO, |entry| entry.seq);
+                let next = if whole { committed } else { last };
                 Ok(Found::Batch(Batch {
                     entries,
-                    next: committed,
+                    next,
                     at_end: false,
                 }))
             }
             Order::Positions(seqs) => {
-                read_positions(spool, seqs, spool.committed()).map(Found::Entries)
+                read_positions(spool, seqs, spool.committed(), usize::MAX).map(Found::Entries)
             }
         }
     }
 }
 
-fn read_positions(spool: &Spool, seqs: &[Seq], committed: Seq) -> Result<Vec<Entry>, StorageError> {
-    let mut entries = Vec::with_capacity(seqs.len());
+/// Reads what is committed of these positions, until it has so many bytes.
+fn read_positions(
+    spool: &Spool,
+    seqs: &[Seq],
+    committed: Seq,
+    bytes: usize,
+) -> Result<Vec<Entry>, StorageError> {
+    let mut entries = Vec::new();
+    let mut read = 0;
     for seq in seqs.iter().filter(|seq| **seq <= committed) {
-        entries.extend(spool.read_at(*seq)?);
+        let entry = spool.read_at(*seq)?;
+        read += entry.as_ref().map_or(0, |entry| entry.body.len());
+        entries.extend(entry);
+        if read >= bytes {
+            break;
+        }
     }
     Ok(entries)
 }
+
+/// Bytes read at once of the positions a reader is behind.
+const DEBT_BYTES: usize = 256 * 1024;
 
 /// Broker and log, and what joins them.
 pub struct Core {
@@ -182,21 +187,13 @@ impl Core {
                 Action::Read { reader, request } => self
                     .effects
                     .push(Effect::Read(Reading::Debt(reader, request))),
-                Action::Resend {
+                Action::RunErrands {
                     connection,
                     session,
-                    again,
+                    errands,
                 } => {
                     self.effects
-                        .push(Effect::Read(Reading::Resend(connection, session, again)));
-                }
-                Action::SendRetained {
-                    session,
-                    grant,
-                    seqs,
-                } => {
-                    self.effects
-                        .push(Effect::Read(Reading::Retained(session, grant, seqs)));
+                        .push(Effect::Read(Reading::Errands(connection, session, errands)));
                 }
                 Action::Pin(seq) => self.spool.pin(seq),
                 Action::Unpin(seq) => self.spool.unpin(seq),
@@ -252,27 +249,23 @@ impl Core {
 
     /// A reading is done. A read that failed is tried again at the next commit.
     pub fn handle_reading(&mut self, reading: Reading, found: Result<Found, StorageError>) {
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!(%error, "the log cannot be read");
-                Found::Entries(Vec::new())
-            }
-        };
+        let found = found
+            .inspect_err(|error| tracing::error!(%error, "the log cannot be read"))
+            .ok();
         self.transact(|broker, journal| match (reading, found) {
-            (Reading::Debt(reader, request), Found::Batch(batch)) => {
+            (Reading::Debt(reader, request), Some(Found::Batch(batch))) => {
                 broker.handle_read(reader, &request, batch, journal)
             }
-            (Reading::Debt(reader, request), Found::Entries(_)) => {
+            (Reading::Debt(reader, request), Some(Found::Entries(_)) | None) => {
                 broker.handle_read(reader, &request, Batch::default(), journal);
             }
-            (Reading::Resend(connection, session, again), Found::Entries(entries)) => {
-                broker.handle_resend(connection, session, again, &entries, journal);
+            (Reading::Errands(connection, session, errands), found) => {
+                let entries = match &found {
+                    Some(Found::Entries(entries)) => Some(entries.as_slice()),
+                    Some(Found::Batch(_)) | None => None,
+                };
+                broker.handle_errands(connection, session, errands, entries, journal);
             }
-            (Reading::Retained(session, grant, _), Found::Entries(entries)) => {
-                broker.handle_retained(session, &grant, &entries, journal);
-            }
-            (Reading::Resend(..) | Reading::Retained(..), Found::Batch(_)) => {}
         });
     }
 

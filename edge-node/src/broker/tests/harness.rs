@@ -46,6 +46,8 @@ pub(crate) struct TestNode {
     keeps_history: bool,
     pending: Vec<Reading>,
     closing: Vec<ConnectionId>,
+    /// Readings of the log fail.
+    pub(super) fail_reads: bool,
 }
 
 /// Name of the sink that a node without history has.
@@ -169,6 +171,7 @@ impl TestNode {
             keeps_history,
             pending: Vec::new(),
             closing: Vec::new(),
+            fail_reads: false,
         }
     }
 
@@ -274,9 +277,13 @@ impl TestNode {
     pub(crate) fn read(&mut self) -> bool {
         self.take_effects();
         let readings = std::mem::take(&mut self.pending);
-        let any = !readings.is_empty();
+        let any = !readings.is_empty() && !self.fail_reads;
         for reading in readings {
-            let found = reading.order().run(self.core.spool());
+            let found = if self.fail_reads {
+                Err(spool::StorageError::Moved)
+            } else {
+                reading.order().run(self.core.spool())
+            };
             self.core.handle_reading(reading, found);
         }
         self.take_effects();

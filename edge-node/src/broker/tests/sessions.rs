@@ -307,3 +307,51 @@ fn an_expired_message_is_not_delivered_and_counted() {
     );
     assert_eq!(node.lost(spool::LossReason::Expired), 1);
 }
+
+#[test]
+fn a_subscriber_gets_everything_retained_however_much_it_is() {
+    let mut node = TestNode::new();
+    let device = node.connect(v5("pump"));
+    for n in 1..=900 {
+        let retained = change_publish(
+            publish(
+                &format!("state/{n}"),
+                &"x".repeat(1000),
+                QoS::AtLeastOnce,
+                n,
+            ),
+            |publish| publish.retain = true,
+        );
+        node.send(&device, retained);
+        node.settle();
+    }
+    let mut reader = node.connect(v5("reader"));
+    node.send(&reader, subscribe("state/#", QoS::AtMostOnce));
+    let mut got = 0;
+    loop {
+        node.settle();
+        match reader.publishes(&mut node).len() {
+            0 => break,
+            more => got += more,
+        }
+    }
+    assert_eq!(got, 900);
+    assert_eq!(node.lost(spool::LossReason::SlowSubscriber), 0);
+}
+
+#[test]
+fn what_was_in_flight_is_not_given_up_when_the_log_cannot_be_read_for_a_while() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+    assert_eq!(reader.messages(&mut node).len(), 1);
+    node.drop_connection(reader);
+    node.fail_reads = true;
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.messages(&mut node), []);
+    node.fail_reads = false;
+    node.publish(&mut device, "other", "wakes nobody", QoS::AtLeastOnce, 2);
+    assert_eq!(texts(reader.messages(&mut node)), ["1"]);
+}
