@@ -491,14 +491,15 @@ impl State {
             plan.next = owed.seq;
             match place {
                 Some(place) => plan.found.push(located(segment, place, !owed.is_history())),
-                None => gone.push(owed.seq),
+                None if owed.is_history() => gone.push(owed.seq),
+                None => {}
             }
         }
         if !cut {
             plan.next = reach.max(after);
         }
-        // History may have been freed, and damage found, since the window saw them. Nobody can acknowledge what is not
-        // given: it would hold the low mark, and with it the log, for ever.
+        // History may have been freed since the window saw it. Nobody can acknowledge what is not given: it would hold
+        // the low mark, and with it the log, for ever.
         if let Some(cursor) = self.cursors.get_mut(&id).filter(|_| !gone.is_empty()) {
             for seq in gone {
                 cursor.mark_done(seq, false);
