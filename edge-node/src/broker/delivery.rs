@@ -707,18 +707,41 @@ impl Broker {
         }
         let packet_id = session.flights.next_id();
         let client = session.client.to_string();
+        let connection = session.connection.and_then(|id| self.connections.get(id));
+        let retain = message.retain && grant.retain_as_published;
+        let sending = Sending {
+            qos: QoS::ExactlyOnce,
+            id: Some(packet_id),
+            dup: false,
+            retain,
+            identifiers: &grant.identifiers,
+        };
+        let mut encoded = BytesMut::new();
+        let fits = connection.is_some_and(|connection| {
+            connection.encode_publish(&mut encoded, message, sending, journal.now)
+        });
+        if !fits {
+            self.settle(id, &Place::Stored(seq), group);
+            let bytes = message.payload.len() as u64;
+            self.lose_at(
+                LossReason::TooLargeForSubscriber,
+                client,
+                seq,
+                bytes,
+                journal.now,
+            );
+            return true;
+        }
         let shared = group
             .and_then(|group| self.groups.get(group))
             .map(|group| group.name.clone());
-        let Ok(gate) = self.record(
-            journal,
-            Change::Sent {
-                client,
-                packet_id,
-                seq,
-                shared,
-            },
-        ) else {
+        let sent = Change::Sent {
+            client,
+            packet_id,
+            seq,
+            shared,
+        };
+        let Ok(gate) = self.record(journal, sent) else {
             return false;
         };
         let Some(connection_id) = self.live(id) else {
@@ -737,20 +760,9 @@ impl Broker {
             QoS::ExactlyOnce,
             Phase::Published,
         );
-        let retain = message.retain && grant.retain_as_published;
-        let sending = Sending {
-            qos: QoS::ExactlyOnce,
-            id: Some(packet_id),
-            dup: false,
-            retain,
-            identifiers: &grant.identifiers,
-        };
-        let mut encoded = BytesMut::new();
-        if connection.encode_publish(&mut encoded, message, sending, journal.now) {
-            connection.answer(Gate::Committed(gate), Answer::Encoded(encoded));
-            self.acking.insert(connection_id);
-            self.count_delivered(QoS::ExactlyOnce);
-        }
+        connection.answer(Gate::Committed(gate), Answer::Encoded(encoded));
+        self.acking.insert(connection_id);
+        self.count_delivered(QoS::ExactlyOnce);
         true
     }
 

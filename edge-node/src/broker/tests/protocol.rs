@@ -179,12 +179,18 @@ fn a_client_of_3_1_1_that_sends_too_much_is_not_read_until_it_is_acknowledged() 
 
 #[test]
 fn a_message_over_a_subscribers_maximum_packet_size_is_not_sent_and_counted() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        too_large_is_not_sent_and_counted(qos);
+    }
+}
+
+fn too_large_is_not_sent_and_counted(qos: QoS) {
     let mut node = TestNode::new();
     let mut reader = node.connect(with_maximum_packet(durable("reader"), 100));
-    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    node.subscribe(&mut reader, "t", qos);
     let mut device = node.connect(v5("pump"));
-    node.publish(&mut device, "t", &"x".repeat(200), QoS::AtLeastOnce, 1);
-    node.publish(&mut device, "t", "small", QoS::AtLeastOnce, 2);
+    node.publish(&mut device, "t", &"x".repeat(200), qos, 1);
+    node.publish(&mut device, "t", "small", qos, 2);
     assert_eq!(reader.messages(&mut node), [("t".into(), "small".into())]);
     assert_eq!(node.lost(spool::LossReason::TooLargeForSubscriber), 1);
 }
