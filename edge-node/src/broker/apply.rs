@@ -37,15 +37,6 @@ impl Broker {
         Ok(seq)
     }
 
-    /// As `change`, for a peer that waits for it.
-    pub(crate) fn record(
-        &mut self,
-        journal: &mut Journal<'_>,
-        change: Change,
-    ) -> Result<Seq, Full> {
-        self.change(journal, change)
-    }
-
     /// Writes a change of a session where the session is durable, and folds it either way.
     pub(crate) fn record_of(
         &mut self,

@@ -74,7 +74,7 @@ impl Broker {
                     client: client.to_string(),
                     cursor,
                 };
-                gate = gate.max(self.record(journal, opened)?);
+                gate = gate.max(self.change(journal, opened)?);
                 self.clients.get(&client).copied().unwrap_or_default()
             }
             None => self.add_session(Session::new(Arc::clone(&client), None, journal.appended())),
@@ -454,7 +454,7 @@ impl Broker {
             .map(|(_, group)| (group.name.clone(), group.cursor))
             .collect();
         for (name, cursor) in empty {
-            self.record(journal, Change::GroupRemoved { name })?;
+            self.change(journal, Change::GroupRemoved { name })?;
             journal.remove_cursor(cursor, Some(LossReason::SessionEnded));
         }
         Ok(())

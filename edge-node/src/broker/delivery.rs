@@ -741,7 +741,7 @@ impl Broker {
             seq,
             shared,
         };
-        let Ok(gate) = self.record(journal, sent) else {
+        let Ok(gate) = self.change(journal, sent) else {
             return false;
         };
         let Some(connection_id) = self.live(id) else {

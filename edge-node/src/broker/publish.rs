@@ -710,7 +710,7 @@ impl Broker {
             return Ok(());
         }
         let client = session.client.to_string();
-        let gate = self.record(journal, Change::Released { client, packet_id })?;
+        let gate = self.change(journal, Change::Released { client, packet_id })?;
         self.answer(
             id,
             Gate::Committed(gate),

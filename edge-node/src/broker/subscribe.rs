@@ -89,7 +89,7 @@ impl Broker {
             if !self.group_names.contains_key(&name) {
                 let cursor =
                     journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes));
-                self.record(
+                self.change(
                     journal,
                     Change::GroupOpened {
                         name,
