@@ -227,7 +227,7 @@ impl Model {
             self.committed,
             found.0
         );
-        let mut cut = false;
+        let (mut cut, mut unknown) = (false, BTreeSet::new());
         while let Some(transaction) = self.waiting.pop_front() {
             let records = transaction
                 .records
@@ -247,10 +247,12 @@ impl Model {
                 "{transaction:?} is there and one before it is not"
             );
             cut |= !whole;
-            if !cut && !parts.is_empty() {
+            if parts.is_empty() {
+                unknown.extend(transaction.acks.iter().copied().filter(|_| !cut));
+            } else if whole {
                 self.settle(&transaction);
-            } else if !whole {
-                self.forget(&transaction);
+            } else {
+                self.forget(&transaction, &unknown);
             }
         }
         self.committed = found.0;
@@ -263,10 +265,11 @@ impl Model {
         self.committed = found.0;
     }
 
-    fn forget(&mut self, transaction: &Waiting) {
-        for (cursor, seq) in &transaction.acks {
-            if let Some(cursor) = self.cursors.get_mut(cursor) {
-                // Another transaction may have brought the same acknowledgement, and be there.
+    /// Takes a transaction back that is not there. One before it, which is there or may be, can have brought the same
+    /// acknowledgement.
+    fn forget(&mut self, transaction: &Waiting, kept: &BTreeSet<(CursorId, u64)>) {
+        for (id, seq) in transaction.acks.iter().filter(|ack| !kept.contains(ack)) {
+            if let Some(cursor) = self.cursors.get_mut(id) {
                 cursor
                     .acks
                     .retain(|acked, ack| acked != seq || *ack != Ack::Waiting);
