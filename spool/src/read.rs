@@ -460,6 +460,7 @@ impl State {
         }
         owed.sort_by_key(|owed| owed.seq);
         let (mut bytes, mut cut) = (0usize, false);
+        let mut gone = Vec::new();
         let mut at = self.segment_after(after);
         for owed in owed {
             bytes = bytes.saturating_add(owed.len() as usize);
@@ -488,12 +489,23 @@ impl State {
                     .find_map(|list| list.find(owed.seq)),
             };
             plan.next = owed.seq;
-            // History may have been freed since the window saw it.
-            plan.found
-                .extend(place.map(|place| located(segment, place, !owed.is_history())));
+            match place {
+                Some(place) => plan.found.push(located(segment, place, !owed.is_history())),
+                None if owed.is_history() => gone.push(owed.seq),
+                None => {}
+            }
         }
         if !cut {
             plan.next = reach.max(after);
+        }
+        // History may have been freed since the window saw it. Nobody can acknowledge what is not given: it would hold
+        // the low mark, and with it the log, for ever.
+        if let Some(cursor) = self.cursors.get_mut(&id).filter(|_| !gone.is_empty()) {
+            for seq in gone {
+                cursor.mark_done(seq, false);
+            }
+            cursor.advance();
+            self.room.is_stale();
         }
         plan.at_end = plan.next >= self.committed;
         Ok(plan)

@@ -269,3 +269,39 @@ fn an_offline_session_loses_its_oldest_above_its_bound() {
             .collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn history_that_was_freed_under_a_reader_does_not_hold_the_log() {
+    let mut log = Log::new();
+    for n in 0..2_000 {
+        log.append(2, RouteId::NOBODY, &body(n, 1_000)).unwrap();
+    }
+    log.commit();
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    let late = transaction.create_cursor("late", Start::Oldest, None);
+    let route = transaction.route(&[late], b"terms");
+    transaction.finish();
+    log.commit();
+    let few = ReadLimits { records: 10, ..ALL };
+    let seen = log.spool.read(late, Seq::ZERO, few).unwrap();
+    assert_eq!(seqs(&seen.entries), (1..=10).collect::<Vec<_>>());
+    for n in 0..20_000 {
+        log.append(2, RouteId::NOBODY, &body(n, 1_000)).unwrap();
+        if n % 50 == 49 {
+            log.commit();
+            log.keep_house();
+        }
+    }
+    let owed = log.append(2, route, b"owed").unwrap();
+    log.commit();
+    let mut after = Seq::ZERO;
+    for _ in 0..20 {
+        let batch = log.spool.read(late, after, ALL).unwrap();
+        let all: Vec<Seq> = batch.entries.iter().map(|entry| entry.seq).collect();
+        log.spool.ack(late, &all);
+        after = batch.next;
+    }
+    assert!(after >= owed, "everything was given");
+    let low = log.spool.inner.lock().cursors[&late.0].low();
+    assert!(low >= owed.0, "the low mark stands at {low}");
+}
