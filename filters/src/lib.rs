@@ -13,19 +13,28 @@
 //! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event, save what the
 //! format has not (each says what); output is the same for equal events, byte for byte.
 
+mod condition;
 mod event;
 pub mod http;
+pub mod index;
 pub mod json;
+mod number;
 #[cfg(any(feature = "sdk", test))]
 mod sdk;
 mod topic;
+mod view;
 
+pub use condition::{
+    Condition, Network, NetworkError, NumberRange, Path, Scalar, Wildcard, WildcardError, fold_case,
+};
 pub use event::{
     Data, Event, EventBuilder, EventError, EventProblem, EventReader, MAX_ATTRIBUTE_NAME_BYTES,
     MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value, check_attribute, is_attribute_name,
     is_extension, is_json, is_text, timestamp_millis, timestamp_text, without_control_characters,
 };
+pub use number::Number;
 pub use topic::{
     MAX_FILTER_LEVELS, MAX_TOPIC_BYTES, Subscription, TopicError, TopicFilter, TopicTrie,
     check_topic_name,
 };
+pub use view::{AttributeValue, Attributes, DataView, EventView};
