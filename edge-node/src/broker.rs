@@ -24,12 +24,15 @@ use bytes::BytesMut;
 use slab::Slab;
 use spool::{CursorId, Full, Loss, NodeTime, ReadLimits, Seq, clock::ClockMark};
 
+mod answer;
 mod apply;
 mod connect;
 mod connection;
 mod delivery;
 mod doors;
 mod errands;
+mod feed;
+mod flight;
 mod group;
 pub(crate) mod journal;
 mod publish;
@@ -40,16 +43,9 @@ mod subscribe;
 mod subscriptions;
 
 pub use connection::ConnectionId;
-
 pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
 pub use errands::{Errand, RetainedGrant};
 pub use journal::Journal;
-
-use connection::{Answer, Connection, Gate, Phase};
-use group::{Group, GroupId};
-use retained::Retained;
-use session::{Session, SessionId};
-use subscriptions::{Subscriptions, Terms};
 
 use crate::{
     mqtt::{
@@ -59,6 +55,13 @@ use crate::{
     },
     record::Change,
 };
+use answer::{Answer, Gate};
+use connection::{Connection, Phase};
+use flight::Place;
+use group::{Group, GroupId};
+use retained::Retained;
+use session::{Session, SessionId};
+use subscriptions::{Subscriptions, Terms};
 
 /// The bounds of the broker.
 #[derive(Clone, Debug)]
@@ -613,7 +616,7 @@ impl Broker {
             return Ok(());
         }
         let gate = self.record_of(journal, session_id, Change::Received { client, packet_id })?;
-        if flight.phase == session::Phase::Published {
+        if flight.phase == flight::Phase::Published {
             let cursor = match flight.group {
                 Some(group) => self.groups.get(group).map(|group| group.cursor),
                 None => self
@@ -621,7 +624,7 @@ impl Broker {
                     .get(session_id)
                     .and_then(|session| session.kept.cursor),
             };
-            if let (Some(cursor), session::Place::Stored(seq)) = (cursor, &flight.place) {
+            if let (Some(cursor), Place::Stored(seq)) = (cursor, &flight.place) {
                 journal.acknowledge(cursor, *seq);
             }
         }
@@ -630,7 +633,7 @@ impl Broker {
             .get_mut(session_id)
             .and_then(|session| session.flights.get_mut(packet_id))
         {
-            flight.phase = session::Phase::Released;
+            flight.phase = flight::Phase::Released;
         }
         self.answer(id, Gate::Committed(gate), Answer::PubRel(packet_id));
         Ok(())
@@ -653,29 +656,6 @@ impl Broker {
         self.record_of(journal, id, Change::Completed { client, packet_id })?;
         self.made_room(id, flight.group);
         Ok(())
-    }
-
-    /// The log is complete up to `committed`: answers leave, readers read on.
-    pub fn handle_commit(&mut self, committed: Seq) {
-        self.committed = self.committed.max(committed);
-        for id in std::mem::take(&mut self.acking) {
-            let Some(connection) = self.connections.get_mut(id) else {
-                continue;
-            };
-            let released = connection.release(self.committed);
-            self.counters.acknowledged += std::mem::take(&mut connection.acknowledged);
-            if released {
-                self.flush(id);
-            }
-            let Some(connection) = self.connections.get_mut(id) else {
-                continue;
-            };
-            if !connection.acks.is_empty() {
-                self.acking.insert(id);
-            }
-            self.resume_reading(id);
-        }
-        self.feed_hungry();
     }
 
     /// Reads a stopped connection again once it is below its bounds.
@@ -899,27 +879,6 @@ impl Broker {
     fn flush(&mut self, id: ConnectionId) {
         if self.flushing.insert(id) {
             self.actions.push_back(Action::Flush(id));
-        }
-    }
-
-    /// Queues an answer; it leaves at once if nothing before it waits and its gate is open.
-    fn answer(&mut self, id: ConnectionId, gate: Gate, answer: Answer) {
-        let committed = self.committed;
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        connection.answer(gate, answer);
-        let released = connection.release(committed);
-        self.counters.acknowledged += std::mem::take(&mut connection.acknowledged);
-        if released {
-            self.flush(id);
-        }
-        if self
-            .connections
-            .get(id)
-            .is_some_and(|connection| !connection.acks.is_empty())
-        {
-            self.acking.insert(id);
         }
     }
 

@@ -6,11 +6,13 @@ use spool::{LossReason, NodeTime, Seq, Start};
 
 use super::{
     Action, Broker, PeerError, Reader, Timer,
-    connection::{Answer, ConnectionId, Gate, Phase},
+    answer::{Answer, Gate},
+    connection::{ConnectionId, Phase},
     errands::{Errands, restore_flights},
+    flight::{self, Place},
     group::GroupId,
     journal::Journal,
-    session::{Place, Session, SessionId},
+    session::{Session, SessionId},
     subscriptions::Subscriber,
 };
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
 
 /// Longest client identifier in bytes.
 const CLIENT_ID_MAX_BYTES: usize = 1024;
+
 /// How long the will of a durable session waits for its client after the node itself stopped.
 const WILL_GRACE_MS: u64 = 30_000;
 
@@ -322,7 +325,7 @@ impl Broker {
             .flights
             .retain(|_, flight| match (flight.group, &flight.place) {
                 (Some(group), Place::Stored(seq)) if flight.qos == QoS::AtLeastOnce || !durable => {
-                    if flight.phase == super::session::Phase::Published {
+                    if flight.phase == flight::Phase::Published {
                         returned.push((group, *seq));
                     }
                     false
@@ -395,7 +398,7 @@ impl Broker {
         // Inbound QoS 2 records need no release any more; in-flight ones of groups go back.
         for (_, flight) in session.flights.in_order() {
             if let (Some(group), Place::Stored(seq)) = (flight.group, &flight.place)
-                && flight.phase == super::session::Phase::Published
+                && flight.phase == flight::Phase::Published
             {
                 self.return_to_group(group, *seq);
             }

@@ -2,18 +2,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    num::NonZeroU16,
     rc::Rc,
 };
 
 use bytes::BytesMut;
-use spool::{NodeTime, Seq};
+use spool::NodeTime;
 
-use super::{publish::Withheld, session::SessionId};
+use super::{answer::PendingAck, publish::Withheld, session::SessionId};
 use crate::mqtt::{
     decode::Decoder,
-    encode::{AckKind, Limits, encode_success, encode_within},
-    packet::{Ack, Packet, PacketId, ReasonCode, Version},
+    encode::{Limits, encode_within},
+    packet::{Packet, Version},
 };
 
 /// Index of a connection in the broker; taken until the shell reports its end.
@@ -21,6 +20,7 @@ pub type ConnectionId = usize;
 
 /// Bytes that may wait to be written to one client before deliveries to it wait in the log.
 pub(crate) const OUT_HIGH_BYTES: usize = 256 * 1024;
+
 /// Bytes of answers at which the node stops reading a client that does not read.
 pub(crate) const OUT_STOP_BYTES: usize = 1024 * 1024;
 
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     pub(crate) greeted: bool,
     pub(crate) acks: VecDeque<PendingAck>,
     /// Bytes of encoded packets among them.
-    gated_bytes: usize,
+    pub(super) gated_bytes: usize,
     pub(crate) withheld: VecDeque<Rc<Withheld>>,
     pub(crate) aliases: HashMap<u16, String>,
     pub(crate) last_seen: NodeTime,
@@ -63,42 +63,6 @@ pub(crate) enum Phase {
     Open(SessionId),
     /// What is in `out` is still written, then the stream is closed.
     Closing,
-}
-
-/// An answer that waits for its turn: answers leave in the order in which their causes came.
-#[derive(Debug)]
-pub(crate) struct PendingAck {
-    pub(crate) gate: Gate,
-    pub(crate) answer: Answer,
-}
-
-/// What must have happened before an answer leaves.
-#[derive(Clone, Debug)]
-pub(crate) enum Gate {
-    /// This position is on stable storage.
-    Committed(Seq),
-    /// The publish found room; then its position is on stable storage.
-    Taken(Rc<Withheld>),
-}
-
-#[derive(Debug)]
-pub(crate) enum Answer {
-    PubAck(NonZeroU16, ReasonCode),
-    PubRec(NonZeroU16, ReasonCode),
-    PubRel(NonZeroU16),
-    PubComp(NonZeroU16, ReasonCode),
-    Whole(Box<Packet>),
-    /// An outbound PUBLISH that had to wait for its packet identifier; encoded for this client.
-    Encoded(BytesMut),
-}
-
-impl Gate {
-    fn is_open(&self, committed: Seq) -> bool {
-        match self {
-            Gate::Committed(seq) => *seq <= committed,
-            Gate::Taken(withheld) => withheld.seq.get().is_some_and(|seq| seq <= committed),
-        }
-    }
 }
 
 impl Connection {
@@ -132,80 +96,12 @@ impl Connection {
         }
     }
 
-    /// Encodes the answers whose gate is open. True if any was.
-    pub(crate) fn release(&mut self, committed: Seq) -> bool {
-        let mut any = false;
-        while self
-            .acks
-            .front()
-            .is_some_and(|ack| ack.gate.is_open(committed))
-        {
-            let Some(ack) = self.acks.pop_front() else {
-                break;
-            };
-            self.encode_answer(ack.answer);
-            any = true;
-        }
-        any
-    }
-
-    fn encode_answer(&mut self, answer: Answer) {
-        let ack = |packet_id, reason| Ack::with_reason(PacketId(packet_id), reason);
-        let packet = match answer {
-            Answer::PubAck(id, ReasonCode::Success) => {
-                self.acknowledged += 1;
-                self.open = self.open.saturating_sub(1);
-                encode_success(AckKind::PubAck, PacketId(id), &mut self.out);
-                return;
-            }
-            Answer::PubAck(id, reason) => {
-                self.acknowledged += u64::from(!reason.is_error());
-                self.open = self.open.saturating_sub(1);
-                Packet::PubAck(ack(id, reason))
-            }
-            Answer::PubRec(id, reason) => {
-                self.acknowledged += u64::from(!reason.is_error());
-                if reason.is_error() {
-                    self.open = self.open.saturating_sub(1);
-                }
-                Packet::PubRec(ack(id, reason))
-            }
-            Answer::PubRel(id) => Packet::PubRel(ack(id, ReasonCode::Success)),
-            Answer::PubComp(id, reason) => {
-                self.open = self.open.saturating_sub(1);
-                Packet::PubComp(ack(id, reason))
-            }
-            Answer::Whole(packet) if matches!(*packet, Packet::ConnAck(_)) => {
-                self.greeted = true;
-                let waited = std::mem::take(&mut self.out);
-                self.send(&packet);
-                self.out.extend_from_slice(&waited);
-                return;
-            }
-            Answer::Whole(packet) => *packet,
-            Answer::Encoded(bytes) => {
-                self.gated_bytes = self.gated_bytes.saturating_sub(bytes.len());
-                self.out.extend_from_slice(&bytes);
-                return;
-            }
-        };
-        self.send(&packet);
-    }
-
     /// The bytes that may be written.
     pub(crate) fn take_out(&mut self) -> BytesMut {
         if self.session().is_some() && !self.greeted {
             return BytesMut::new();
         }
         std::mem::take(&mut self.out)
-    }
-
-    /// Queues an answer behind those before it.
-    pub(crate) fn answer(&mut self, gate: Gate, answer: Answer) {
-        if let Answer::Encoded(bytes) = &answer {
-            self.gated_bytes += bytes.len();
-        }
-        self.acks.push_back(PendingAck { gate, answer });
     }
 
     /// Sends a packet at once, ahead of answers that wait.

@@ -7,10 +7,12 @@ use spool::{Batch, Entry, Loss, LossReason, NodeTime, ReadLimits, Seq};
 
 use super::{
     Action, Broker, ReadRequest, Reader,
-    connection::{Answer, Connection, ConnectionId, Gate, OUT_HIGH_BYTES},
+    answer::{Answer, Gate},
+    connection::{Connection, ConnectionId, OUT_HIGH_BYTES},
+    flight::{self, IN_FLIGHT_MAX, Place},
     group::{Group, GroupId},
     journal::Journal,
-    session::{IN_FLIGHT_MAX, Phase, Place, SessionId},
+    session::SessionId,
     subscriptions::{Grant, Terms},
 };
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
 
 /// Records asked for in one read of a session.
 const READ_RECORDS: usize = 1024;
+
 /// Bytes asked for in one read of a session.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -297,7 +300,7 @@ impl Broker {
             }
             session
                 .flights
-                .insert(packet_id, place, group, qos, Phase::Published);
+                .insert(packet_id, place, group, qos, flight::Phase::Published);
             self.count_delivered(qos);
             self.flush(connection_id);
         } else {
@@ -758,7 +761,7 @@ impl Broker {
             Place::Stored(seq),
             group,
             QoS::ExactlyOnce,
-            Phase::Published,
+            flight::Phase::Published,
         );
         connection.answer(Gate::Committed(gate), Answer::Encoded(encoded));
         self.acking.insert(connection_id);

@@ -3,7 +3,9 @@
 use filters::TopicFilter;
 use spool::{CursorId, Full, Kind, LossReason, NodeTime, Seq, Start};
 
-use super::{Broker, Journal, Timer, delivery::Message, session::Place, subscriptions::Subscriber};
+use super::{
+    Broker, Timer, delivery::Message, flight::Place, journal::Journal, subscriptions::Subscriber,
+};
 use crate::{
     mqtt::{packet::QoS, stored},
     node::{

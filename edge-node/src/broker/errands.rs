@@ -9,11 +9,13 @@ use spool::{Entry, NodeTime, Seq};
 
 use super::{
     Action, Broker, Reader,
-    connection::{Answer, ConnectionId, Gate},
+    answer::{Answer, Gate},
+    connection::ConnectionId,
     delivery::{Message, Offered, Sending, effective, grant_of},
+    flight::{self, Place},
     journal::Journal,
     publish::Withheld,
-    session::{Outbound, Phase, Place, SessionId},
+    session::{Outbound, SessionId},
     subscriptions::Grant,
 };
 use crate::{mqtt::packet::QoS, record::Record};
@@ -81,9 +83,11 @@ impl Broker {
         };
         let flights = session.flights.in_order().into_iter();
         let again = flights.map(|(packet_id, flight)| match (flight.phase, flight.place) {
-            (Phase::Released, _) => Errand::Release(packet_id),
-            (Phase::Published, Place::Stored(seq)) => Errand::Publish(packet_id, seq),
-            (Phase::Published, Place::Withheld(withheld)) => Errand::Memory(packet_id, withheld),
+            (flight::Phase::Released, _) => Errand::Release(packet_id),
+            (flight::Phase::Published, Place::Stored(seq)) => Errand::Publish(packet_id, seq),
+            (flight::Phase::Published, Place::Withheld(withheld)) => {
+                Errand::Memory(packet_id, withheld)
+            }
         });
         session.errands = Errands {
             waiting: again.collect(),
@@ -347,12 +351,14 @@ pub(crate) fn restore_flights(broker: &mut Broker, id: SessionId) {
     };
     for (packet_id, outbound) in session.kept.outbound.clone() {
         let (place, shared, phase) = match outbound {
-            Outbound::Sent { seq, shared } => (Place::Stored(seq), shared, Phase::Published),
-            Outbound::Received => (Place::Stored(Seq::ZERO), None, Phase::Released),
+            Outbound::Sent { seq, shared } => {
+                (Place::Stored(seq), shared, flight::Phase::Published)
+            }
+            Outbound::Received => (Place::Stored(Seq::ZERO), None, flight::Phase::Released),
         };
         let group = shared.and_then(|name| broker.group_names.get(&name).copied());
         if let Place::Stored(seq) = place
-            && phase == Phase::Published
+            && phase == flight::Phase::Published
         {
             match group.and_then(|group| broker.groups.get_mut(group)) {
                 Some(group) => drop(group.held.insert(seq)),

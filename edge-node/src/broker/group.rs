@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spool::{CursorId, Seq};
 
-use super::{
-    session::{Feed, SessionId},
-    subscriptions::Grant,
-};
+use super::{feed::Feed, session::SessionId, subscriptions::Grant};
 
 /// Index of a group in the broker.
 pub(crate) type GroupId = usize;

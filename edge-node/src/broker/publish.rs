@@ -12,12 +12,14 @@ use spool::{Full, Kind, Lane, LossReason, NodeTime, RouteId, Seq, WhenFull};
 
 use super::{
     Broker, PeerError,
-    connection::{Answer, ConnectionId, Gate},
+    answer::{Answer, Gate},
+    connection::ConnectionId,
     delivery::Message,
+    flight::Place,
     group::GroupId,
     journal::Journal,
     retained,
-    session::{Place, SessionId},
+    session::SessionId,
     subscriptions::{Audience, Grant, Terms},
 };
 use crate::{

@@ -5,8 +5,9 @@ use spool::{Seq, Start};
 
 use super::{
     Broker, PeerError,
+    answer::{Answer, Gate},
     connect::shared_name,
-    connection::{Answer, ConnectionId, Gate},
+    connection::ConnectionId,
     errands::RetainedGrant,
     journal::Journal,
     session::SessionId,

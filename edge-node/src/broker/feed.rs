@@ -1,0 +1,82 @@
+//! A feed: where a reader of the log stands, and what it has yet to read.
+
+use std::collections::VecDeque;
+
+use spool::Seq;
+
+/// Runs of positions that a session without cursor may be behind (64 KiB of them).
+pub(super) const RUNS_MAX: usize = 4096;
+
+/// Where a reader of the log stands: everything owed up to `sent` was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    pub(crate) sent: Seq,
+    /// The last record it is owed that was not sent when it was published. Above `sent`: it is behind and reads.
+    pub(crate) owed: Seq,
+    /// A read is under way.
+    pub(crate) reading: bool,
+    /// What was in flight is being sent again first.
+    pub(crate) resending: bool,
+    /// A read at this committed position brought nothing on.
+    pub(crate) dry_at: Option<Seq>,
+    /// Without a cursor: what it is owed, as runs of positions, oldest first.
+    pub(crate) runs: VecDeque<(Seq, Seq)>,
+}
+
+impl Feed {
+    pub(crate) fn is_behind(&self) -> bool {
+        self.owed > self.sent
+    }
+
+    /// Notes a record to be read later. Gives the number of records that fell out at the bound.
+    pub(crate) fn owe(&mut self, seq: Seq, has_cursor: bool) -> u64 {
+        self.owed = seq;
+        if has_cursor {
+            return 0;
+        }
+        match self.runs.back_mut() {
+            Some((_, last)) if last.0 + 1 == seq.0 => *last = seq,
+            _ => self.runs.push_back((seq, seq)),
+        }
+        if self.runs.len() <= RUNS_MAX {
+            return 0;
+        }
+        self.runs
+            .pop_front()
+            .map_or(0, |(first, last)| last.0 - first.0 + 1)
+    }
+
+    /// The next positions to read, at most `limit`.
+    pub(crate) fn positions(&self, limit: usize) -> Vec<Seq> {
+        self.runs
+            .iter()
+            .flat_map(|(first, last)| (first.0..=last.0).map(Seq))
+            .take(limit)
+            .collect()
+    }
+
+    /// Whether a message may go out at once, ahead of nothing.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.is_behind() && !self.resending
+    }
+
+    /// Whether it waits for this record.
+    pub(crate) fn awaits(&self, seq: Seq) -> bool {
+        self.runs
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&seq))
+    }
+
+    /// Everything up to `seq` was sent or given up.
+    pub(crate) fn advance(&mut self, seq: Seq) {
+        self.sent = self.sent.max(seq);
+        while let Some((first, last)) = self.runs.front_mut() {
+            if *last <= seq {
+                self.runs.pop_front();
+            } else {
+                *first = (*first).max(Seq(seq.0.saturating_add(1)));
+                break;
+            }
+        }
+    }
+}
