@@ -5,10 +5,13 @@ use std::{num::NonZeroU16, sync::Arc};
 use spool::{LossReason, NodeTime, Seq, Start};
 
 use super::{
-    Action, Broker, PeerError, Reader, Timer,
+    Broker,
+    action::{Action, Reader},
     answer::{Answer, Gate},
     connection::{ConnectionId, Phase},
-    errands::{Errands, restore_flights},
+    deadline::Timer,
+    errands::Errands,
+    fault::PeerError,
     flight::{self, Place},
     group::GroupId,
     journal::Journal,
@@ -26,9 +29,6 @@ use crate::{
 
 /// Longest client identifier in bytes.
 const CLIENT_ID_MAX_BYTES: usize = 1024;
-
-/// How long the will of a durable session waits for its client after the node itself stopped.
-const WILL_GRACE_MS: u64 = 30_000;
 
 impl Broker {
     pub(crate) fn handle_connect(
@@ -176,14 +176,6 @@ impl Broker {
         wanted.min(self.limits.session_expiry_seconds)
     }
 
-    fn keep_alive(&self, connect: &Connect) -> u16 {
-        match (connect.version, self.limits.keep_alive_seconds) {
-            (Version::V311, _) | (Version::V5, 0) => connect.keep_alive,
-            (Version::V5, most) if connect.keep_alive == 0 || connect.keep_alive > most => most,
-            (Version::V5, _) => connect.keep_alive,
-        }
-    }
-
     fn conn_ack(
         &self,
         connect: &Connect,
@@ -295,7 +287,7 @@ impl Broker {
         self.expire_later(journal, session_id, now, expiry_seconds);
     }
 
-    fn expire_later(
+    pub(super) fn expire_later(
         &mut self,
         journal: &mut Journal<'_>,
         id: SessionId,
@@ -411,38 +403,6 @@ impl Broker {
         let id = self.sessions.insert(session);
         self.clients.insert(client, id);
         id
-    }
-
-    /// Brings what recovery folded to life: clients are away, wills and expiries run from `now`.
-    pub(crate) fn restart_sessions(&mut self, journal: &mut Journal<'_>) {
-        let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            restore_flights(self, id);
-            let Some(session) = self.sessions.get(id) else {
-                continue;
-            };
-            let (client, kept) = (session.client.to_string(), session.kept.clone());
-            if kept.connected {
-                let due = kept.will.as_ref().map(|will| {
-                    let delay = u64::from(will.delay_seconds.min(kept.expiry_seconds)) * 1000;
-                    NodeTime(journal.now.0 + delay.max(WILL_GRACE_MS))
-                });
-                let ended = Change::SessionDisconnected {
-                    client: client.clone(),
-                    at: journal.now,
-                    expiry_seconds: kept.expiry_seconds,
-                    will_due: due,
-                };
-                let _ = self.record_of(journal, id, ended); // no room: the next start does it
-                self.timers
-                    .extend(due.map(|due| (due, Timer::Will(client.clone()))));
-                self.expire_later(journal, id, journal.now, kept.expiry_seconds);
-            } else {
-                self.timers
-                    .extend(kept.will_due.map(|due| (due, Timer::Will(client.clone()))));
-                self.expire_later(journal, id, kept.disconnected_at, kept.expiry_seconds);
-            }
-        }
     }
 
     /// Removes shared groups without any subscriber.

@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use spool::{Batch, Entry, Loss, LossReason, NodeTime, ReadLimits, Seq};
 
 use super::{
-    Action, Broker, ReadRequest, Reader,
+    Broker,
+    action::{Action, ReadRequest, Reader},
     answer::{Answer, Gate},
     connection::{Connection, ConnectionId, OUT_HIGH_BYTES},
     flight::{self, IN_FLIGHT_MAX, Place},
@@ -320,30 +321,6 @@ impl Broker {
     fn count_delivered(&mut self, qos: QoS) {
         if let Some(count) = self.counters.delivered.get_mut(qos as usize) {
             *count += 1;
-        }
-    }
-
-    /// Acknowledges a message for whoever owed it to this session.
-    pub(crate) fn settle(&mut self, id: SessionId, place: &Place, group: Option<GroupId>) {
-        let seq = match place {
-            Place::Stored(seq) => *seq,
-            Place::Withheld(withheld) => match withheld.seq.get() {
-                Some(seq) => seq,
-                None => {
-                    withheld.settled.borrow_mut().insert((id, group));
-                    return;
-                }
-            },
-        };
-        let cursor = match group {
-            Some(group) => self.groups.get(group).map(|group| group.cursor),
-            None => self
-                .sessions
-                .get(id)
-                .and_then(|session| session.kept.cursor),
-        };
-        if let Some(cursor) = cursor {
-            self.acknowledged.push((cursor, seq));
         }
     }
 

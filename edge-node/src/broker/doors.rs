@@ -4,7 +4,8 @@ use filters::TopicFilter;
 use spool::{CursorId, Full, Kind, LossReason, NodeTime, Seq, Start};
 
 use super::{
-    Broker, Timer, delivery::Message, flight::Place, journal::Journal, subscriptions::Subscriber,
+    Broker, deadline::Timer, delivery::Message, flight::Place, journal::Journal,
+    subscriptions::Subscriber,
 };
 use crate::{
     mqtt::{packet::QoS, stored},

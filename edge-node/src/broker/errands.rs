@@ -8,14 +8,15 @@ use bytes::BytesMut;
 use spool::{Entry, NodeTime, Seq};
 
 use super::{
-    Action, Broker, Reader,
+    Broker,
+    action::{Action, Reader},
     answer::{Answer, Gate},
     connection::ConnectionId,
     delivery::{Message, Offered, Sending, effective, grant_of},
     flight::{self, Place},
     journal::Journal,
     publish::Withheld,
-    session::{Outbound, SessionId},
+    session::SessionId,
     subscriptions::Grant,
 };
 use crate::{mqtt::packet::QoS, record::Record};
@@ -341,32 +342,5 @@ impl Broker {
         } else {
             self.give_up(id, packet_id);
         }
-    }
-}
-
-/// Restores the flights of a recovered session from its outbound QoS 2 identifiers.
-pub(crate) fn restore_flights(broker: &mut Broker, id: SessionId) {
-    let Some(session) = broker.sessions.get_mut(id) else {
-        return;
-    };
-    for (packet_id, outbound) in session.kept.outbound.clone() {
-        let (place, shared, phase) = match outbound {
-            Outbound::Sent { seq, shared } => {
-                (Place::Stored(seq), shared, flight::Phase::Published)
-            }
-            Outbound::Received => (Place::Stored(Seq::ZERO), None, flight::Phase::Released),
-        };
-        let group = shared.and_then(|name| broker.group_names.get(&name).copied());
-        if let Place::Stored(seq) = place
-            && phase == flight::Phase::Published
-        {
-            match group.and_then(|group| broker.groups.get_mut(group)) {
-                Some(group) => drop(group.held.insert(seq)),
-                None => session.flights.is_ahead(seq),
-            }
-        }
-        session
-            .flights
-            .insert(packet_id, place, group, QoS::ExactlyOnce, phase);
     }
 }

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use spool::{Full, Kind, Lane, LossReason, NodeTime, RouteId, Seq, WhenFull};
 
 use super::{
-    Broker, PeerError,
+    Broker,
     answer::{Answer, Gate},
     connection::ConnectionId,
     delivery::Message,
+    fault::PeerError,
     flight::Place,
     group::GroupId,
     journal::Journal,

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use super::{
-    Broker, Identity,
+    Broker,
     retained::Retained,
     session::{Kept, Session},
+    start::Identity,
 };
 
 /// Everything `apply` changes. New fields come with a new format version of the log.

@@ -4,11 +4,12 @@ use filters::Subscription;
 use spool::{Seq, Start};
 
 use super::{
-    Broker, PeerError,
+    Broker,
     answer::{Answer, Gate},
     connect::shared_name,
     connection::ConnectionId,
     errands::RetainedGrant,
+    fault::PeerError,
     journal::Journal,
     session::SessionId,
 };

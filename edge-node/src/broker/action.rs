@@ -1,0 +1,65 @@
+//! What the broker orders its shell to do.
+
+use spool::{CursorId, Loss, ReadLimits, Seq};
+
+use super::{connection::ConnectionId, errands::Errand, fault::PeerError};
+
+/// What the shell is to do.
+#[derive(Debug)]
+pub enum Action {
+    /// There are bytes to write: `take_output`.
+    Flush(ConnectionId),
+    /// Write what is there, then close.
+    Close(ConnectionId),
+    /// Read from this client again.
+    Resume(ConnectionId),
+    /// Read from the log, then `handle_read`.
+    Read {
+        /// For whom.
+        reader: Reader,
+        /// What.
+        request: ReadRequest,
+    },
+    /// Read what the errands name, then `handle_errands`.
+    RunErrands {
+        /// The connection they are for.
+        connection: ConnectionId,
+        /// Its session.
+        session: usize,
+        /// What is to be sent.
+        errands: Vec<Errand>,
+    },
+    /// The peer of this connection is at fault, and its connection ends: say so, once for many.
+    Fault(ConnectionId, PeerError),
+    /// Keep this record though nobody is owed it.
+    Pin(Seq),
+    /// Keep it no longer.
+    Unpin(Seq),
+    /// Enter it in the ledger.
+    Lose(Loss),
+}
+
+/// Who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// A session.
+    Session(usize),
+    /// A shared group.
+    Group(usize),
+}
+
+/// What a reader wants.
+#[derive(Clone, Debug)]
+pub enum ReadRequest {
+    /// The debt of a cursor.
+    Cursor {
+        /// The cursor.
+        cursor: CursorId,
+        /// Behind this position.
+        after: Seq,
+        /// At most so much.
+        limits: ReadLimits,
+    },
+    /// These positions; `Batch::next` is to be the committed position at the time of reading.
+    Positions(Vec<Seq>),
+}

@@ -1,0 +1,44 @@
+//! What is due at a time.
+
+use spool::{CursorId, NodeTime};
+
+use super::{Broker, connection::ConnectionId, journal::Journal};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    KeepAlive(ConnectionId),
+    Will(String),
+    SessionEnd(String),
+    Retained,
+    MissingSink(String, CursorId),
+}
+
+impl Broker {
+    /// When `handle_deadline` wants to be called.
+    pub fn next_deadline(&self) -> Option<NodeTime> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Does what is due.
+    pub fn handle_deadline(&mut self, journal: &mut Journal<'_>) {
+        while let Some((at, timer)) = self.timers.first().cloned() {
+            if at > journal.now {
+                return;
+            }
+            self.timers.pop_first();
+            match timer {
+                Timer::KeepAlive(id) => self.check_silence(journal, id),
+                Timer::Will(client) => self.will_is_due(journal, &client),
+                Timer::SessionEnd(client) => self.session_is_due(journal, &client),
+                Timer::Retained => self.expire_retained(journal),
+                Timer::MissingSink(name, cursor) => {
+                    if self.handle_missing_sink(journal, &name, cursor).is_err() {
+                        let again = NodeTime(journal.now.0 + 60_000);
+                        self.timers
+                            .insert((again, Timer::MissingSink(name, cursor)));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Bytes of a client, cut into packets and handed to whoever they concern; when a client is not read.
+
+use bytes::BytesMut;
+
+use super::{
+    Broker,
+    action::Action,
+    connection::{Connection, ConnectionId, Phase},
+    fault::PeerError,
+    journal::Journal,
+    session::SessionId,
+};
+use crate::mqtt::{
+    decode::DecodeError,
+    packet::{Packet, ReasonCode},
+};
+
+impl Broker {
+    /// A client sent bytes: takes all whole packets out of them, up to a bound. What is left stays for later.
+    pub fn handle_input(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        bytes: &mut BytesMut,
+    ) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.last_seen = journal.now;
+        if connection.input.is_empty() {
+            self.take_packets(journal, id, bytes);
+        } else {
+            let mut input = std::mem::take(&mut connection.input);
+            input.extend_from_slice(bytes);
+            self.take_packets(journal, id, &mut input);
+            bytes.clear();
+            std::mem::swap(bytes, &mut input);
+        }
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.phase != Phase::Closing
+            && !bytes.is_empty()
+        {
+            connection.input = BytesMut::from(bytes.as_ref());
+        }
+        bytes.clear();
+        if std::mem::take(&mut self.room_made) {
+            self.feed_hungry();
+        }
+    }
+
+    /// A stopped client is read again: takes the packets that were already here.
+    pub fn handle_resumed(&mut self, journal: &mut Journal<'_>, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let mut input = std::mem::take(&mut connection.input);
+        self.handle_input(journal, id, &mut input);
+    }
+
+    pub(super) fn take_packets(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        input: &mut BytesMut,
+    ) {
+        loop {
+            let Some(connection) = self.connections.get_mut(id) else {
+                return;
+            };
+            if connection.phase == Phase::Closing {
+                return;
+            }
+            let withheld = self.withheld_bytes >= self.limits.withheld_bytes
+                && !connection.withheld.is_empty();
+            if withheld || connection.is_at_bound(self.limits.receive_maximum) {
+                connection.paused = true;
+                return;
+            }
+            let result = match connection.decoder.decode(input) {
+                Ok(Some(packet)) => {
+                    self.counters.packets += 1;
+                    self.handle_packet(journal, id, packet)
+                }
+                Ok(None) => return,
+                // Whoever sent it may not speak MQTT at all, and gets no answer in it.
+                Err(DecodeError::UnknownProtocol) => Err(PeerError::Malformed(
+                    ReasonCode::MalformedPacket,
+                    DecodeError::UnknownProtocol.to_string(),
+                )),
+                Err(error) => Err(PeerError::Malformed(error.reason(), error.to_string())),
+            };
+            if let Err(error) = result {
+                self.fail(journal, id, &error);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn handle_packet(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        packet: Packet,
+    ) -> Result<(), PeerError> {
+        let Some(connection) = self.connections.get(id) else {
+            return Ok(());
+        };
+        match (connection.phase, packet) {
+            (Phase::Greeting, Packet::Connect(connect)) => {
+                self.handle_connect(journal, id, &connect)
+            }
+            (Phase::Greeting, _) => Err(PeerError::Malformed(
+                ReasonCode::ProtocolError,
+                "the first packet is not CONNECT".into(),
+            )),
+            (Phase::Closing, _) => Ok(()),
+            (Phase::Open(session), packet) => self.handle_open(journal, id, session, packet),
+        }
+    }
+
+    pub(super) fn handle_open(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session: SessionId,
+        packet: Packet,
+    ) -> Result<(), PeerError> {
+        match packet {
+            Packet::Publish(publish) => {
+                self.handle_publish(journal, id, session, publish)?;
+            }
+            Packet::PubAck(ack) => self.handle_acknowledgement(session, ack.packet_id.0),
+            Packet::PubRec(ack) => {
+                self.handle_receipt(journal, id, session, ack.packet_id.0, ack.reason)?
+            }
+            Packet::PubRel(ack) => self.handle_release(journal, id, session, ack.packet_id.0)?,
+            Packet::PubComp(ack) => self.handle_completion(journal, session, ack.packet_id.0)?,
+            Packet::Subscribe(subscribe) => {
+                self.handle_subscribe(journal, id, session, &subscribe)?
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                self.handle_unsubscribe(journal, id, session, unsubscribe)?
+            }
+            Packet::PingReq => {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.send(&Packet::PingResp);
+                }
+                self.flush(id);
+            }
+            Packet::Disconnect(disconnect) => {
+                self.handle_disconnect(journal, id, session, &disconnect)?
+            }
+            Packet::Auth(_) => {
+                return Err(PeerError::Protocol(
+                    ReasonCode::ProtocolError,
+                    "AUTH without an authentication method",
+                ));
+            }
+            Packet::Connect(_) => {
+                return Err(PeerError::Protocol(
+                    ReasonCode::ProtocolError,
+                    "a second CONNECT",
+                ));
+            }
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                return Err(PeerError::Protocol(
+                    ReasonCode::ProtocolError,
+                    "a packet that only a server sends",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether bytes of this client are to be read at all.
+    pub fn wants_input(&self, id: ConnectionId) -> bool {
+        let reads =
+            |connection: &Connection| !connection.paused && connection.phase != Phase::Closing;
+        !self.stopping && self.connections.get(id).is_some_and(reads)
+    }
+
+    /// Reads a stopped connection again once it is below its bounds.
+    pub(super) fn resume_reading(&mut self, id: ConnectionId) {
+        let withheld = self.withheld_bytes >= self.limits.withheld_bytes;
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let stays = connection.is_at_bound(self.limits.receive_maximum)
+            || (withheld && !connection.withheld.is_empty());
+        if connection.paused && !stays {
+            connection.paused = false;
+            self.actions.push_back(Action::Resume(id));
+        }
+    }
+}

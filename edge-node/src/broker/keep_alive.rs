@@ -1,0 +1,48 @@
+//! Keep-alive: the silence that is granted to a client, and what follows a longer one.
+
+use spool::NodeTime;
+
+use super::{
+    Broker,
+    connection::{ConnectionId, Phase},
+    deadline::Timer,
+    journal::Journal,
+};
+use crate::mqtt::packet::{Connect, ReasonCode, Version};
+
+impl Broker {
+    pub(super) fn keep_alive(&self, connect: &Connect) -> u16 {
+        match (connect.version, self.limits.keep_alive_seconds) {
+            (Version::V311, _) | (Version::V5, 0) => connect.keep_alive,
+            (Version::V5, most) if connect.keep_alive == 0 || connect.keep_alive > most => most,
+            (Version::V5, _) => connect.keep_alive,
+        }
+    }
+
+    pub(super) fn check_silence(&mut self, journal: &mut Journal<'_>, id: ConnectionId) {
+        let now = journal.now;
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match (connection.phase, connection.silence_ms) {
+            (Phase::Greeting, _) => {
+                connection.phase = Phase::Closing;
+                self.close(id);
+            }
+            (Phase::Open(session), Some(silence)) => {
+                if connection.paused {
+                    // It is not read, so its silence says nothing.
+                    connection.last_seen = now;
+                }
+                let due = NodeTime(connection.last_seen.0 + silence);
+                if due > now {
+                    self.timers.insert((due, Timer::KeepAlive(id)));
+                } else {
+                    self.disconnect(id, ReasonCode::KeepAliveTimeout);
+                    self.end_session_connection(journal, id, session, true);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The start: wills and expiries run from here, and outbound QoS 2 goes on where it stood.
+
+use spool::{Full, NodeTime, Seq};
+
+use super::{
+    Broker, RETAINED_SWEEP_MS,
+    action::Action,
+    deadline::Timer,
+    flight::{self, Place},
+    journal::Journal,
+    session::{Outbound, SessionId},
+};
+use crate::{mqtt::packet::QoS, record::Change};
+
+/// The node's name for itself: 64 random bits, and how often it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// Random, once.
+    pub node: u64,
+    /// One more at each start.
+    pub boot: u32,
+}
+
+/// How long the will of a durable session waits for its client after the node itself stopped.
+pub(super) const WILL_GRACE_MS: u64 = 30_000;
+
+impl Broker {
+    /// Ends recovery: names the node where it has no name yet, and lets wills and expiries run.
+    pub fn start(&mut self, journal: &mut Journal<'_>, random: u64) -> Result<Identity, Full> {
+        self.recovered = journal.appended();
+        let clock = journal.clock();
+        self.appended = self.recovered;
+        if self.identity.node == 0 {
+            self.change(
+                journal,
+                Change::Named {
+                    node: random.max(1),
+                },
+            )?;
+        }
+        let boot = self.identity.boot.wrapping_add(1);
+        self.change(journal, Change::Started { boot, clock })?;
+        for seq in self.retained.positions() {
+            self.actions.push_back(Action::Pin(seq));
+        }
+        self.restart_sessions(journal);
+        if self.retained.next_expiry().is_some() {
+            self.timers
+                .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
+        }
+        Ok(self.identity)
+    }
+
+    /// Brings what recovery folded to life: clients are away, wills and expiries run from `now`.
+    pub(crate) fn restart_sessions(&mut self, journal: &mut Journal<'_>) {
+        let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            restore_flights(self, id);
+            let Some(session) = self.sessions.get(id) else {
+                continue;
+            };
+            let (client, kept) = (session.client.to_string(), session.kept.clone());
+            if kept.connected {
+                let due = kept.will.as_ref().map(|will| {
+                    let delay = u64::from(will.delay_seconds.min(kept.expiry_seconds)) * 1000;
+                    NodeTime(journal.now.0 + delay.max(WILL_GRACE_MS))
+                });
+                let ended = Change::SessionDisconnected {
+                    client: client.clone(),
+                    at: journal.now,
+                    expiry_seconds: kept.expiry_seconds,
+                    will_due: due,
+                };
+                let _ = self.record_of(journal, id, ended); // no room: the next start does it
+                self.timers
+                    .extend(due.map(|due| (due, Timer::Will(client.clone()))));
+                self.expire_later(journal, id, journal.now, kept.expiry_seconds);
+            } else {
+                self.timers
+                    .extend(kept.will_due.map(|due| (due, Timer::Will(client.clone()))));
+                self.expire_later(journal, id, kept.disconnected_at, kept.expiry_seconds);
+            }
+        }
+    }
+}
+
+/// Restores the flights of a recovered session from its outbound QoS 2 identifiers.
+pub(crate) fn restore_flights(broker: &mut Broker, id: SessionId) {
+    let Some(session) = broker.sessions.get_mut(id) else {
+        return;
+    };
+    for (packet_id, outbound) in session.kept.outbound.clone() {
+        let (place, shared, phase) = match outbound {
+            Outbound::Sent { seq, shared } => {
+                (Place::Stored(seq), shared, flight::Phase::Published)
+            }
+            Outbound::Received => (Place::Stored(Seq::ZERO), None, flight::Phase::Released),
+        };
+        let group = shared.and_then(|name| broker.group_names.get(&name).copied());
+        if let Place::Stored(seq) = place
+            && phase == flight::Phase::Published
+        {
+            match group.and_then(|group| broker.groups.get_mut(group)) {
+                Some(group) => drop(group.held.insert(seq)),
+                None => session.flights.is_ahead(seq),
+            }
+        }
+        session
+            .flights
+            .insert(packet_id, place, group, QoS::ExactlyOnce, phase);
+    }
+}
