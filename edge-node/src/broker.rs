@@ -15,7 +15,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    num::NonZeroU16,
     rc::Rc,
     sync::Arc,
 };
@@ -28,6 +27,7 @@ mod acknowledgement;
 mod action;
 mod answer;
 mod apply;
+mod catch_up;
 mod connect;
 mod connection;
 mod counters;
@@ -35,6 +35,7 @@ mod deadline;
 mod delivery;
 mod doors;
 mod errands;
+mod fan_out;
 mod fault;
 mod feed;
 mod flight;
@@ -42,10 +43,15 @@ mod group;
 mod input;
 pub(crate) mod journal;
 mod keep_alive;
+mod ledger;
 mod limits;
+mod message;
+mod outbound;
 mod publish;
 mod retained;
+mod route;
 mod session;
+mod share;
 mod snapshot;
 mod start;
 mod subscribe;
@@ -65,10 +71,8 @@ use crate::{
     mqtt::{self, packet::ReasonCode},
     record::Change,
 };
-use answer::{Answer, Gate};
 use connection::Connection;
 use deadline::Timer;
-use flight::Place;
 use group::{Group, GroupId};
 use retained::Retained;
 use session::{Session, SessionId};
@@ -190,77 +194,6 @@ impl Broker {
         let unclean = disconnect.reason != ReasonCode::Success;
         self.end_session_connection(journal, id, session, unclean);
         self.close(id);
-        Ok(())
-    }
-
-    /// PUBREC of a subscriber: recorded before PUBREL goes out.
-    fn handle_receipt(
-        &mut self,
-        journal: &mut Journal<'_>,
-        id: ConnectionId,
-        session_id: SessionId,
-        packet_id: NonZeroU16,
-        reason: ReasonCode,
-    ) -> Result<(), PeerError> {
-        let Some(session) = self.sessions.get_mut(session_id) else {
-            return Ok(());
-        };
-        let client = session.client.to_string();
-        let Some(flight) = session
-            .flights
-            .get_mut(packet_id)
-            .map(|flight| flight.clone())
-        else {
-            self.answer(id, Gate::Committed(Seq::ZERO), Answer::PubRel(packet_id));
-            return Ok(());
-        };
-        if reason as u8 >= 0x80 {
-            session.flights.remove(packet_id);
-            self.settle(session_id, &flight.place, flight.group);
-            self.record_of(journal, session_id, Change::Completed { client, packet_id })?;
-            self.made_room(session_id, flight.group);
-            return Ok(());
-        }
-        let gate = self.record_of(journal, session_id, Change::Received { client, packet_id })?;
-        if flight.phase == flight::Phase::Published {
-            let cursor = match flight.group {
-                Some(group) => self.groups.get(group).map(|group| group.cursor),
-                None => self
-                    .sessions
-                    .get(session_id)
-                    .and_then(|session| session.kept.cursor),
-            };
-            if let (Some(cursor), Place::Stored(seq)) = (cursor, &flight.place) {
-                journal.acknowledge(cursor, *seq);
-            }
-        }
-        if let Some(flight) = self
-            .sessions
-            .get_mut(session_id)
-            .and_then(|session| session.flights.get_mut(packet_id))
-        {
-            flight.phase = flight::Phase::Released;
-        }
-        self.answer(id, Gate::Committed(gate), Answer::PubRel(packet_id));
-        Ok(())
-    }
-
-    /// PUBCOMP of a subscriber.
-    fn handle_completion(
-        &mut self,
-        journal: &mut Journal<'_>,
-        id: SessionId,
-        packet_id: NonZeroU16,
-    ) -> Result<(), PeerError> {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return Ok(());
-        };
-        let client = session.client.to_string();
-        let Some(flight) = session.flights.remove(packet_id) else {
-            return Ok(());
-        };
-        self.record_of(journal, id, Change::Completed { client, packet_id })?;
-        self.made_room(id, flight.group);
         Ok(())
     }
 

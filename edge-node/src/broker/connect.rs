@@ -13,7 +13,6 @@ use super::{
     errands::Errands,
     fault::PeerError,
     flight::{self, Place},
-    group::GroupId,
     journal::Journal,
     session::{Session, SessionId},
     subscriptions::Subscriber,
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     mqtt::{
         encode,
-        packet::{ConnAck, Connect, Disconnect, Packet, QoS, ReasonCode, Version, Will},
+        packet::{ConnAck, Connect, Disconnect, Packet, ReasonCode, Version, Will},
         stored,
     },
     record::{Change, StoredWill},
@@ -135,7 +134,7 @@ impl Broker {
         Ok(())
     }
 
-    fn check_connect(&self, connect: &Connect) -> Result<(), PeerError> {
+    pub(super) fn check_connect(&self, connect: &Connect) -> Result<(), PeerError> {
         let refuse = |reason, why| Err(PeerError::Refused(reason, why));
         if connect.authentication_method.is_some() {
             return refuse(
@@ -159,7 +158,7 @@ impl Broker {
         Ok(())
     }
 
-    fn new_client_id(&mut self) -> String {
+    pub(super) fn new_client_id(&mut self) -> String {
         self.assigned += 1;
         format!(
             "auto-{:016x}-{:x}-{:x}",
@@ -167,7 +166,7 @@ impl Broker {
         )
     }
 
-    fn session_expiry(&self, connect: &Connect) -> u32 {
+    pub(super) fn session_expiry(&self, connect: &Connect) -> u32 {
         let wanted = match connect.version {
             Version::V311 if connect.clean_start => 0,
             Version::V311 => u32::MAX,
@@ -176,7 +175,7 @@ impl Broker {
         wanted.min(self.limits.session_expiry_seconds)
     }
 
-    fn conn_ack(
+    pub(super) fn conn_ack(
         &self,
         connect: &Connect,
         assigned: Option<String>,
@@ -199,7 +198,7 @@ impl Broker {
     }
 
     /// Ends the connection of a session that another one takes.
-    fn take_over(&mut self, journal: &mut Journal<'_>, session: SessionId) {
+    pub(super) fn take_over(&mut self, journal: &mut Journal<'_>, session: SessionId) {
         let Some(old) = self
             .sessions
             .get(session)
@@ -306,39 +305,7 @@ impl Broker {
         }
     }
 
-    /// What the session held for its groups goes to another member; its outbound QoS 2 stays with it.
-    fn return_group_flights(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let mut returned = Vec::new();
-        let durable = session.is_durable();
-        session
-            .flights
-            .retain(|_, flight| match (flight.group, &flight.place) {
-                (Some(group), Place::Stored(seq)) if flight.qos == QoS::AtLeastOnce || !durable => {
-                    if flight.phase == flight::Phase::Published {
-                        returned.push((group, *seq));
-                    }
-                    false
-                }
-                _ => true,
-            });
-        for (group, seq) in returned {
-            self.return_to_group(group, seq);
-        }
-    }
-
-    /// A message of a group goes to another member: it is committed, so no commit will bring it on.
-    fn return_to_group(&mut self, group: GroupId, seq: Seq) {
-        if let Some(found) = self.groups.get_mut(group) {
-            found.returned.insert(seq);
-            found.feed.dry_at = None;
-            self.hungry.insert(Reader::Group(group));
-        }
-    }
-
-    fn wake_groups_of(&mut self, session: SessionId) {
+    pub(super) fn wake_groups_of(&mut self, session: SessionId) {
         let groups = self
             .groups
             .iter()

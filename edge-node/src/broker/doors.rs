@@ -4,7 +4,7 @@ use filters::TopicFilter;
 use spool::{CursorId, Full, Kind, LossReason, NodeTime, Seq, Start};
 
 use super::{
-    Broker, deadline::Timer, delivery::Message, flight::Place, journal::Journal,
+    Broker, deadline::Timer, flight::Place, journal::Journal, message::Message,
     subscriptions::Subscriber,
 };
 use crate::{

@@ -12,10 +12,12 @@ use super::{
     action::{Action, Reader},
     answer::{Answer, Gate},
     connection::ConnectionId,
-    delivery::{Message, Offered, Sending, effective, grant_of},
+    delivery::Offered,
     flight::{self, Place},
     journal::Journal,
+    message::{Message, Sending, effective},
     publish::Withheld,
+    route::grant_of,
     session::SessionId,
     subscriptions::Grant,
 };
@@ -182,7 +184,7 @@ impl Broker {
     }
 
     /// Runs one errand; false if the client has no room for it.
-    fn run_errand(
+    pub(super) fn run_errand(
         &mut self,
         connection_id: ConnectionId,
         id: SessionId,
@@ -239,7 +241,7 @@ impl Broker {
         true
     }
 
-    fn send_retained_entry(
+    pub(super) fn send_retained_entry(
         &mut self,
         id: SessionId,
         grant: RetainedGrant,
@@ -273,7 +275,7 @@ impl Broker {
         }
     }
 
-    fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
+    pub(super) fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
@@ -287,7 +289,7 @@ impl Broker {
         clippy::too_many_arguments,
         reason = "one message, whom it goes to, and how"
     )]
-    fn send_again(
+    pub(super) fn send_again(
         &mut self,
         connection_id: ConnectionId,
         id: SessionId,

@@ -14,14 +14,14 @@ use super::{
     Broker,
     answer::{Answer, Gate},
     connection::ConnectionId,
-    delivery::Message,
     fault::PeerError,
     flight::Place,
     group::GroupId,
     journal::Journal,
+    message::Message,
     retained,
     session::SessionId,
-    subscriptions::{Audience, Grant, Terms},
+    subscriptions::Audience,
 };
 use crate::{
     mqtt::{
@@ -269,7 +269,7 @@ impl Broker {
         clippy::too_many_arguments,
         reason = "one acknowledgement, whose it is, and when it leaves"
     )]
-    fn promise(
+    pub(super) fn promise(
         &mut self,
         id: ConnectionId,
         session: SessionId,
@@ -289,7 +289,7 @@ impl Broker {
         }
     }
 
-    fn resolve_topic(
+    pub(super) fn resolve_topic(
         &mut self,
         id: ConnectionId,
         publish: &mut Publish,
@@ -322,7 +322,7 @@ impl Broker {
         Ok(topic)
     }
 
-    fn count_open(&mut self, id: ConnectionId, qos: QoS) -> Result<(), PeerError> {
+    pub(super) fn count_open(&mut self, id: ConnectionId, qos: QoS) -> Result<(), PeerError> {
         let maximum = self.limits.receive_maximum;
         let Some(connection) = self.connections.get_mut(id) else {
             return Ok(());
@@ -341,14 +341,14 @@ impl Broker {
     }
 
     /// Whether an earlier publish of this connection waits for room in the same lane.
-    fn waits_in_lane(&self, id: ConnectionId, lane: Lane) -> bool {
+    pub(super) fn waits_in_lane(&self, id: ConnectionId, lane: Lane) -> bool {
         self.connections
             .get(id)
             .is_some_and(|c| c.withheld.iter().any(|withheld| withheld.lane == lane))
     }
 
     /// Answers a publish that is not taken: with its reason where the protocol can say it.
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         id: ConnectionId,
         publish: &Publish,
@@ -443,7 +443,7 @@ impl Broker {
     }
 
     /// A withheld publish found room: what was sent from memory is now owed at its position; the rest is offered.
-    fn fan_out_rest(
+    pub(super) fn fan_out_rest(
         &mut self,
         now: NodeTime,
         withheld: &Rc<Withheld>,
@@ -522,7 +522,7 @@ impl Broker {
         }
     }
 
-    fn take_withheld(
+    pub(super) fn take_withheld(
         &mut self,
         journal: &mut Journal<'_>,
         arrival: &Arrival<'_>,
@@ -533,66 +533,6 @@ impl Broker {
             withheld.seq.set(Some(Seq::ZERO));
         }
         Ok(())
-    }
-
-    /// The route of a publish: the cursors of durable sessions (above QoS 0), groups and sinks that hear it.
-    pub(crate) fn route(
-        &mut self,
-        journal: &mut Journal<'_>,
-        audience: &Audience,
-        qos: QoS,
-        publisher: Option<SessionId>,
-        lane: Lane,
-    ) -> RouteId {
-        let own = audience.depends_on_publisher
-            && publisher.is_some_and(|id| audience.sessions.contains_key(&id));
-        let class = (qos != QoS::AtMostOnce, lane);
-        if !own && let Some(route) = audience.remembered_route(class) {
-            return route;
-        }
-        let mut terms: Terms = Vec::new();
-        if qos != QoS::AtMostOnce {
-            for id in audience.sessions.keys() {
-                let cursor = self
-                    .sessions
-                    .get(*id)
-                    .and_then(|session| session.kept.cursor);
-                let grant = audience.grant(*id, publisher).filter(|grant| grant.qos > 0);
-                terms.extend(cursor.zip(grant.cloned()));
-            }
-        }
-        for (id, members) in &audience.groups {
-            let Some(group) = self.groups.get(*id) else {
-                continue;
-            };
-            let best = members.values().max_by_key(|grant| grant.qos).cloned();
-            // A group of the mesh services has no members here and takes every event.
-            if best
-                .as_ref()
-                .is_none_or(|grant| grant.qos > 0 && qos != QoS::AtMostOnce)
-            {
-                terms.push((group.cursor, best.unwrap_or_default()));
-            }
-        }
-        let bit = 1_u32.checked_shl(u32::from(lane.0)).unwrap_or(0);
-        for cursor in &audience.sinks {
-            if self
-                .sink_lanes
-                .get(cursor)
-                .is_none_or(|lanes| lanes & bit != 0)
-            {
-                terms.push((*cursor, Grant::default()));
-            }
-        }
-        let route = if terms.is_empty() {
-            RouteId::NOBODY
-        } else {
-            journal.route(terms)
-        };
-        if !own {
-            audience.remember_route(class, route);
-        }
-        route
     }
 
     /// Folds a stored publish into the state: live, and again at recovery.
@@ -626,7 +566,7 @@ impl Broker {
     }
 
     /// What a stored publish changes in the session of its publisher.
-    fn apply_publish_of_session(&mut self, seq: Seq, record: &PublishRecord<'_>) {
+    pub(super) fn apply_publish_of_session(&mut self, seq: Seq, record: &PublishRecord<'_>) {
         if let (Some(packet_id), Some(id)) = (record.packet_id, self.clients.get(record.sender))
             && let Some(session) = self.sessions.get_mut(*id)
         {

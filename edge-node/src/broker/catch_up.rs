@@ -1,0 +1,271 @@
+//! Catching up: a reader that is behind is given from the log what it is owed, as fast as it takes it.
+
+use spool::{Batch, Entry, LossReason, ReadLimits};
+
+use super::{
+    Broker,
+    action::{Action, ReadRequest, Reader},
+    delivery::Offered,
+    flight::{IN_FLIGHT_MAX, Place},
+    journal::Journal,
+    message::{Message, effective},
+    route::grant_of,
+    session::SessionId,
+};
+use crate::{mqtt::packet::QoS, record::Record};
+
+/// Records asked for in one read of a session.
+pub(super) const READ_RECORDS: usize = 1024;
+
+/// Bytes asked for in one read of a session.
+pub(super) const READ_BYTES: usize = 256 * 1024;
+
+impl Broker {
+    /// Asks for what hungry readers can take.
+    pub(crate) fn feed_hungry(&mut self) {
+        for reader in std::mem::take(&mut self.hungry) {
+            if self.wants_more(reader) {
+                self.hungry.insert(reader);
+            }
+        }
+    }
+
+    /// Orders a read if this reader can take more; false once it is not behind or nobody listens.
+    pub(crate) fn wants_more(&mut self, reader: Reader) -> bool {
+        let committed = self.committed;
+        let limits = ReadLimits {
+            records: READ_RECORDS,
+            bytes: READ_BYTES,
+            lanes: u32::MAX,
+        };
+        match reader {
+            Reader::Session(id) => {
+                self.run_errands(id);
+                let room = self.has_room(id);
+                let Some(session) = self.sessions.get_mut(id) else {
+                    return false;
+                };
+                if session.connection.is_none() {
+                    return false;
+                }
+                if !session.feed.is_behind() {
+                    return !session.errands.is_empty();
+                }
+                let free = !session.feed.reading
+                    && !session.feed.resending
+                    && session.feed.dry_at.is_none_or(|dry| dry < committed);
+                if room && free {
+                    session.feed.reading = true;
+                    let request = match session.kept.cursor {
+                        Some(cursor) => ReadRequest::Cursor {
+                            cursor,
+                            after: session.feed.sent,
+                            limits,
+                        },
+                        None => ReadRequest::Positions(
+                            session.feed.positions(READ_RECORDS.min(IN_FLIGHT_MAX)),
+                        ),
+                    };
+                    self.actions.push_back(Action::Read { reader, request });
+                }
+                true
+            }
+            Reader::Group(id) => {
+                let Some(group) = self.groups.get(id) else {
+                    return false;
+                };
+                let owes = group.feed.is_behind() || !group.returned.is_empty();
+                if group.members.is_empty() || !owes {
+                    return false;
+                }
+                let room = group.members.keys().any(|member| self.has_room(*member));
+                let Some(group) = self.groups.get_mut(id) else {
+                    return false;
+                };
+                let free =
+                    !group.feed.reading && group.feed.dry_at.is_none_or(|dry| dry < committed);
+                if room && free {
+                    group.feed.reading = true;
+                    let request = if group.returned.is_empty() {
+                        ReadRequest::Cursor {
+                            cursor: group.cursor,
+                            after: group.feed.sent,
+                            limits,
+                        }
+                    } else {
+                        ReadRequest::Positions(
+                            group.returned.iter().copied().take(READ_RECORDS).collect(),
+                        )
+                    };
+                    self.actions.push_back(Action::Read { reader, request });
+                }
+                true
+            }
+        }
+    }
+
+    /// Takes what a read gave. `committed` is the position up to which the log was complete when it was read.
+    pub fn handle_read(
+        &mut self,
+        reader: Reader,
+        request: &ReadRequest,
+        batch: Batch,
+        journal: &mut Journal<'_>,
+    ) {
+        let got = !batch.entries.is_empty();
+        let upto = batch.next;
+        match reader {
+            Reader::Session(id) => self.deliver_read(id, request, batch, journal),
+            Reader::Group(id) => self.distribute_read(id, request, &batch, journal),
+        }
+        // Where nothing came, nothing is committed beyond this point yet: the next commit asks again.
+        let dry_at = (!got).then_some(upto);
+        match reader {
+            Reader::Session(id) => drop(
+                self.sessions
+                    .get_mut(id)
+                    .map(|session| session.feed.dry_at = dry_at),
+            ),
+            Reader::Group(id) => drop(
+                self.groups
+                    .get_mut(id)
+                    .map(|group| group.feed.dry_at = dry_at),
+            ),
+        }
+        if self.wants_more(reader) {
+            self.hungry.insert(reader);
+        } else {
+            self.hungry.remove(&reader);
+        }
+    }
+
+    pub(super) fn deliver_read(
+        &mut self,
+        id: SessionId,
+        request: &ReadRequest,
+        batch: Batch,
+        journal: &mut Journal<'_>,
+    ) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        // The index may have passed to another session while the read was under way.
+        let is_its_own = match request {
+            ReadRequest::Cursor { cursor, .. } => session.kept.cursor == Some(*cursor),
+            ReadRequest::Positions(_) => session.kept.cursor.is_none(),
+        };
+        if !is_its_own || !std::mem::take(&mut session.feed.reading) || session.feed.resending {
+            return;
+        }
+        for entry in batch.entries {
+            let awaited = self
+                .sessions
+                .get(id)
+                .is_some_and(|s| s.is_durable() || s.feed.awaits(entry.seq));
+            if !awaited {
+                continue;
+            }
+            if !self.deliver_entry(id, &entry, journal) {
+                return;
+            }
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.feed.advance(entry.seq);
+            }
+        }
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        match request {
+            ReadRequest::Cursor { .. } => session.feed.advance(batch.next),
+            // What could not be read is gone, and in the ledger.
+            ReadRequest::Positions(asked) => {
+                let reached = asked
+                    .iter()
+                    .copied()
+                    .filter(|seq| *seq <= batch.next)
+                    .max()
+                    .unwrap_or_default();
+                session.feed.advance(reached);
+                if session.feed.runs.is_empty() {
+                    session.feed.sent = session.feed.owed;
+                }
+            }
+        }
+    }
+
+    /// Sends one record that was read; false if the client has no more room.
+    pub(super) fn deliver_entry(
+        &mut self,
+        id: SessionId,
+        entry: &Entry,
+        journal: &mut Journal<'_>,
+    ) -> bool {
+        let now = journal.now;
+        let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
+            return true;
+        };
+        let Some(session) = self.sessions.get_mut(id) else {
+            return false;
+        };
+        if session.connection.is_none() {
+            return false;
+        }
+        if session.flights.take_ahead(entry.seq) {
+            return true;
+        }
+        let message = Message::of(&record, entry.time);
+        let grant = match session.kept.cursor {
+            Some(cursor) => self
+                .terms(journal, entry.route)
+                .and_then(|terms| grant_of(&terms, cursor)),
+            None => {
+                let publisher = self.clients.get(record.sender).copied();
+                self.subscriptions
+                    .audience(record.topic)
+                    .grant(id, publisher)
+                    .cloned()
+            }
+        };
+        let Some(grant) = grant else { return true };
+        let place = Place::Stored(entry.seq);
+        if message.is_expired(now) {
+            self.settle(id, &place, None);
+            let scope = self
+                .sessions
+                .get(id)
+                .map(|s| s.client.to_string())
+                .unwrap_or_default();
+            self.lose_at(
+                LossReason::Expired,
+                scope,
+                entry.seq,
+                record.payload.len() as u64,
+                now,
+            );
+            return true;
+        }
+        match effective(message.qos, grant.qos) {
+            QoS::AtMostOnce => {
+                self.send_unacknowledged(now, id, &message, &grant);
+                self.settle(id, &place, None);
+                true
+            }
+            QoS::AtLeastOnce => {
+                let dup = entry.seq <= self.recovered;
+                self.send_acknowledged(
+                    now,
+                    id,
+                    &message,
+                    &grant,
+                    QoS::AtLeastOnce,
+                    place,
+                    None,
+                    dup,
+                ) == Offered::Sent
+            }
+            QoS::ExactlyOnce => {
+                self.send_exactly_once(id, &message, &grant, entry.seq, None, journal)
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the broker enters in the loss ledger.
+
+use spool::{Loss, LossReason, NodeTime, Seq};
+
+use super::{Broker, action::Action};
+
+impl Broker {
+    pub(crate) fn lose(
+        &mut self,
+        reason: LossReason,
+        scope: String,
+        count: u64,
+        bytes: u64,
+        at: NodeTime,
+    ) {
+        let loss = Loss {
+            reason,
+            scope,
+            count,
+            bytes,
+            first: Seq::ZERO,
+            last: Seq::ZERO,
+            at,
+        };
+        self.actions.push_back(Action::Lose(loss));
+    }
+
+    pub(crate) fn lose_at(
+        &mut self,
+        reason: LossReason,
+        scope: String,
+        seq: Seq,
+        bytes: u64,
+        at: NodeTime,
+    ) {
+        self.actions.push_back(Action::Lose(Loss {
+            reason,
+            scope,
+            count: 1,
+            bytes,
+            first: seq,
+            last: seq,
+            at,
+        }));
+    }
+}

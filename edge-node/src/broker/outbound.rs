@@ -1,0 +1,187 @@
+//! Outbound QoS 2: the packet identifier is durable before PUBLISH leaves, the receipt before PUBREL.
+
+use std::num::NonZeroU16;
+
+use bytes::BytesMut;
+use spool::{LossReason, Seq};
+
+use super::{
+    Broker,
+    answer::{Answer, Gate},
+    connection::ConnectionId,
+    delivery::Offered,
+    fault::PeerError,
+    flight::{self, Place},
+    group::GroupId,
+    journal::Journal,
+    message::{Message, Sending},
+    session::SessionId,
+    subscriptions::Grant,
+};
+use crate::{
+    mqtt::packet::{QoS, ReasonCode},
+    record::Change,
+};
+
+impl Broker {
+    /// QoS 2: the packet identifier is durable before the PUBLISH leaves.
+    pub(super) fn send_exactly_once(
+        &mut self,
+        id: SessionId,
+        message: &Message<'_>,
+        grant: &Grant,
+        seq: Seq,
+        group: Option<GroupId>,
+        journal: &mut Journal<'_>,
+    ) -> bool {
+        if !self.has_room(id) {
+            return false;
+        }
+        let Some(session) = self.sessions.get_mut(id) else {
+            return false;
+        };
+        if !session.is_durable() {
+            let place = Place::Stored(seq);
+            return self.send_acknowledged(
+                journal.now,
+                id,
+                message,
+                grant,
+                QoS::ExactlyOnce,
+                place,
+                group,
+                false,
+            ) == Offered::Sent;
+        }
+        let packet_id = session.flights.next_id();
+        let client = session.client.to_string();
+        let connection = session.connection.and_then(|id| self.connections.get(id));
+        let retain = message.retain && grant.retain_as_published;
+        let sending = Sending {
+            qos: QoS::ExactlyOnce,
+            id: Some(packet_id),
+            dup: false,
+            retain,
+            identifiers: &grant.identifiers,
+        };
+        let mut encoded = BytesMut::new();
+        let fits = connection.is_some_and(|connection| {
+            connection.encode_publish(&mut encoded, message, sending, journal.now)
+        });
+        if !fits {
+            self.settle(id, &Place::Stored(seq), group);
+            let bytes = message.payload.len() as u64;
+            self.lose_at(
+                LossReason::TooLargeForSubscriber,
+                client,
+                seq,
+                bytes,
+                journal.now,
+            );
+            return true;
+        }
+        let shared = group
+            .and_then(|group| self.groups.get(group))
+            .map(|group| group.name.clone());
+        let sent = Change::Sent {
+            client,
+            packet_id,
+            seq,
+            shared,
+        };
+        let Ok(gate) = self.change(journal, sent) else {
+            return false;
+        };
+        let Some(connection_id) = self.live(id) else {
+            return false;
+        };
+        let (Some(session), Some(connection)) = (
+            self.sessions.get_mut(id),
+            self.connections.get_mut(connection_id),
+        ) else {
+            return false;
+        };
+        session.flights.insert(
+            packet_id,
+            Place::Stored(seq),
+            group,
+            QoS::ExactlyOnce,
+            flight::Phase::Published,
+        );
+        connection.answer(Gate::Committed(gate), Answer::Encoded(encoded));
+        self.acking.insert(connection_id);
+        self.count_delivered(QoS::ExactlyOnce);
+        true
+    }
+
+    /// PUBREC of a subscriber: recorded before PUBREL goes out.
+    pub(super) fn handle_receipt(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session_id: SessionId,
+        packet_id: NonZeroU16,
+        reason: ReasonCode,
+    ) -> Result<(), PeerError> {
+        let Some(session) = self.sessions.get_mut(session_id) else {
+            return Ok(());
+        };
+        let client = session.client.to_string();
+        let Some(flight) = session
+            .flights
+            .get_mut(packet_id)
+            .map(|flight| flight.clone())
+        else {
+            self.answer(id, Gate::Committed(Seq::ZERO), Answer::PubRel(packet_id));
+            return Ok(());
+        };
+        if reason as u8 >= 0x80 {
+            session.flights.remove(packet_id);
+            self.settle(session_id, &flight.place, flight.group);
+            self.record_of(journal, session_id, Change::Completed { client, packet_id })?;
+            self.made_room(session_id, flight.group);
+            return Ok(());
+        }
+        let gate = self.record_of(journal, session_id, Change::Received { client, packet_id })?;
+        if flight.phase == flight::Phase::Published {
+            let cursor = match flight.group {
+                Some(group) => self.groups.get(group).map(|group| group.cursor),
+                None => self
+                    .sessions
+                    .get(session_id)
+                    .and_then(|session| session.kept.cursor),
+            };
+            if let (Some(cursor), Place::Stored(seq)) = (cursor, &flight.place) {
+                journal.acknowledge(cursor, *seq);
+            }
+        }
+        if let Some(flight) = self
+            .sessions
+            .get_mut(session_id)
+            .and_then(|session| session.flights.get_mut(packet_id))
+        {
+            flight.phase = flight::Phase::Released;
+        }
+        self.answer(id, Gate::Committed(gate), Answer::PubRel(packet_id));
+        Ok(())
+    }
+
+    /// PUBCOMP of a subscriber.
+    pub(super) fn handle_completion(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: SessionId,
+        packet_id: NonZeroU16,
+    ) -> Result<(), PeerError> {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return Ok(());
+        };
+        let client = session.client.to_string();
+        let Some(flight) = session.flights.remove(packet_id) else {
+            return Ok(());
+        };
+        self.record_of(journal, id, Change::Completed { client, packet_id })?;
+        self.made_room(id, flight.group);
+        Ok(())
+    }
+}

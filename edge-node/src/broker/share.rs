@@ -1,0 +1,249 @@
+//! Shared subscriptions: each message of a group to one of its members.
+
+use spool::{Batch, LossReason, NodeTime, Seq};
+
+use super::{
+    Broker,
+    action::{ReadRequest, Reader},
+    flight::{self, Place},
+    group::{Group, GroupId},
+    journal::Journal,
+    message::{Message, effective},
+    session::SessionId,
+};
+use crate::{mqtt::packet::QoS, record::Record};
+
+impl Broker {
+    pub(super) fn offer_to_group(
+        &mut self,
+        now: NodeTime,
+        id: GroupId,
+        message: &Message<'_>,
+        place: Option<&Place>,
+    ) {
+        let Some(group) = self.groups.get(id) else {
+            return;
+        };
+        if group.members.is_empty() {
+            return;
+        }
+        let best = group
+            .members
+            .values()
+            .map(|grant| grant.qos)
+            .max()
+            .unwrap_or(0);
+        match (effective(message.qos, best), place) {
+            (QoS::AtMostOnce, _) => {
+                let member = group
+                    .turn()
+                    .into_iter()
+                    .find(|member| self.live(*member).is_some());
+                if let Some(member) = member {
+                    let grant = group.members.get(&member).cloned().unwrap_or_default();
+                    self.send_unacknowledged(now, member, message, &grant);
+                    self.took_turn(id, member);
+                }
+            }
+            (QoS::AtLeastOnce, Some(place @ Place::Stored(seq))) => {
+                let idle = !group.feed.is_behind() && group.returned.is_empty();
+                let sent = idle
+                    && self
+                        .hand_to_member(now, id, message, place.clone(), false)
+                        .is_some();
+                self.note_group_owed(id, *seq, sent);
+            }
+            (_, Some(Place::Stored(seq))) => self.note_group_owed(id, *seq, false),
+            // A group is given what has found room; its members do not wait for one message twice.
+            (_, Some(Place::Withheld(_)) | None) => {}
+        }
+    }
+
+    pub(super) fn note_group_owed(&mut self, id: GroupId, seq: Seq, sent: bool) {
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        group.feed.owed = seq;
+        if sent {
+            group.feed.advance(seq);
+        } else {
+            self.hungry.insert(Reader::Group(id));
+        }
+    }
+
+    /// Gives a message of a group to the next member that has room.
+    pub(super) fn hand_to_member(
+        &mut self,
+        now: NodeTime,
+        id: GroupId,
+        message: &Message<'_>,
+        place: Place,
+        dup: bool,
+    ) -> Option<SessionId> {
+        let group = self.groups.get(id)?;
+        let member = group
+            .turn()
+            .into_iter()
+            .find(|member| self.has_room(*member))?;
+        let grant = group.members.get(&member)?.clone();
+        let qos = effective(message.qos, grant.qos);
+        if qos == QoS::AtMostOnce {
+            self.send_unacknowledged(now, member, message, &grant);
+            self.settle(member, &place, Some(id));
+        } else {
+            self.send_acknowledged(now, member, message, &grant, qos, place, Some(id), dup);
+        }
+        self.took_turn(id, member);
+        Some(member)
+    }
+
+    pub(super) fn took_turn(&mut self, group: GroupId, member: SessionId) {
+        if let Some(group) = self.groups.get_mut(group) {
+            group.last = member;
+        }
+    }
+
+    pub(super) fn distribute_read(
+        &mut self,
+        id: GroupId,
+        request: &ReadRequest,
+        batch: &Batch,
+        journal: &mut Journal<'_>,
+    ) {
+        let now = journal.now;
+        let returned = matches!(request, ReadRequest::Positions(_));
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        let cursor = group.cursor;
+        let is_its_own = match request {
+            ReadRequest::Cursor { cursor: asked, .. } => *asked == cursor,
+            ReadRequest::Positions(_) => true,
+        };
+        if !is_its_own || !std::mem::take(&mut group.feed.reading) {
+            return;
+        }
+        for entry in &batch.entries {
+            if returned
+                && !self
+                    .groups
+                    .get(id)
+                    .is_some_and(|group| group.returned.contains(&entry.seq))
+            {
+                continue;
+            }
+            let held = |group: &mut Group| group.held.remove(&entry.seq);
+            if !returned && self.groups.get_mut(id).is_some_and(held) {
+                continue;
+            }
+            let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
+                continue;
+            };
+            let message = Message::of(&record, entry.time);
+            let place = Place::Stored(entry.seq);
+            if message.is_expired(now) {
+                self.acknowledged.push((cursor, entry.seq));
+                let scope = self
+                    .groups
+                    .get(id)
+                    .map(|group| group.name.clone())
+                    .unwrap_or_default();
+                self.lose_at(
+                    LossReason::Expired,
+                    scope,
+                    entry.seq,
+                    record.payload.len() as u64,
+                    now,
+                );
+            } else if !self.hand_read_to_member(
+                id,
+                &message,
+                place,
+                returned || entry.seq <= self.recovered,
+                journal,
+            ) {
+                return;
+            }
+            let Some(group) = self.groups.get_mut(id) else {
+                return;
+            };
+            group.returned.remove(&entry.seq);
+            if !returned {
+                group.feed.advance(entry.seq);
+            }
+        }
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        match request {
+            ReadRequest::Cursor { .. } => group.feed.advance(batch.next),
+            // What is committed and could not be read is gone, and in the ledger.
+            ReadRequest::Positions(asked) => group
+                .returned
+                .retain(|seq| *seq > batch.next || !asked.contains(seq)),
+        }
+    }
+
+    pub(super) fn hand_read_to_member(
+        &mut self,
+        id: GroupId,
+        message: &Message<'_>,
+        place: Place,
+        dup: bool,
+        journal: &mut Journal<'_>,
+    ) -> bool {
+        let Some(group) = self.groups.get(id) else {
+            return false;
+        };
+        let Some(member) = group
+            .turn()
+            .into_iter()
+            .find(|member| self.has_room(*member))
+        else {
+            return false;
+        };
+        let grant = group.members.get(&member).cloned().unwrap_or_default();
+        if effective(message.qos, grant.qos) != QoS::ExactlyOnce {
+            return self
+                .hand_to_member(journal.now, id, message, place, dup)
+                .is_some();
+        }
+        let Place::Stored(seq) = place else {
+            return false;
+        };
+        self.took_turn(id, member);
+        self.send_exactly_once(member, message, &grant, seq, Some(id), journal)
+    }
+
+    /// What the session held for its groups goes to another member; its outbound QoS 2 stays with it.
+    pub(super) fn return_group_flights(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let mut returned = Vec::new();
+        let durable = session.is_durable();
+        session
+            .flights
+            .retain(|_, flight| match (flight.group, &flight.place) {
+                (Some(group), Place::Stored(seq)) if flight.qos == QoS::AtLeastOnce || !durable => {
+                    if flight.phase == flight::Phase::Published {
+                        returned.push((group, *seq));
+                    }
+                    false
+                }
+                _ => true,
+            });
+        for (group, seq) in returned {
+            self.return_to_group(group, seq);
+        }
+    }
+
+    /// A message of a group goes to another member: it is committed, so no commit will bring it on.
+    pub(super) fn return_to_group(&mut self, group: GroupId, seq: Seq) {
+        if let Some(found) = self.groups.get_mut(group) {
+            found.returned.insert(seq);
+            found.feed.dry_at = None;
+            self.hungry.insert(Reader::Group(group));
+        }
+    }
+}
