@@ -33,13 +33,16 @@ mod connection;
 mod counters;
 mod deadline;
 mod delivery;
+mod disconnect;
 mod doors;
 mod errands;
+mod expiry;
 mod fan_out;
 mod fault;
 mod feed;
 mod flight;
 mod group;
+mod inbound;
 mod input;
 pub(crate) mod journal;
 mod keep_alive;
@@ -56,6 +59,9 @@ mod snapshot;
 mod start;
 mod subscribe;
 mod subscriptions;
+mod topic_alias;
+mod will;
+mod withheld;
 
 pub use action::{Action, ReadRequest, Reader};
 pub use connection::ConnectionId;
@@ -67,19 +73,13 @@ pub use journal::Journal;
 pub use limits::Limits;
 pub use start::Identity;
 
-use crate::{
-    mqtt::{self, packet::ReasonCode},
-    record::Change,
-};
+use crate::mqtt::packet::ReasonCode;
 use connection::Connection;
 use deadline::Timer;
 use group::{Group, GroupId};
 use retained::Retained;
 use session::{Session, SessionId};
 use subscriptions::{Subscriptions, Terms};
-
-/// How often retained messages are searched for expired ones, in milliseconds, while there are any that expire.
-const RETAINED_SWEEP_MS: u64 = 30_000;
 
 /// The broker's whole state.
 pub struct Broker {
@@ -172,31 +172,6 @@ impl Broker {
         id
     }
 
-    fn handle_disconnect(
-        &mut self,
-        journal: &mut Journal<'_>,
-        id: ConnectionId,
-        session: SessionId,
-        disconnect: &mqtt::packet::Disconnect,
-    ) -> Result<(), PeerError> {
-        if let (Some(expiry), Some(found)) = (
-            disconnect.session_expiry_interval,
-            self.sessions.get_mut(session),
-        ) {
-            if found.kept.expiry_seconds == 0 && expiry > 0 {
-                return Err(PeerError::Protocol(
-                    ReasonCode::ProtocolError,
-                    "session expiry raised from zero",
-                ));
-            }
-            found.kept.expiry_seconds = expiry.min(self.limits.session_expiry_seconds);
-        }
-        let unclean = disconnect.reason != ReasonCode::Success;
-        self.end_session_connection(journal, id, session, unclean);
-        self.close(id);
-        Ok(())
-    }
-
     /// Moves the bytes to be written to `buffer`, which is empty.
     pub fn take_output(&mut self, id: ConnectionId, buffer: &mut BytesMut) {
         self.flushing.remove(&id);
@@ -209,17 +184,6 @@ impl Broker {
         if session.is_some() && !self.hungry.is_empty() {
             self.feed_hungry();
         }
-    }
-
-    /// The stream of a connection has ended, for whatever reason; called once for each `handle_connected`.
-    pub fn handle_disconnected(&mut self, journal: &mut Journal<'_>, id: ConnectionId) {
-        if let Some(session) = self.connections.get(id).and_then(Connection::session) {
-            self.end_session_connection(journal, id, session, true);
-        }
-        self.connections.try_remove(id);
-        self.acking.remove(&id);
-        self.withholding.remove(&id);
-        self.flushing.remove(&id);
     }
 
     /// The node is about to stop: no client is read any more.
@@ -254,79 +218,6 @@ impl Broker {
         self.connections
             .iter()
             .all(|(_, connection)| connection.acks.is_empty())
-    }
-
-    fn will_is_due(&mut self, journal: &mut Journal<'_>, client: &str) {
-        let Some(id) = self.clients.get(client) else {
-            return;
-        };
-        let Some(session) = self.sessions.get(*id) else {
-            return;
-        };
-        let (Some(due), Some(will)) = (session.kept.will_due, session.kept.will.clone()) else {
-            return;
-        };
-        if session.connection.is_some() || due > journal.now {
-            return;
-        }
-        if self.publish_will(journal, client, &will).is_err() {
-            self.timers.insert((
-                NodeTime(journal.now.0 + 1000),
-                Timer::Will(client.to_owned()),
-            ));
-        }
-    }
-
-    fn session_is_due(&mut self, journal: &mut Journal<'_>, client: &str) {
-        let Some(id) = self.clients.get(client).copied() else {
-            return;
-        };
-        let Some(session) = self.sessions.get(id) else {
-            return;
-        };
-        let expiry = u64::from(session.kept.expiry_seconds) * 1000;
-        let due = NodeTime(session.kept.disconnected_at.0 + expiry);
-        if session.connection.is_some()
-            || session.kept.expiry_seconds == u32::MAX
-            || due > journal.now
-        {
-            return;
-        }
-        if self
-            .remove_session(journal, id, spool::LossReason::SessionEnded)
-            .is_err()
-        {
-            self.timers.insert((
-                NodeTime(journal.now.0 + 1000),
-                Timer::SessionEnd(client.to_owned()),
-            ));
-        }
-    }
-
-    fn expire_retained(&mut self, journal: &mut Journal<'_>) {
-        for (topic, seq) in self.retained.expired(journal.now) {
-            if self
-                .change(
-                    journal,
-                    Change::RetainedExpired {
-                        topic: topic.clone(),
-                    },
-                )
-                .is_ok()
-            {
-                self.lose_at(
-                    spool::LossReason::Expired,
-                    format!("retained/{topic}"),
-                    seq,
-                    0,
-                    journal.now,
-                );
-            }
-        }
-        if self.retained.next_expiry().is_some() {
-            self.timers
-                .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
-        }
     }
 
     /// What the shell is to do next.

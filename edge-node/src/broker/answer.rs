@@ -8,7 +8,7 @@ use spool::Seq;
 use super::{
     Broker,
     connection::{Connection, ConnectionId},
-    publish::Withheld,
+    withheld::Withheld,
 };
 use crate::mqtt::{
     encode::{AckKind, encode_success},
@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 }
 
 impl Gate {
-    pub(super) fn is_open(&self, committed: Seq) -> bool {
+    fn is_open(&self, committed: Seq) -> bool {
         match self {
             Gate::Committed(seq) => *seq <= committed,
             Gate::Taken(withheld) => withheld.seq.get().is_some_and(|seq| seq <= committed),
@@ -69,7 +69,7 @@ impl Connection {
         any
     }
 
-    pub(super) fn encode_answer(&mut self, answer: Answer) {
+    fn encode_answer(&mut self, answer: Answer) {
         let ack = |packet_id, reason| Ack::with_reason(PacketId(packet_id), reason);
         let packet = match answer {
             Answer::PubAck(id, ReasonCode::Success) => {

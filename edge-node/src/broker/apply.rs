@@ -5,10 +5,9 @@ use std::sync::Arc;
 use spool::{Entry, Full, NodeTime, Seq};
 
 use super::{
-    Broker, Journal,
-    group::Group,
+    Broker,
+    journal::Journal,
     session::{Outbound, Session, SessionId},
-    subscriptions::Subscriber,
 };
 use crate::record::{Change, Record, SubscriptionOptions};
 
@@ -166,49 +165,6 @@ impl Broker {
         self.with_session(client, |session| {
             session.kept.subscriptions.insert(filter, options)
         });
-    }
-
-    pub(crate) fn open_group(
-        &mut self,
-        name: String,
-        cursor: spool::CursorId,
-        filters: Vec<String>,
-        after: Seq,
-    ) {
-        self.forget_group(&name);
-        let parsed: Vec<_> = filters
-            .iter()
-            .filter_map(|filter| filters::TopicFilter::parse(filter).ok())
-            .collect();
-        let id = self
-            .groups
-            .insert(Group::new(name.clone(), cursor, filters, after));
-        self.group_names.insert(name, id);
-        for filter in parsed {
-            let options = SubscriptionOptions {
-                qos: 2,
-                ..SubscriptionOptions::default()
-            };
-            self.subscriptions
-                .insert(&filter, Subscriber::Group(id), options);
-        }
-        self.subscriptions.forget();
-    }
-
-    fn forget_group(&mut self, name: &str) {
-        let Some(id) = self.group_names.remove(name) else {
-            return;
-        };
-        let Some(group) = self.groups.try_remove(id) else {
-            return;
-        };
-        for filter in &group.filters {
-            if let Ok(filter) = filters::TopicFilter::parse(filter) {
-                self.subscriptions.remove(&filter, Subscriber::Group(id));
-            }
-        }
-        self.hungry.remove(&super::Reader::Group(id));
-        self.subscriptions.forget();
     }
 
     /// The time since which a sink is missing from the configuration.

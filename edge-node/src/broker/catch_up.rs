@@ -139,7 +139,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn deliver_read(
+    fn deliver_read(
         &mut self,
         id: SessionId,
         request: &ReadRequest,
@@ -194,12 +194,7 @@ impl Broker {
     }
 
     /// Sends one record that was read; false if the client has no more room.
-    pub(super) fn deliver_entry(
-        &mut self,
-        id: SessionId,
-        entry: &Entry,
-        journal: &mut Journal<'_>,
-    ) -> bool {
+    fn deliver_entry(&mut self, id: SessionId, entry: &Entry, journal: &mut Journal<'_>) -> bool {
         let now = journal.now;
         let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
             return true;

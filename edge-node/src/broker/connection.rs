@@ -8,7 +8,7 @@ use std::{
 use bytes::BytesMut;
 use spool::NodeTime;
 
-use super::{answer::PendingAck, publish::Withheld, session::SessionId};
+use super::{answer::PendingAck, session::SessionId, withheld::Withheld};
 use crate::mqtt::{
     decode::Decoder,
     encode::{Limits, encode_within},

@@ -16,10 +16,10 @@ use super::{
     flight::{self, Place},
     journal::Journal,
     message::{Message, Sending, effective},
-    publish::Withheld,
     route::grant_of,
     session::SessionId,
     subscriptions::Grant,
+    withheld::Withheld,
 };
 use crate::{mqtt::packet::QoS, record::Record};
 
@@ -184,7 +184,7 @@ impl Broker {
     }
 
     /// Runs one errand; false if the client has no room for it.
-    pub(super) fn run_errand(
+    fn run_errand(
         &mut self,
         connection_id: ConnectionId,
         id: SessionId,
@@ -241,7 +241,7 @@ impl Broker {
         true
     }
 
-    pub(super) fn send_retained_entry(
+    fn send_retained_entry(
         &mut self,
         id: SessionId,
         grant: RetainedGrant,
@@ -275,7 +275,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
+    fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
@@ -289,7 +289,7 @@ impl Broker {
         clippy::too_many_arguments,
         reason = "one message, whom it goes to, and how"
     )]
-    pub(super) fn send_again(
+    fn send_again(
         &mut self,
         connection_id: ConnectionId,
         id: SessionId,

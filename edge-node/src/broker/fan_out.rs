@@ -34,7 +34,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn offer_to_session(
+    fn offer_to_session(
         &mut self,
         now: NodeTime,
         id: SessionId,
@@ -63,7 +63,7 @@ impl Broker {
     }
 
     /// Keeps the session's feed true after a stored message was offered.
-    pub(super) fn note_owed(&mut self, now: NodeTime, id: SessionId, seq: Seq, offered: Offered) {
+    fn note_owed(&mut self, now: NodeTime, id: SessionId, seq: Seq, offered: Offered) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };

@@ -8,7 +8,7 @@ use std::{
 
 use spool::Seq;
 
-use super::{group::GroupId, publish::Withheld};
+use super::{group::GroupId, withheld::Withheld};
 use crate::mqtt::packet::QoS;
 
 /// Messages sent and not acknowledged, per session, whatever receive maximum the client grants.

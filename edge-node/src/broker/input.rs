@@ -57,12 +57,7 @@ impl Broker {
         self.handle_input(journal, id, &mut input);
     }
 
-    pub(super) fn take_packets(
-        &mut self,
-        journal: &mut Journal<'_>,
-        id: ConnectionId,
-        input: &mut BytesMut,
-    ) {
+    fn take_packets(&mut self, journal: &mut Journal<'_>, id: ConnectionId, input: &mut BytesMut) {
         loop {
             let Some(connection) = self.connections.get_mut(id) else {
                 return;
@@ -96,7 +91,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn handle_packet(
+    fn handle_packet(
         &mut self,
         journal: &mut Journal<'_>,
         id: ConnectionId,
@@ -118,7 +113,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn handle_open(
+    fn handle_open(
         &mut self,
         journal: &mut Journal<'_>,
         id: ConnectionId,

@@ -40,7 +40,7 @@ impl<'a> Message<'a> {
     }
 
     /// What is left of its expiry interval; `Some(0)`: it has expired.
-    pub(super) fn remaining_seconds(&self, now: NodeTime) -> Option<u32> {
+    fn remaining_seconds(&self, now: NodeTime) -> Option<u32> {
         let waited = now.0.saturating_sub(self.received.0) / 1000;
         stored::message_expiry_interval(self.properties).map(|expiry| {
             u64::from(expiry)

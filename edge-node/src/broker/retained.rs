@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use filters::TopicFilter;
+use filters::{Subscription, TopicFilter};
 use serde::{Deserialize, Serialize};
 use spool::{NodeTime, Seq};
+
+use super::{
+    Broker, deadline::Timer, errands::RetainedGrant, journal::Journal, session::SessionId,
+};
+use crate::{mqtt::packet::SubscriptionRequest, record::Change};
 
 /// The newest retained message of each topic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -77,5 +82,60 @@ impl Retained {
     /// When the next one expires.
     pub(crate) fn next_expiry(&self) -> Option<NodeTime> {
         self.by_topic.values().filter_map(|kept| kept.expires).min()
+    }
+}
+
+/// How often retained messages are searched for expired ones, in milliseconds, while there are any that expire.
+pub(super) const RETAINED_SWEEP_MS: u64 = 30_000;
+
+impl Broker {
+    pub(super) fn send_retained(
+        &mut self,
+        journal: &Journal<'_>,
+        session: SessionId,
+        request: &SubscriptionRequest,
+        identifier: Option<u32>,
+    ) {
+        let Ok(subscription) = Subscription::parse(&request.filter) else {
+            return;
+        };
+        if subscription.group.is_some() {
+            return;
+        }
+        let seqs = self.retained.matching(&subscription.filter, journal.now);
+        if seqs.is_empty() {
+            return;
+        }
+        let grant = RetainedGrant {
+            qos: request.qos as u8,
+            identifier,
+        };
+        self.send_retained_at(session, grant, seqs);
+    }
+
+    pub(super) fn expire_retained(&mut self, journal: &mut Journal<'_>) {
+        for (topic, seq) in self.retained.expired(journal.now) {
+            if self
+                .change(
+                    journal,
+                    Change::RetainedExpired {
+                        topic: topic.clone(),
+                    },
+                )
+                .is_ok()
+            {
+                self.lose_at(
+                    spool::LossReason::Expired,
+                    format!("retained/{topic}"),
+                    seq,
+                    0,
+                    journal.now,
+                );
+            }
+        }
+        if self.retained.next_expiry().is_some() {
+            self.timers
+                .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
+        }
     }
 }

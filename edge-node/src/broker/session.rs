@@ -4,7 +4,14 @@ use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc};
 
 use spool::{CursorId, NodeTime, Seq};
 
-use super::{connection::ConnectionId, errands::Errands, feed::Feed, flight::Flights};
+use super::{
+    Broker,
+    action::Reader,
+    connection::ConnectionId,
+    errands::Errands,
+    feed::Feed,
+    flight::{self, Flights, Place},
+};
 use crate::record::{StoredWill, SubscriptionOptions};
 
 /// Index of a session in the broker; reused after the session ended.
@@ -71,5 +78,36 @@ impl Session {
 
     pub(crate) fn is_durable(&self) -> bool {
         self.kept.cursor.is_some()
+    }
+}
+
+impl Broker {
+    pub(crate) fn add_session(&mut self, session: Session) -> SessionId {
+        let client = Arc::clone(&session.client);
+        let id = self.sessions.insert(session);
+        self.clients.insert(client, id);
+        id
+    }
+
+    /// A session ended: it leaves every table.
+    pub(crate) fn forget_session(&mut self, client: &str) {
+        let Some(id) = self.clients.remove(client) else {
+            return;
+        };
+        let Some(session) = self.sessions.try_remove(id) else {
+            return;
+        };
+        for filter in session.kept.subscriptions.keys() {
+            self.unlink(id, filter);
+        }
+        // Inbound QoS 2 records need no release any more; in-flight ones of groups go back.
+        for (_, flight) in session.flights.in_order() {
+            if let (Some(group), Place::Stored(seq)) = (flight.group, &flight.place)
+                && flight.phase == flight::Phase::Published
+            {
+                self.return_to_group(group, *seq);
+            }
+        }
+        self.hungry.remove(&Reader::Session(id));
     }
 }

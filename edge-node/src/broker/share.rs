@@ -59,7 +59,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn note_group_owed(&mut self, id: GroupId, seq: Seq, sent: bool) {
+    fn note_group_owed(&mut self, id: GroupId, seq: Seq, sent: bool) {
         let Some(group) = self.groups.get_mut(id) else {
             return;
         };
@@ -72,7 +72,7 @@ impl Broker {
     }
 
     /// Gives a message of a group to the next member that has room.
-    pub(super) fn hand_to_member(
+    fn hand_to_member(
         &mut self,
         now: NodeTime,
         id: GroupId,
@@ -97,7 +97,7 @@ impl Broker {
         Some(member)
     }
 
-    pub(super) fn took_turn(&mut self, group: GroupId, member: SessionId) {
+    fn took_turn(&mut self, group: GroupId, member: SessionId) {
         if let Some(group) = self.groups.get_mut(group) {
             group.last = member;
         }
@@ -184,7 +184,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn hand_read_to_member(
+    fn hand_read_to_member(
         &mut self,
         id: GroupId,
         message: &Message<'_>,

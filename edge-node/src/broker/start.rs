@@ -3,11 +3,12 @@
 use spool::{Full, NodeTime, Seq};
 
 use super::{
-    Broker, RETAINED_SWEEP_MS,
+    Broker,
     action::Action,
     deadline::Timer,
     flight::{self, Place},
     journal::Journal,
+    retained::RETAINED_SWEEP_MS,
     session::{Outbound, SessionId},
 };
 use crate::{mqtt::packet::QoS, record::Change};

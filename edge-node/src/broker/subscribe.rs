@@ -5,13 +5,14 @@ use spool::{Seq, Start};
 
 use super::{
     Broker,
+    action::Reader,
     answer::{Answer, Gate},
-    connect::shared_name,
     connection::ConnectionId,
-    errands::RetainedGrant,
     fault::PeerError,
+    group::shared_name,
     journal::Journal,
     session::SessionId,
+    subscriptions::Subscriber,
 };
 use crate::{
     mqtt::packet::{
@@ -116,30 +117,6 @@ impl Broker {
         Ok(Ok((seq, is_new)))
     }
 
-    fn send_retained(
-        &mut self,
-        journal: &Journal<'_>,
-        session: SessionId,
-        request: &SubscriptionRequest,
-        identifier: Option<u32>,
-    ) {
-        let Ok(subscription) = Subscription::parse(&request.filter) else {
-            return;
-        };
-        if subscription.group.is_some() {
-            return;
-        }
-        let seqs = self.retained.matching(&subscription.filter, journal.now);
-        if seqs.is_empty() {
-            return;
-        }
-        let grant = RetainedGrant {
-            qos: request.qos as u8,
-            identifier,
-        };
-        self.send_retained_at(session, grant, seqs);
-    }
-
     pub(crate) fn handle_unsubscribe(
         &mut self,
         journal: &mut Journal<'_>,
@@ -206,5 +183,67 @@ fn granted(qos: QoS) -> ReasonCode {
         QoS::AtMostOnce => ReasonCode::Success,
         QoS::AtLeastOnce => ReasonCode::GrantedQos1,
         QoS::ExactlyOnce => ReasonCode::GrantedQos2,
+    }
+}
+
+impl Broker {
+    pub(crate) fn link(
+        &mut self,
+        id: SessionId,
+        filter: &str,
+        options: crate::record::SubscriptionOptions,
+    ) {
+        match filters::Subscription::parse(filter) {
+            Ok(subscription) => match &subscription.group {
+                None => self.subscriptions.insert(
+                    &subscription.filter,
+                    Subscriber::Session(id),
+                    options,
+                ),
+                Some(group) => {
+                    let name = shared_name(group, subscription.filter.as_str());
+                    let Some(group) = self.group_names.get(&name).copied() else {
+                        return;
+                    };
+                    self.subscriptions.insert(
+                        &subscription.filter,
+                        Subscriber::Member(group, id),
+                        options,
+                    );
+                    if let Some(found) = self.groups.get_mut(group) {
+                        found
+                            .members
+                            .insert(id, super::subscriptions::Grant::of(&options));
+                        found.feed.owed = found.feed.owed.max(self.appended);
+                        self.hungry.insert(Reader::Group(group));
+                    }
+                }
+            },
+            Err(error) => {
+                tracing::error!(%error, filter, "a stored subscription is no topic filter")
+            }
+        }
+    }
+
+    pub(crate) fn unlink(&mut self, id: SessionId, filter: &str) {
+        let Ok(subscription) = filters::Subscription::parse(filter) else {
+            return;
+        };
+        match &subscription.group {
+            None => self
+                .subscriptions
+                .remove(&subscription.filter, Subscriber::Session(id)),
+            Some(group) => {
+                let name = shared_name(group, subscription.filter.as_str());
+                let Some(group) = self.group_names.get(&name).copied() else {
+                    return;
+                };
+                self.subscriptions
+                    .remove(&subscription.filter, Subscriber::Member(group, id));
+                if let Some(found) = self.groups.get_mut(group) {
+                    found.members.remove(&id);
+                }
+            }
+        }
     }
 }

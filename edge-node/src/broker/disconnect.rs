@@ -1,0 +1,148 @@
+//! The end of a connection: goodbye, take-over or fault.
+
+use spool::{NodeTime, Seq};
+
+use super::{
+    Broker,
+    action::Action,
+    connection::{Connection, ConnectionId, Phase},
+    deadline::Timer,
+    errands::Errands,
+    fault::PeerError,
+    journal::Journal,
+    session::SessionId,
+};
+use crate::{
+    mqtt::{
+        self,
+        packet::{Disconnect, Packet, ReasonCode, Version},
+    },
+    record::Change,
+};
+
+impl Broker {
+    pub(super) fn handle_disconnect(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session: SessionId,
+        disconnect: &mqtt::packet::Disconnect,
+    ) -> Result<(), PeerError> {
+        if let (Some(expiry), Some(found)) = (
+            disconnect.session_expiry_interval,
+            self.sessions.get_mut(session),
+        ) {
+            if found.kept.expiry_seconds == 0 && expiry > 0 {
+                return Err(PeerError::Protocol(
+                    ReasonCode::ProtocolError,
+                    "session expiry raised from zero",
+                ));
+            }
+            found.kept.expiry_seconds = expiry.min(self.limits.session_expiry_seconds);
+        }
+        let unclean = disconnect.reason != ReasonCode::Success;
+        self.end_session_connection(journal, id, session, unclean);
+        self.close(id);
+        Ok(())
+    }
+
+    /// Ends the connection of a session that another one takes.
+    pub(super) fn take_over(&mut self, journal: &mut Journal<'_>, session: SessionId) {
+        let Some(old) = self
+            .sessions
+            .get(session)
+            .and_then(|session| session.connection)
+        else {
+            return;
+        };
+        self.disconnect(old, ReasonCode::SessionTakenOver);
+        self.end_session_connection(journal, old, session, true);
+    }
+
+    /// Writes DISCONNECT where the version has it, and closes behind what waits in `out`.
+    pub(crate) fn disconnect(&mut self, id: ConnectionId, reason: ReasonCode) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.version == Version::V5 && matches!(connection.phase, Phase::Open(_)) {
+            connection.send(&Packet::Disconnect(Disconnect::new(reason)));
+        }
+        self.close(id);
+    }
+
+    pub(crate) fn close(&mut self, id: ConnectionId) {
+        self.actions.push_back(Action::Close(id));
+    }
+
+    /// The stream of a connection has ended, for whatever reason; called once for each `handle_connected`.
+    pub fn handle_disconnected(&mut self, journal: &mut Journal<'_>, id: ConnectionId) {
+        if let Some(session) = self.connections.get(id).and_then(Connection::session) {
+            self.end_session_connection(journal, id, session, true);
+        }
+        self.connections.try_remove(id);
+        self.acking.remove(&id);
+        self.withholding.remove(&id);
+        self.flushing.remove(&id);
+    }
+
+    /// The connection of `session` ended; `unclean` unless the client said a proper goodbye.
+    pub(crate) fn end_session_connection(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session_id: SessionId,
+        unclean: bool,
+    ) {
+        let withheld = match self.connections.get_mut(id) {
+            Some(connection) => {
+                connection.phase = Phase::Closing;
+                connection.acks.clear();
+                if !connection.greeted {
+                    connection.out.clear();
+                }
+                std::mem::take(&mut connection.withheld)
+            }
+            None => return,
+        };
+        for one in &withheld {
+            self.withheld_bytes = self.withheld_bytes.saturating_sub(one.weight());
+        }
+        let Some(session) = self.sessions.get_mut(session_id) else {
+            return;
+        };
+        session.connection = None;
+        session.errands = Errands::default();
+        session.feed.resending = false;
+        // What was withheld is forgotten, and its identifiers with it: the client sends it again.
+        session.kept.inbound.retain(|_, seq| *seq != Seq(u64::MAX));
+        let now = journal.now;
+        let client = session.client.to_string();
+        let expiry_seconds = session.kept.expiry_seconds;
+        let will = session.kept.will.clone().filter(|_| unclean);
+        let will_due = will
+            .as_ref()
+            .map(|will| NodeTime(now.0 + u64::from(will.delay_seconds.min(expiry_seconds)) * 1000));
+        self.return_group_flights(session_id);
+        let ended = Change::SessionDisconnected {
+            client: client.clone(),
+            at: now,
+            expiry_seconds,
+            will_due,
+        };
+        // Without room the session counts as connected until the next start, which ends it then.
+        let _ = self.record_of(journal, session_id, ended);
+        match (will_due, will) {
+            (Some(due), Some(will)) if due <= now => {
+                let published = self.publish_will(journal, &client, &will);
+                let again = published.err().map(|_| NodeTime(now.0 + 1000));
+                self.timers
+                    .extend(again.map(|at| (at, Timer::Will(client.clone()))));
+            }
+            (Some(due), Some(_)) => {
+                self.timers.insert((due, Timer::Will(client.clone())));
+            }
+            _ => {}
+        }
+        self.expire_later(journal, session_id, now, expiry_seconds);
+    }
+}

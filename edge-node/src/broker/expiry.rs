@@ -1,0 +1,89 @@
+//! Session expiry: how long a session outlives its connection, and its end.
+
+use spool::{LossReason, NodeTime, Seq};
+
+use super::{Broker, deadline::Timer, fault::PeerError, journal::Journal, session::SessionId};
+use crate::{
+    mqtt::packet::{Connect, Version},
+    record::Change,
+};
+
+impl Broker {
+    pub(super) fn session_expiry(&self, connect: &Connect) -> u32 {
+        let wanted = match connect.version {
+            Version::V311 if connect.clean_start => 0,
+            Version::V311 => u32::MAX,
+            Version::V5 => connect.session_expiry_interval.unwrap_or(0),
+        };
+        wanted.min(self.limits.session_expiry_seconds)
+    }
+
+    pub(super) fn expire_later(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: SessionId,
+        from: NodeTime,
+        expiry_seconds: u32,
+    ) {
+        if expiry_seconds == 0 {
+            let _ = self.remove_session(journal, id, LossReason::SessionEnded); // full: tried again at the next start
+        } else if expiry_seconds != u32::MAX {
+            let Some(session) = self.sessions.get(id) else {
+                return;
+            };
+            let due = NodeTime(from.0 + u64::from(expiry_seconds) * 1000);
+            self.timers
+                .insert((due, Timer::SessionEnd(session.client.to_string())));
+        }
+    }
+
+    pub(super) fn session_is_due(&mut self, journal: &mut Journal<'_>, client: &str) {
+        let Some(id) = self.clients.get(client).copied() else {
+            return;
+        };
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let expiry = u64::from(session.kept.expiry_seconds) * 1000;
+        let due = NodeTime(session.kept.disconnected_at.0 + expiry);
+        if session.connection.is_some()
+            || session.kept.expiry_seconds == u32::MAX
+            || due > journal.now
+        {
+            return;
+        }
+        if self
+            .remove_session(journal, id, spool::LossReason::SessionEnded)
+            .is_err()
+        {
+            self.timers.insert((
+                NodeTime(journal.now.0 + 1000),
+                Timer::SessionEnd(client.to_owned()),
+            ));
+        }
+    }
+
+    /// Ends a session; what it was owed enters the ledger.
+    pub(crate) fn remove_session(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: SessionId,
+        reason: LossReason,
+    ) -> Result<Seq, PeerError> {
+        let Some(session) = self.sessions.get(id) else {
+            return Ok(Seq::ZERO);
+        };
+        let client = session.client.to_string();
+        let cursor = session.kept.cursor;
+        // A will that waits is published when the session ends, at the latest.
+        if let (Some(will), Some(_)) = (session.kept.will.clone(), session.kept.will_due) {
+            let _ = self.publish_will(journal, &client, &will); // no room: the will is lost with its session, and counted
+        }
+        let gate = self.record_of(journal, id, Change::SessionRemoved { client })?;
+        if let Some(cursor) = cursor {
+            journal.remove_cursor(cursor, Some(reason));
+        }
+        self.remove_empty_groups(journal)?;
+        Ok(gate)
+    }
+}

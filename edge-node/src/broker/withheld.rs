@@ -1,0 +1,225 @@
+//! Publishes whose acknowledgement is withheld until their lane has room.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    num::NonZeroU16,
+    rc::Rc,
+};
+
+use bytes::Bytes;
+use spool::{Full, Lane, NodeTime, Seq};
+
+use super::{
+    Broker,
+    answer::Gate,
+    connection::ConnectionId,
+    flight::Place,
+    group::GroupId,
+    journal::Journal,
+    message::Message,
+    publish::{Arrival, Taken},
+    session::SessionId,
+    subscriptions::Audience,
+};
+use crate::{
+    mqtt::packet::{QoS, ReasonCode},
+    record::PublishRecord,
+};
+
+/// A publish whose acknowledgement is withheld because its lane has no room. It keeps the identity it was minted.
+#[derive(Debug)]
+pub struct Withheld {
+    topic: String,
+    payload: Bytes,
+    properties: Vec<u8>,
+    minted: Vec<u8>,
+    lane: Lane,
+    qos: QoS,
+    retain: bool,
+    packet_id: Option<NonZeroU16>,
+    received: NodeTime,
+    /// Its position, once it found room.
+    pub(crate) seq: Cell<Option<Seq>>,
+    /// Sessions to which it was sent from memory.
+    pub(crate) delivered: RefCell<BTreeSet<SessionId>>,
+    /// Those of them that have acknowledged it.
+    pub(crate) settled: RefCell<BTreeSet<(SessionId, Option<GroupId>)>>,
+}
+
+impl Withheld {
+    fn of(arrival: &Arrival<'_>, now: NodeTime) -> Withheld {
+        let record = &arrival.record;
+        Withheld {
+            topic: record.topic.to_owned(),
+            payload: Bytes::copy_from_slice(record.payload),
+            properties: record.properties.to_vec(),
+            minted: record.minted.to_vec(),
+            lane: arrival.lane,
+            qos: record.qos,
+            retain: record.retain,
+            packet_id: record.packet_id,
+            received: now,
+            seq: Cell::new(None),
+            delivered: RefCell::default(),
+            settled: RefCell::default(),
+        }
+    }
+
+    /// Bytes it holds in memory.
+    pub(crate) fn weight(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.properties.len() + self.minted.len()
+    }
+
+    pub(crate) fn message(&self) -> Message<'_> {
+        Message {
+            topic: &self.topic,
+            properties: &self.properties,
+            received: self.received,
+            qos: self.qos,
+            retain: self.retain,
+            payload: &self.payload,
+        }
+    }
+
+    pub(super) fn record<'a>(&'a self, sender: &'a str) -> PublishRecord<'a> {
+        PublishRecord {
+            qos: self.qos,
+            retain: self.retain,
+            will: false,
+            packet_id: self.packet_id,
+            sender,
+            origin: "",
+            topic: &self.topic,
+            properties: &self.properties,
+            minted: &self.minted,
+            payload: &self.payload,
+        }
+    }
+}
+
+impl Broker {
+    /// Whether an earlier publish of this connection waits for room in the same lane.
+    pub(super) fn waits_in_lane(&self, id: ConnectionId, lane: Lane) -> bool {
+        self.connections
+            .get(id)
+            .is_some_and(|c| c.withheld.iter().any(|withheld| withheld.lane == lane))
+    }
+
+    /// Keeps a publish that found no room, and delivers it locally at once.
+    pub(super) fn withhold(
+        &mut self,
+        now: NodeTime,
+        id: ConnectionId,
+        session: SessionId,
+        packet_id: NonZeroU16,
+        arrival: &Arrival<'_>,
+    ) {
+        let withheld = Rc::new(Withheld::of(arrival, now));
+        let audience = self.subscriptions.audience(arrival.record.topic);
+        let place = Place::Withheld(Rc::clone(&withheld));
+        let message = withheld.message();
+        self.fan_out(now, &message, &audience, Some(session), Some(&place));
+        let gate = Gate::Taken(Rc::clone(&withheld));
+        let (qos, seq) = (withheld.qos, Seq(u64::MAX));
+        self.promise(id, session, qos, packet_id, gate, seq, ReasonCode::Success);
+        self.withheld_bytes += withheld.weight();
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.withheld.push_back(withheld);
+            self.withholding.insert(id);
+        }
+    }
+
+    /// Tries again what found no room.
+    pub fn handle_room(&mut self, journal: &mut Journal<'_>) {
+        for id in std::mem::take(&mut self.withholding) {
+            let Some(connection) = self.connections.get_mut(id) else {
+                continue;
+            };
+            let Some(session) = connection.session() else {
+                continue;
+            };
+            let waiting = std::mem::take(&mut connection.withheld);
+            let Some(client) = self
+                .sessions
+                .get(session)
+                .map(|session| std::sync::Arc::clone(&session.client))
+            else {
+                continue;
+            };
+            let mut full = BTreeSet::new();
+            let mut still = std::collections::VecDeque::new();
+            for withheld in waiting {
+                let arrival = Arrival {
+                    record: withheld.record(&client),
+                    publisher: Some(session),
+                    lane: withheld.lane,
+                    withheld: Some(&withheld),
+                };
+                if full.contains(&withheld.lane.0)
+                    || self.take_withheld(journal, &arrival, &withheld).is_err()
+                {
+                    full.insert(withheld.lane.0);
+                    still.push_back(withheld);
+                } else {
+                    self.withheld_bytes = self.withheld_bytes.saturating_sub(withheld.weight());
+                }
+            }
+            if !still.is_empty() {
+                self.withholding.insert(id);
+            }
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.withheld = still;
+            }
+            self.acking.insert(id);
+        }
+    }
+
+    fn take_withheld(
+        &mut self,
+        journal: &mut Journal<'_>,
+        arrival: &Arrival<'_>,
+        withheld: &Rc<Withheld>,
+    ) -> Result<(), Full> {
+        let taken = self.take(journal, arrival)?;
+        if taken == Taken::Passed || taken == Taken::Unheard {
+            withheld.seq.set(Some(Seq::ZERO));
+        }
+        Ok(())
+    }
+
+    /// A withheld publish found room: what was sent from memory is now owed at its position; the rest is offered.
+    pub(super) fn fan_out_rest(
+        &mut self,
+        now: NodeTime,
+        withheld: &Rc<Withheld>,
+        audience: &Audience,
+        publisher: Option<SessionId>,
+        seq: Seq,
+    ) {
+        withheld.seq.set(Some(seq));
+        let delivered = withheld.delivered.take();
+        let place = Place::Stored(seq);
+        for session in &delivered {
+            if let Some(session) = self.sessions.get_mut(*session) {
+                for flight in session.flights.values_mut() {
+                    if matches!(&flight.place, Place::Withheld(other) if Rc::ptr_eq(other, withheld))
+                    {
+                        flight.place = place.clone();
+                    }
+                }
+                if session.feed.is_behind() {
+                    session.flights.is_ahead(seq);
+                } else {
+                    session.feed.advance(seq);
+                    session.feed.owed = session.feed.owed.max(seq);
+                }
+            }
+        }
+        for (session, group) in withheld.settled.take() {
+            self.settle(session, &place, group);
+        }
+        let rest = audience.without(&delivered);
+        self.fan_out(now, &withheld.message(), &rest, publisher, Some(&place));
+    }
+}
