@@ -21,6 +21,7 @@ pub mod json;
 mod number;
 #[cfg(any(feature = "sdk", test))]
 mod sdk;
+pub mod stage;
 mod topic;
 mod view;
 
