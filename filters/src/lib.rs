@@ -13,6 +13,7 @@
 //! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event, save what the
 //! format has not (each says what); output is the same for equal events, byte for byte.
 
+pub mod cesql;
 mod condition;
 mod event;
 pub mod http;
