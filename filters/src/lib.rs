@@ -15,6 +15,7 @@
 
 pub mod cesql;
 mod condition;
+pub mod decode;
 mod event;
 pub mod http;
 pub mod index;

@@ -1,0 +1,7 @@
+//! Decoders: payloads that are no JSON, shown as JSON.
+//!
+//! What a decoder gives is a view for conditions, stages and transforms. The payload itself stays as it came.
+
+mod cbor;
+
+pub use cbor::{CborError, CborProblem, cbor_to_json};
