@@ -32,6 +32,7 @@
 //! - Attributes of the types Integer and Boolean keep their type, all others are text; a time is what its sender wrote.
 //! - `IS_INT` and `IS_BOOL` say whether `INT` and `BOOL` would succeed.
 
+mod access;
 pub(crate) mod attribute;
 mod error;
 mod evaluate;
@@ -40,10 +41,12 @@ mod function;
 mod lexer;
 mod like;
 pub(crate) mod nearest;
+pub(crate) mod need;
 mod node;
 mod parser;
 mod value;
 
+pub use attribute::EventRef;
 pub use error::{ErrorClass, EvaluationError, ParseError, ParseProblem, Problem};
 pub use expression::{Evaluation, Expression, UnknownFunction};
 pub use value::{Type, Value};

@@ -1,5 +1,28 @@
+use std::borrow::Cow;
+
 use super::Value;
-use crate::Event;
+use crate::{AttributeValue, Event, EventView};
+
+/// The event that an expression or a filter is held against: one's own, or one that rules see.
+#[derive(Clone, Copy, Debug)]
+pub enum EventRef<'a> {
+    /// With all it owns.
+    Event(&'a Event),
+    /// Borrowed from wherever its parts are kept.
+    View(&'a EventView<'a>),
+}
+
+impl<'a> From<&'a Event> for EventRef<'a> {
+    fn from(event: &'a Event) -> EventRef<'a> {
+        EventRef::Event(event)
+    }
+}
+
+impl<'a> From<&'a EventView<'_>> for EventRef<'a> {
+    fn from(view: &'a EventView<'_>) -> EventRef<'a> {
+        EventRef::View(view)
+    }
+}
 
 /// An attribute of an event, found once by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,9 +54,46 @@ impl Attribute {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Attribute::SpecVersion => "specversion",
+            Attribute::Id => "id",
+            Attribute::Source => "source",
+            Attribute::Type => "type",
+            Attribute::Subject => "subject",
+            Attribute::Time => "time",
+            Attribute::DataContentType => "datacontenttype",
+            Attribute::DataSchema => "dataschema",
+            Attribute::Extension(name) => name,
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Attribute::Extension(name) => name.len(),
+            _ => 0,
+        }
+    }
+
+    /// Whether an event without it is no event.
+    pub(crate) fn is_required(&self) -> bool {
+        use Attribute::{Id, Source, SpecVersion, Type};
+        matches!(self, SpecVersion | Id | Source | Type)
+    }
+
     /// Integers and booleans keep their type; everything else is the text that every protocol shows, so that a time is
     /// what its sender wrote.
-    pub(crate) fn value<'a>(&self, event: &'a Event) -> Option<Value<'a>> {
+    pub(crate) fn value<'a>(&self, event: EventRef<'a>) -> Option<Value<'a>> {
+        let event = match event {
+            EventRef::Event(event) => event,
+            EventRef::View(view) => {
+                return Some(match view.attributes.find(self.name())? {
+                    AttributeValue::Boolean(value) => Value::Boolean(*value),
+                    AttributeValue::Integer(value) => Value::Integer(*value),
+                    AttributeValue::Text(text) => Value::String(Cow::Borrowed(text)),
+                });
+            }
+        };
         let Attribute::Extension(name) = self else {
             return self.known(event).map(|text| Value::String(text.into()));
         };
@@ -44,10 +104,13 @@ impl Attribute {
         })
     }
 
-    pub(crate) fn exists(&self, event: &Event) -> bool {
-        match self {
-            Attribute::Extension(name) => event.extensions.contains_key(&**name),
-            known => known.known(event).is_some(),
+    pub(crate) fn exists(&self, event: EventRef<'_>) -> bool {
+        match (event, self) {
+            (EventRef::View(view), _) => view.attributes.find(self.name()).is_some(),
+            (EventRef::Event(event), Attribute::Extension(name)) => {
+                event.extensions.contains_key(&**name)
+            }
+            (EventRef::Event(event), known) => known.known(event).is_some(),
         }
     }
 

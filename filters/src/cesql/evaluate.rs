@@ -1,18 +1,20 @@
 //! What a node is worth for an event. The first error ends it.
 
 use super::{
-    EvaluationError, Problem, Value,
+    EvaluationError, EventRef, Problem, Value,
     function::{Arguments, Concatenation, Failed, Function},
     node::{Call, Chain, In, Kind, Like, Node, Operator},
 };
-use crate::Event;
 
 type Result<'a> = std::result::Result<Value<'a>, EvaluationError>;
 
 impl Node {
     /// Its value; beside an error it is the failing function's own if that is this node, else the zero value of the type
     /// that this node has.
-    pub(super) fn evaluate<'a>(&'a self, event: &'a Event) -> (Value<'a>, Option<EvaluationError>) {
+    pub(super) fn evaluate<'a>(
+        &'a self,
+        event: EventRef<'a>,
+    ) -> (Value<'a>, Option<EvaluationError>) {
         let outcome = match &self.kind {
             Kind::Call(call) => call.call(self, event),
             _ => self.value(event).map_err(Stop::Inside),
@@ -24,7 +26,7 @@ impl Node {
         }
     }
 
-    pub(super) fn value<'a>(&'a self, event: &'a Event) -> Result<'a> {
+    pub(super) fn value<'a>(&'a self, event: EventRef<'a>) -> Result<'a> {
         let failed = |problem| self.error(problem);
         Ok(match &self.kind {
             Kind::Boolean(value) => Value::Boolean(*value),
@@ -65,7 +67,7 @@ impl Node {
 }
 
 impl Like {
-    fn value<'a>(&'a self, event: &'a Event) -> Result<'a> {
+    fn value<'a>(&'a self, event: EventRef<'a>) -> Result<'a> {
         let text = self.operand.value(event)?.cast_string();
         Ok(Value::Boolean(self.pattern.matches(&text) != self.negated))
     }
@@ -73,7 +75,7 @@ impl Like {
 
 impl In {
     /// Looks at the set from left to right and no further than to the first equal value.
-    fn value<'a>(&'a self, event: &'a Event) -> Result<'a> {
+    fn value<'a>(&'a self, event: EventRef<'a>) -> Result<'a> {
         let wanted = self.operand.value(event)?;
         for element in &self.set {
             let value = element.value(event)?;
@@ -87,7 +89,7 @@ impl In {
 }
 
 impl Chain {
-    fn value<'a>(&'a self, node: &Node, event: &'a Event) -> Result<'a> {
+    fn value<'a>(&'a self, node: &Node, event: EventRef<'a>) -> Result<'a> {
         let failed = |problem| node.error(problem);
         let mut left = self.first.value(event)?;
         for link in &self.links {
@@ -161,7 +163,7 @@ impl Call {
     fn call<'a>(
         &'a self,
         node: &Node,
-        event: &'a Event,
+        event: EventRef<'a>,
     ) -> std::result::Result<Value<'a>, Stop<'a>> {
         let Some(function) = self.function else {
             return Err(Stop::Itself((
@@ -187,7 +189,7 @@ impl Call {
     fn concatenated<'a>(
         &'a self,
         function: Function,
-        event: &'a Event,
+        event: EventRef<'a>,
     ) -> std::result::Result<Value<'a>, Stop<'a>> {
         let too_long = |problem| Stop::Itself((function.returns().zero(), problem));
         let mut texts = self

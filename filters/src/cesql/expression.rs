@@ -1,12 +1,16 @@
 use super::{
-    EvaluationError, ParseError, Value,
+    EvaluationError, EventRef, ParseError, Value,
     error::Hint,
     function::{FUNCTION_NAMES, Function},
     nearest::nearest,
+    need::Need,
     node::{Kind, Node},
     parser,
 };
-use crate::Event;
+use crate::{
+    EventView,
+    index::{Access, Check},
+};
 
 /// An expression of CESQL, parsed once and evaluated often.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +63,18 @@ impl Expression {
     }
 
     /// What it is worth for this event. Takes time in proportion to the expression and the attributes it reads.
-    pub fn evaluate<'a>(&'a self, event: &'a Event) -> Evaluation<'a> {
-        let (value, error) = self.root.evaluate(event);
+    pub fn evaluate<'a>(&'a self, event: impl Into<EventRef<'a>>) -> Evaluation<'a> {
+        let (value, error) = self.root.evaluate(event.into());
         Evaluation { value, error }
     }
 
     /// Whether the event passes: the value is `TRUE` and there is no error. Any other type than Boolean does not pass.
-    pub fn passes(&self, event: &Event) -> bool {
-        matches!(self.root.value(event), Ok(Value::Boolean(true)))
+    pub fn passes<'a>(&'a self, event: impl Into<EventRef<'a>>) -> bool {
+        matches!(self.root.value(event.into()), Ok(Value::Boolean(true)))
+    }
+
+    pub(crate) fn need(&self) -> Need {
+        self.root.need_boolean(true)
     }
 
     /// The calls that fail on every event that reaches them, in the order they stand in. Whoever takes a rule from an
@@ -116,6 +124,22 @@ impl Node {
             | Kind::Attribute(_)
             | Kind::Exists(_) => {}
         }
+    }
+}
+
+impl Check for Expression {
+    fn access(&self) -> Vec<Vec<Access>> {
+        self.need().into_sets()
+    }
+
+    fn passes(&self, event: &EventView<'_>) -> bool {
+        self.passes(event)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let mut bytes = self.text.len();
+        self.root.walk(&mut |node| bytes += node.heap_bytes());
+        bytes
     }
 }
 

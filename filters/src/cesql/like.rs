@@ -4,6 +4,8 @@
 //! the last against its end, and each one between them is looked for from where the one before ended: taking the earliest
 //! place is never wrong, so nothing is tried twice. A run with `_` is looked for with one bit per character of the run.
 
+use crate::{Condition, Scalar, Wildcard};
+
 /// The longest run in words of 64 bits.
 const MAX_WORDS: usize = super::MAX_LIKE_BYTES.div_ceil(64);
 
@@ -82,7 +84,79 @@ impl LikePattern {
     }
 }
 
+impl LikePattern {
+    /// What a text must be like to match: as much of the pattern as an index can look for. `None` for `%` and what says no
+    /// more than it. A text that is like this need not match, where the pattern has a `_`.
+    pub(crate) fn conditions(&self) -> Option<Vec<Condition>> {
+        let first = self.first.literals();
+        let Some(last) = &self.last else {
+            return match &self.first {
+                Run::Text(text) => Some(vec![Condition::Equals(Scalar::Text(text.clone()))]),
+                Run::Chars(_) => shape(&first),
+            };
+        };
+        // The runs of one list meet those of the next at a `%`.
+        let mut runs = first;
+        runs.extend(self.middle.iter().flat_map(Search::literals));
+        runs.extend(last.literals());
+        shape(&runs)
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let middle = self.middle.iter().map(|search| match search {
+            Search::Text(text) => text.len(),
+            Search::Bits(bits) => {
+                bits.run.len() * 4 + bits.places.len() * (16 + bits.any.len() * 8)
+            }
+        });
+        let ends = [Some(&self.first), self.last.as_ref()];
+        let ends = ends.into_iter().flatten().map(|run| match run {
+            Run::Text(text) => text.len(),
+            Run::Chars(chars) => size_of_val(&**chars),
+        });
+        middle.sum::<usize>() + ends.sum::<usize>() + size_of_val(&*self.middle)
+    }
+}
+
+/// Literal texts with anything between them, as conditions that all hold.
+fn shape(runs: &[String]) -> Option<Vec<Condition>> {
+    let [first, .., last] = runs else {
+        return None;
+    };
+    let middle: Vec<&str> = runs
+        .get(1..runs.len() - 1)?
+        .iter()
+        .map(|it| &**it)
+        .collect();
+    let middle: Vec<&str> = middle.into_iter().filter(|it| !it.is_empty()).collect();
+    let mut conditions = Vec::new();
+    if !first.is_empty() {
+        conditions.push(Condition::Prefix((**first).into()));
+    }
+    if !last.is_empty() {
+        conditions.push(Condition::Suffix((**last).into()));
+    }
+    if !middle.is_empty() {
+        let whole = [&[&**first][..], &middle, &[&**last]].concat();
+        let escaped: Vec<String> = whole
+            .iter()
+            .map(|run| run.replace('\\', "\\\\").replace('*', "\\*"))
+            .collect();
+        let wildcard = Wildcard::parse(&escaped.join("*"));
+        conditions.push(Condition::Wildcard(wildcard.expect("every run is escaped")));
+    }
+    (!conditions.is_empty()).then_some(conditions)
+}
+
 impl Run {
+    /// The texts between the `_`: one more than there are of these.
+    fn literals(&self) -> Vec<String> {
+        match self {
+            Run::Text(text) => vec![text.to_string()],
+            Run::Chars(chars) => literals(chars),
+        }
+    }
+
     fn new(chars: &[Option<char>]) -> Run {
         literal(chars).map_or_else(|| Run::Chars(chars.into()), Run::Text)
     }
@@ -114,11 +188,26 @@ fn literal(chars: &[Option<char>]) -> Option<Box<str>> {
     text.map(Into::into)
 }
 
+/// The texts between the `_`.
+fn literals(run: &[Option<char>]) -> Vec<String> {
+    let texts = run.split(Option::is_none);
+    texts
+        .map(|text| text.iter().copied().flatten().collect())
+        .collect()
+}
+
 fn fits(part: Option<char>, char: Option<char>) -> bool {
     char.is_some_and(|char| part.is_none_or(|part| part == char))
 }
 
 impl Search {
+    fn literals(&self) -> Vec<String> {
+        match self {
+            Search::Text(text) => vec![text.to_string()],
+            Search::Bits(bits) => literals(&bits.run),
+        }
+    }
+
     fn new(chars: &[Option<char>]) -> Search {
         literal(chars).map_or_else(|| Search::Bits(Bits::new(chars)), Search::Text)
     }
@@ -135,6 +224,7 @@ impl Search {
 /// Looks for a run with `_` in it: bit n of the state says that the n + 1 characters read last fit the run's beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bits {
+    run: Box<[Option<char>]>,
     /// The places of the run where a character may stand that it does not name.
     any: Box<[u64]>,
     /// The places of each character that it names, sorted by character.
@@ -161,6 +251,7 @@ impl Bits {
         named.sort_unstable();
         named.dedup();
         Bits {
+            run: run.into(),
             any: places_of(None),
             places: named
                 .into_iter()

@@ -122,6 +122,23 @@ impl Node {
     }
 }
 
+impl Node {
+    /// What it holds beside itself, without the nodes below it, which stand in it or in a list of its own.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let size = size_of::<Node>();
+        match &self.kind {
+            Kind::Text(text) => text.len(),
+            Kind::Attribute(attribute) | Kind::Exists(attribute) => attribute.heap_bytes(),
+            Kind::Not(_) | Kind::Negate(_) => size,
+            Kind::Like(like) => size_of::<Like>() + like.pattern.heap_bytes(),
+            Kind::In(set) => size_of::<In>() + set.set.len() * size,
+            Kind::Call(call) => size_of::<Call>() + call.arguments.len() * size,
+            Kind::Chain(chain) => size_of::<Chain>() + chain.links.len() * size_of::<Link>(),
+            Kind::Boolean(_) | Kind::Integer(_) => 0,
+        }
+    }
+}
+
 impl Chain {
     /// All its operators have one precedence.
     pub(super) fn precedence(&self) -> Option<Precedence> {

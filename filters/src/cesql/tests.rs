@@ -1,5 +1,6 @@
 //! The language as tables: an expression, and what it is worth for [`event`].
 
+mod access;
 mod casts;
 mod functions;
 mod like;
