@@ -16,6 +16,7 @@
 pub mod cesql;
 mod condition;
 pub mod decode;
+mod dialect;
 mod event;
 pub mod http;
 pub mod index;
@@ -30,6 +31,7 @@ mod view;
 pub use condition::{
     Condition, Network, NetworkError, NumberRange, Path, Scalar, Wildcard, WildcardError, fold_case,
 };
+pub use dialect::{FilterError, FilterProblem, MAX_FILTER_DEPTH, SubscriptionFilter};
 pub use event::{
     Data, Event, EventBuilder, EventError, EventProblem, EventReader, MAX_ATTRIBUTE_NAME_BYTES,
     MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value, check_attribute, is_attribute_name,

@@ -92,7 +92,7 @@ fn without_an_indexable_condition_nothing_is_known() {
         "LENGTH(type) > 3",
         "type = 'a' OR NOT EXISTS subject",
     ] {
-        assert_eq!(parse(text).access(), [[].as_slice(); 0], "{text}");
+        assert!(parse(text).access().is_empty(), "{text}");
     }
 }
 
