@@ -78,50 +78,29 @@ impl Broker {
                 None => drop(self.sinks.remove(&name)),
             },
             Change::WillRefused { client } => self.with_session(&client, |session| {
-                session.kept.will = None;
-                session.kept.will_due = None;
+                session.kept.spend_will();
             }),
             Change::SessionConnected {
                 client,
                 expiry_seconds,
                 will,
-            } => {
-                self.with_session(&client, |session| {
-                    session.kept.connected = true;
-                    session.kept.expiry_seconds = expiry_seconds;
-                    session.kept.will = will;
-                    session.kept.will_due = None;
-                });
-            }
+            } => self.with_session(&client, |session| {
+                session.kept.connect(expiry_seconds, will)
+            }),
             Change::SessionDisconnected {
                 client,
                 at,
                 expiry_seconds,
                 will_due,
-            } => {
-                self.with_session(&client, |session| {
-                    session.kept.connected = false;
-                    session.kept.disconnected_at = at;
-                    session.kept.expiry_seconds = expiry_seconds;
-                    session.kept.will_due = will_due;
-                    if will_due.is_none() {
-                        session.kept.will = None;
-                    }
-                });
-            }
+            } => self.with_session(&client, |session| {
+                session.kept.disconnect(at, expiry_seconds, will_due);
+            }),
             Change::Subscribed {
                 client,
                 filter,
                 options,
             } => self.subscribed(&client, filter, options),
-            Change::Unsubscribed { client, filter } => {
-                if let Some(id) = self.clients.get(client.as_str()).copied() {
-                    self.unlink(id, &filter);
-                    self.with_session(&client, |session| {
-                        session.kept.subscriptions.remove(&filter)
-                    });
-                }
-            }
+            Change::Unsubscribed { client, filter } => self.unsubscribed(&client, &filter),
             Change::Released { client, packet_id } => {
                 self.with_session(&client, |session| session.kept.inbound.remove(&packet_id));
             }
@@ -130,17 +109,12 @@ impl Broker {
                 packet_id,
                 seq,
                 shared,
-            } => {
-                let sent = Outbound::Sent { seq, shared };
-                self.with_session(&client, |session| {
-                    session.kept.outbound.insert(packet_id, sent)
-                });
-            }
-            Change::Received { client, packet_id } => {
-                self.with_session(&client, |session| {
-                    session.kept.outbound.insert(packet_id, Outbound::Received)
-                });
-            }
+            } => self.with_session(&client, |session| {
+                session.kept.sent(packet_id, Outbound::Sent { seq, shared });
+            }),
+            Change::Received { client, packet_id } => self.with_session(&client, |session| {
+                session.kept.sent(packet_id, Outbound::Received);
+            }),
             Change::Completed { client, packet_id } => {
                 self.with_session(&client, |session| session.kept.outbound.remove(&packet_id));
             }
@@ -165,6 +139,13 @@ impl Broker {
         self.with_session(client, |session| {
             session.kept.subscriptions.insert(filter, options)
         });
+    }
+
+    fn unsubscribed(&mut self, client: &str, filter: &str) {
+        if let Some(id) = self.clients.get(client).copied() {
+            self.unlink(id, filter);
+            self.with_session(client, |session| session.kept.subscriptions.remove(filter));
+        }
     }
 
     /// The time since which a sink is missing from the configuration.

@@ -1,12 +1,13 @@
 //! Catching up: a reader that is behind is given from the log what it is owed, as fast as it takes it.
 
-use spool::{Batch, Entry, LossReason, ReadLimits};
+use spool::{Batch, CursorId, Entry, LossReason, ReadLimits, Seq};
 
 use super::{
     Broker,
     action::{Action, ReadRequest, Reader},
     delivery::Offered,
-    flight::{IN_FLIGHT_MAX, Place},
+    flight::Place,
+    group::GroupId,
     journal::Journal,
     message::{Message, effective},
     route::grant_of,
@@ -32,76 +33,61 @@ impl Broker {
 
     /// Orders a read if this reader can take more; false once it is not behind or nobody listens.
     pub(crate) fn wants_more(&mut self, reader: Reader) -> bool {
-        let committed = self.committed;
-        let limits = ReadLimits {
-            records: READ_RECORDS,
-            bytes: READ_BYTES,
-            lanes: u32::MAX,
-        };
         match reader {
-            Reader::Session(id) => {
-                self.run_errands(id);
-                let room = self.has_room(id);
-                let Some(session) = self.sessions.get_mut(id) else {
-                    return false;
-                };
-                if session.connection.is_none() {
-                    return false;
-                }
-                if !session.feed.is_behind() {
-                    return !session.errands.is_empty();
-                }
-                let free = !session.feed.reading
-                    && !session.feed.resending
-                    && session.feed.dry_at.is_none_or(|dry| dry < committed);
-                if room && free {
-                    session.feed.reading = true;
-                    let request = match session.kept.cursor {
-                        Some(cursor) => ReadRequest::Cursor {
-                            cursor,
-                            after: session.feed.sent,
-                            limits,
-                        },
-                        None => ReadRequest::Positions(
-                            session.feed.positions(READ_RECORDS.min(IN_FLIGHT_MAX)),
-                        ),
-                    };
-                    self.actions.push_back(Action::Read { reader, request });
-                }
-                true
-            }
-            Reader::Group(id) => {
-                let Some(group) = self.groups.get(id) else {
-                    return false;
-                };
-                let owes = group.feed.is_behind() || !group.returned.is_empty();
-                if group.members.is_empty() || !owes {
-                    return false;
-                }
-                let room = group.members.keys().any(|member| self.has_room(*member));
-                let Some(group) = self.groups.get_mut(id) else {
-                    return false;
-                };
-                let free =
-                    !group.feed.reading && group.feed.dry_at.is_none_or(|dry| dry < committed);
-                if room && free {
-                    group.feed.reading = true;
-                    let request = if group.returned.is_empty() {
-                        ReadRequest::Cursor {
-                            cursor: group.cursor,
-                            after: group.feed.sent,
-                            limits,
-                        }
-                    } else {
-                        ReadRequest::Positions(
-                            group.returned.iter().copied().take(READ_RECORDS).collect(),
-                        )
-                    };
-                    self.actions.push_back(Action::Read { reader, request });
-                }
-                true
-            }
+            Reader::Session(id) => self.session_wants_more(id),
+            Reader::Group(id) => self.group_wants_more(id),
         }
+    }
+
+    fn session_wants_more(&mut self, id: SessionId) -> bool {
+        self.run_errands(id);
+        let (room, committed) = (self.has_room(id), self.committed);
+        let Some(session) = self.sessions.get_mut(id) else {
+            return false;
+        };
+        if session.connection.is_none() {
+            return false;
+        }
+        if !session.feed.is_behind() {
+            return !session.errands.is_empty();
+        }
+        if room && !session.feed.resending && session.feed.may_read(committed) {
+            session.feed.reading = true;
+            let request = match session.kept.cursor {
+                Some(cursor) => read_behind(cursor, session.feed.sent),
+                None => ReadRequest::Positions(session.feed.positions(READ_RECORDS)),
+            };
+            let reader = Reader::Session(id);
+            self.actions.push_back(Action::Read { reader, request });
+        }
+        true
+    }
+
+    fn group_wants_more(&mut self, id: GroupId) -> bool {
+        let committed = self.committed;
+        let Some(group) = self.groups.get(id) else {
+            return false;
+        };
+        let owes = group.feed.is_behind() || !group.returned.is_empty();
+        if group.members.is_empty() || !owes {
+            return false;
+        }
+        let room = group.members.keys().any(|member| self.has_room(*member));
+        let Some(group) = self.groups.get_mut(id) else {
+            return false;
+        };
+        if room && group.feed.may_read(committed) {
+            group.feed.reading = true;
+            let request = if group.returned.is_empty() {
+                read_behind(group.cursor, group.feed.sent)
+            } else {
+                let first = group.returned.iter().copied().take(READ_RECORDS);
+                ReadRequest::Positions(first.collect())
+            };
+            let reader = Reader::Group(id);
+            self.actions.push_back(Action::Read { reader, request });
+        }
+        true
     }
 
     /// Takes what a read gave. `committed` is the position up to which the log was complete when it was read.
@@ -225,18 +211,9 @@ impl Broker {
         let place = Place::Stored(entry.seq);
         if message.is_expired(now) {
             self.settle(id, &place, None);
-            let scope = self
-                .sessions
-                .get(id)
-                .map(|s| s.client.to_string())
-                .unwrap_or_default();
-            self.lose_at(
-                LossReason::Expired,
-                scope,
-                entry.seq,
-                record.payload.len() as u64,
-                now,
-            );
+            let scope = self.client_of(id);
+            let bytes = record.payload.len() as u64;
+            self.lose_at(LossReason::Expired, scope, entry.seq, bytes, now);
             return true;
         }
         match effective(message.qos, grant.qos) {
@@ -246,21 +223,26 @@ impl Broker {
                 true
             }
             QoS::AtLeastOnce => {
-                let dup = entry.seq <= self.recovered;
-                self.send_acknowledged(
-                    now,
-                    id,
-                    &message,
-                    &grant,
-                    QoS::AtLeastOnce,
-                    place,
-                    None,
-                    dup,
-                ) == Offered::Sent
+                let (qos, dup) = (QoS::AtLeastOnce, entry.seq <= self.recovered);
+                self.send_acknowledged(now, id, &message, &grant, qos, place, None, dup)
+                    == Offered::Sent
             }
             QoS::ExactlyOnce => {
                 self.send_exactly_once(id, &message, &grant, entry.seq, None, journal)
             }
         }
+    }
+}
+
+/// The next records that a cursor is owed.
+fn read_behind(cursor: CursorId, after: Seq) -> ReadRequest {
+    ReadRequest::Cursor {
+        cursor,
+        after,
+        limits: ReadLimits {
+            records: READ_RECORDS,
+            bytes: READ_BYTES,
+            lanes: u32::MAX,
+        },
     }
 }

@@ -1,4 +1,4 @@
-//! The beginning and the end of a connection: CONNECT, take-over, wills, expiry.
+//! The beginning of a connection: CONNECT is checked, its session found or opened, and CONNACK promised.
 
 use std::{num::NonZeroU16, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
     deadline::Timer,
     fault::PeerError,
     journal::Journal,
-    session::Session,
+    session::{Session, SessionId},
     will::store_will,
 };
 use crate::{
@@ -40,78 +40,20 @@ impl Broker {
         let assigned = connect.client_id.is_empty().then(|| self.new_client_id());
         let client: Arc<str> = assigned.as_deref().unwrap_or(&connect.client_id).into();
         let expiry_seconds = self.session_expiry(connect);
-        let mut gate = Seq::ZERO;
-
-        let mut session_id = self.clients.get(&client).copied();
-        if let Some(old) = session_id {
-            self.take_over(journal, old);
-            // Ending the connection may have ended the session as well.
-            session_id = self.clients.get(&client).copied();
-        }
-        if let Some(old) = session_id
-            && connect.clean_start
-        {
-            gate = gate.max(self.remove_session(journal, old, LossReason::SessionEnded)?);
-            session_id = None;
-        }
-        let session_present = session_id.is_some();
-        let session_id = match session_id {
-            Some(session_id) => session_id,
-            None if self.clients.len() >= self.limits.sessions => {
-                return Err(PeerError::Protocol(
-                    ReasonCode::QuotaExceeded,
-                    "too many sessions",
-                ));
-            }
-            None if expiry_seconds > 0 => {
-                let cursor = journal.create_cursor(
-                    &format!("session/{client}"),
-                    Start::Now,
-                    Some(self.limits.session_bytes),
-                );
-                let opened = Change::SessionOpened {
-                    client: client.to_string(),
-                    cursor,
-                };
-                gate = gate.max(self.change(journal, opened)?);
-                self.clients.get(&client).copied().unwrap_or_default()
-            }
-            None => self.add_session(Session::new(Arc::clone(&client), None, journal.appended())),
-        };
-        let will = connect.will.as_ref().map(store_will);
+        let discarded = self.discard_old(journal, &client, connect.clean_start)?;
+        let session_present = self.clients.contains_key(&client);
+        let (session_id, opened) = self.open_session(journal, &client, expiry_seconds)?;
         let connected = Change::SessionConnected {
             client: client.to_string(),
             expiry_seconds,
-            will,
+            will: connect.will.as_ref().map(store_will),
         };
         // A will must be durable before CONNACK, where the session is.
-        gate = gate.max(self.record_of(journal, session_id, connected)?);
+        let connected = self.record_of(journal, session_id, connected)?;
+        let gate = discarded.max(opened).max(connected);
 
         let keep_alive = self.keep_alive(connect);
-        let Some(connection) = self.connections.get_mut(id) else {
-            return Ok(());
-        };
-        connection.phase = Phase::Open(session_id);
-        connection.silence_ms = (keep_alive > 0).then(|| u64::from(keep_alive) * 1500);
-        connection.window = usize::from(connect.receive_maximum.map_or(u16::MAX, NonZeroU16::get));
-        connection.limits = encode::Limits {
-            maximum_packet_size: connect
-                .maximum_packet_size
-                .map_or(usize::MAX, |size| size.get() as usize),
-            problem_information: connect.request_problem_information,
-        };
-        if let Some(silence) = connection.silence_ms {
-            self.timers
-                .insert((NodeTime(journal.now.0 + silence), Timer::KeepAlive(id)));
-        }
-        if let Some(session) = self.sessions.get_mut(session_id) {
-            session.connection = Some(id);
-            if session.is_durable() {
-                session.feed.owed = session.feed.owed.max(journal.appended());
-            }
-            session.feed.resending = false;
-            session.feed.dry_at = None;
-        }
+        self.open_connection(journal, id, session_id, connect, keep_alive);
         let conn_ack = self.conn_ack(
             connect,
             assigned,
@@ -129,6 +71,90 @@ impl Broker {
         self.wake_groups_of(session_id);
         self.counters.connects += 1;
         Ok(())
+    }
+
+    /// Ends the session's older connection, and with a clean start the session.
+    fn discard_old(
+        &mut self,
+        journal: &mut Journal<'_>,
+        client: &str,
+        clean_start: bool,
+    ) -> Result<Seq, PeerError> {
+        if let Some(old) = self.clients.get(client).copied() {
+            self.take_over(journal, old);
+        }
+        // Ending the connection may have ended the session as well.
+        match self.clients.get(client).copied() {
+            Some(old) if clean_start => self.remove_session(journal, old, LossReason::SessionEnded),
+            _ => Ok(Seq::ZERO),
+        }
+    }
+
+    /// The client's session, and the position of its opening if it is new.
+    fn open_session(
+        &mut self,
+        journal: &mut Journal<'_>,
+        client: &Arc<str>,
+        expiry_seconds: u32,
+    ) -> Result<(SessionId, Seq), PeerError> {
+        if let Some(session) = self.clients.get(client) {
+            return Ok((*session, Seq::ZERO));
+        }
+        if self.clients.len() >= self.limits.sessions {
+            return Err(PeerError::Protocol(
+                ReasonCode::QuotaExceeded,
+                "too many sessions",
+            ));
+        }
+        if expiry_seconds == 0 {
+            let session = Session::new(Arc::clone(client), None, journal.appended());
+            return Ok((self.add_session(session), Seq::ZERO));
+        }
+        let name = format!("session/{client}");
+        let bound = Some(self.limits.session_bytes);
+        let cursor = journal.create_cursor(&name, Start::Now, bound);
+        let opened = Change::SessionOpened {
+            client: client.to_string(),
+            cursor,
+        };
+        let opened = self.change(journal, opened)?;
+        let session = self.clients.get(client).copied().unwrap_or_default();
+        Ok((session, opened))
+    }
+
+    /// Joins connection and session, on the terms of the client.
+    fn open_connection(
+        &mut self,
+        journal: &Journal<'_>,
+        id: ConnectionId,
+        session_id: SessionId,
+        connect: &Connect,
+        keep_alive: u16,
+    ) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.phase = Phase::Open(session_id);
+        connection.silence_ms = (keep_alive > 0).then(|| u64::from(keep_alive) * 1500);
+        connection.window = usize::from(connect.receive_maximum.map_or(u16::MAX, NonZeroU16::get));
+        connection.limits = encode::Limits {
+            maximum_packet_size: connect
+                .maximum_packet_size
+                .map_or(usize::MAX, |size| size.get() as usize),
+            problem_information: connect.request_problem_information,
+        };
+        if let Some(silence) = connection.silence_ms {
+            let due = NodeTime(journal.now.0 + silence);
+            self.timers.insert((due, Timer::KeepAlive(id)));
+        }
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.connection = Some(id);
+            if session.is_durable() {
+                session.feed.owed = session.feed.owed.max(journal.appended());
+            }
+            session.feed.resending = false;
+            session.feed.dry_at = None;
+        }
     }
 
     fn check_connect(&self, connect: &Connect) -> Result<(), PeerError> {

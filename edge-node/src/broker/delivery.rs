@@ -68,11 +68,7 @@ impl Broker {
             self.count_delivered(QoS::AtMostOnce);
             self.flush(connection_id);
         } else {
-            let scope = self
-                .sessions
-                .get(id)
-                .map(|s| s.client.to_string())
-                .unwrap_or_default();
+            let scope = self.client_of(id);
             self.lose(
                 LossReason::SlowSubscriber,
                 scope,

@@ -28,6 +28,11 @@ impl Feed {
         self.owed > self.sent
     }
 
+    /// Whether a read may bring something on.
+    pub(crate) fn may_read(&self, committed: Seq) -> bool {
+        !self.reading && self.dry_at.is_none_or(|dry| dry < committed)
+    }
+
     /// Notes a record to be read later. Gives the number of records that fell out at the bound.
     pub(crate) fn owe(&mut self, seq: Seq, has_cursor: bool) -> u64 {
         self.owed = seq;

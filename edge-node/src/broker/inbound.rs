@@ -10,6 +10,7 @@ use super::{
     connection::ConnectionId,
     fault::PeerError,
     journal::Journal,
+    publish::Taken,
     session::SessionId,
 };
 use crate::{
@@ -38,6 +39,24 @@ impl Broker {
             self.answer(id, Gate::Committed(seq), answer);
         }
         true
+    }
+
+    /// Promises the acknowledgement of a publish that was taken.
+    pub(super) fn promise_taken(
+        &mut self,
+        id: ConnectionId,
+        session: SessionId,
+        qos: QoS,
+        packet_id: NonZeroU16,
+        taken: Taken,
+    ) {
+        let (seq, reason) = match taken {
+            Taken::Stored(seq) => (seq, ReasonCode::Success),
+            Taken::Passed => (Seq::ZERO, ReasonCode::Success),
+            Taken::Unheard => (Seq::ZERO, ReasonCode::NoMatchingSubscribers),
+        };
+        let gate = Gate::Committed(seq);
+        self.promise(id, session, qos, packet_id, gate, seq, reason);
     }
 
     /// Queues the acknowledgement of a publish, and takes its identifier where it is QoS 2.

@@ -41,27 +41,19 @@ impl Broker {
             return false;
         };
         if !session.is_durable() {
-            let place = Place::Stored(seq);
-            return self.send_acknowledged(
-                journal.now,
-                id,
-                message,
-                grant,
-                QoS::ExactlyOnce,
-                place,
-                group,
-                false,
-            ) == Offered::Sent;
+            let (qos, place) = (QoS::ExactlyOnce, Place::Stored(seq));
+            let now = journal.now;
+            return self.send_acknowledged(now, id, message, grant, qos, place, group, false)
+                == Offered::Sent;
         }
         let packet_id = session.flights.next_id();
         let client = session.client.to_string();
         let connection = session.connection.and_then(|id| self.connections.get(id));
-        let retain = message.retain && grant.retain_as_published;
         let sending = Sending {
             qos: QoS::ExactlyOnce,
             id: Some(packet_id),
             dup: false,
-            retain,
+            retain: message.retain && grant.retain_as_published,
             identifiers: &grant.identifiers,
         };
         let mut encoded = BytesMut::new();
@@ -70,19 +62,14 @@ impl Broker {
         });
         if !fits {
             self.settle(id, &Place::Stored(seq), group);
-            let bytes = message.payload.len() as u64;
-            self.lose_at(
+            let (why, bytes) = (
                 LossReason::TooLargeForSubscriber,
-                client,
-                seq,
-                bytes,
-                journal.now,
+                message.payload.len() as u64,
             );
+            self.lose_at(why, client, seq, bytes, journal.now);
             return true;
         }
-        let shared = group
-            .and_then(|group| self.groups.get(group))
-            .map(|group| group.name.clone());
+        let shared = group.and_then(|group| Some(self.groups.get(group)?.name.clone()));
         let sent = Change::Sent {
             client,
             packet_id,
@@ -92,6 +79,19 @@ impl Broker {
         let Ok(gate) = self.change(journal, sent) else {
             return false;
         };
+        self.fly_once_durable(id, packet_id, Place::Stored(seq), group, gate, encoded)
+    }
+
+    /// The PUBLISH leaves when its packet identifier is on stable storage.
+    fn fly_once_durable(
+        &mut self,
+        id: SessionId,
+        packet_id: NonZeroU16,
+        place: Place,
+        group: Option<GroupId>,
+        gate: Seq,
+        encoded: BytesMut,
+    ) -> bool {
         let Some(connection_id) = self.live(id) else {
             return false;
         };
@@ -101,16 +101,11 @@ impl Broker {
         ) else {
             return false;
         };
-        session.flights.insert(
-            packet_id,
-            Place::Stored(seq),
-            group,
-            QoS::ExactlyOnce,
-            flight::Phase::Published,
-        );
+        let (qos, phase) = (QoS::ExactlyOnce, flight::Phase::Published);
+        session.flights.insert(packet_id, place, group, qos, phase);
         connection.answer(Gate::Committed(gate), Answer::Encoded(encoded));
         self.acking.insert(connection_id);
-        self.count_delivered(QoS::ExactlyOnce);
+        self.count_delivered(qos);
         true
     }
 

@@ -65,9 +65,7 @@ impl Broker {
             return Ok(());
         }
         self.count_open(id, publish.qos)?;
-        if let Some(count) = self.counters.received.get_mut(publish.qos as usize) {
-            *count += 1;
-        }
+        self.count_received(publish.qos);
         let properties = stored::encode(&publish.properties).unwrap_or_default(); // decoded ones can be encoded
         let minted = match journal.mint(&topic, &publish, &client) {
             Ok(minted) => minted,
@@ -95,43 +93,48 @@ impl Broker {
             lane: minted.lane,
             withheld: None,
         };
-        let must_wait = publish.qos != QoS::AtMostOnce && self.waits_in_lane(id, minted.lane);
-        let taken = if must_wait {
-            Err(Full::Bound {
-                when_full: WhenFull::Refuse,
-            })
-        } else {
-            self.take(journal, &arrival)
-        };
-        match (taken, packet_id) {
-            (Ok(_), None) => {}
-            (Err(_), None) => self.pass_by(journal.now, session_id, &record),
-            (Ok(taken), Some(packet_id)) => {
-                let (seq, reason) = match taken {
-                    Taken::Stored(seq) => (seq, ReasonCode::Success),
-                    Taken::Passed => (Seq::ZERO, ReasonCode::Success),
-                    Taken::Unheard => (Seq::ZERO, ReasonCode::NoMatchingSubscribers),
-                };
-                let gate = Gate::Committed(seq);
-                self.promise(id, session_id, publish.qos, packet_id, gate, seq, reason);
+        let taken = self.take_in_turn(journal, id, &arrival);
+        let Some(packet_id) = packet_id else {
+            if taken.is_err() {
+                self.pass_by(journal.now, session_id, &record);
             }
-            (
-                Err(
-                    Full::Bound {
-                        when_full: WhenFull::Reject,
-                    }
-                    | Full::TooLarge,
-                ),
-                Some(_),
+            return Ok(());
+        };
+        match taken {
+            Ok(taken) => self.promise_taken(id, session_id, publish.qos, packet_id, taken),
+            Err(
+                Full::TooLarge
+                | Full::Bound {
+                    when_full: WhenFull::Reject,
+                },
             ) => {
                 let reason = ReasonCode::QuotaExceeded;
-                self.refuse(id, &publish, packet_id, reason, &client, journal.now);
+                self.refuse(id, &publish, Some(packet_id), reason, &client, journal.now);
             }
-            (Err(_), Some(packet_id)) => {
-                self.withhold(journal.now, id, session_id, packet_id, &arrival);
-            }
+            Err(_) => self.withhold(journal.now, id, session_id, packet_id, &arrival),
         }
         Ok(())
+    }
+
+    /// Takes a publish in, unless an earlier one of its connection waits for room in its lane.
+    fn take_in_turn(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        arrival: &Arrival<'_>,
+    ) -> Result<Taken, Full> {
+        if arrival.record.qos != QoS::AtMostOnce && self.waits_in_lane(id, arrival.lane) {
+            return Err(Full::Bound {
+                when_full: WhenFull::Refuse,
+            });
+        }
+        self.take(journal, arrival)
+    }
+
+    fn count_received(&mut self, qos: QoS) {
+        if let Some(count) = self.counters.received.get_mut(qos as usize) {
+            *count += 1;
+        }
     }
 
     /// QoS 0 that finds no room is for live subscribers only.
@@ -297,8 +300,7 @@ impl Broker {
             && let Some(id) = self.clients.get(record.sender)
             && let Some(session) = self.sessions.get_mut(*id)
         {
-            session.kept.will = None;
-            session.kept.will_due = None;
+            session.kept.spend_will();
         }
     }
 }

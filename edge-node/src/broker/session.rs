@@ -57,6 +57,39 @@ pub(crate) enum Outbound {
     Received,
 }
 
+impl Kept {
+    pub(super) fn connect(&mut self, expiry_seconds: u32, will: Option<StoredWill>) {
+        self.connected = true;
+        self.expiry_seconds = expiry_seconds;
+        self.will = will;
+        self.will_due = None;
+    }
+
+    pub(super) fn disconnect(
+        &mut self,
+        at: NodeTime,
+        expiry_seconds: u32,
+        will_due: Option<NodeTime>,
+    ) {
+        self.connected = false;
+        self.disconnected_at = at;
+        self.expiry_seconds = expiry_seconds;
+        self.will_due = will_due;
+        if will_due.is_none() {
+            self.will = None;
+        }
+    }
+
+    pub(super) fn spend_will(&mut self) {
+        self.will = None;
+        self.will_due = None;
+    }
+
+    pub(super) fn sent(&mut self, packet_id: NonZeroU16, outbound: Outbound) {
+        self.outbound.insert(packet_id, outbound);
+    }
+}
+
 impl Session {
     pub(crate) fn new(client: Arc<str>, cursor: Option<CursorId>, after: Seq) -> Session {
         Session {
@@ -82,6 +115,14 @@ impl Session {
 }
 
 impl Broker {
+    /// The client of a session, as the ledger names it.
+    pub(super) fn client_of(&self, id: SessionId) -> String {
+        self.sessions
+            .get(id)
+            .map(|session| session.client.to_string())
+            .unwrap_or_default()
+    }
+
     pub(crate) fn add_session(&mut self, session: Session) -> SessionId {
         let client = Arc::clone(&session.client);
         let id = self.sessions.insert(session);

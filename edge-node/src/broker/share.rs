@@ -1,12 +1,12 @@
 //! Shared subscriptions: each message of a group to one of its members.
 
-use spool::{Batch, LossReason, NodeTime, Seq};
+use spool::{Batch, Entry, LossReason, NodeTime, Seq};
 
 use super::{
     Broker,
     action::{ReadRequest, Reader},
     flight::{self, Place},
-    group::{Group, GroupId},
+    group::GroupId,
     journal::Journal,
     message::{Message, effective},
     session::SessionId,
@@ -110,7 +110,6 @@ impl Broker {
         batch: &Batch,
         journal: &mut Journal<'_>,
     ) {
-        let now = journal.now;
         let returned = matches!(request, ReadRequest::Positions(_));
         let Some(group) = self.groups.get_mut(id) else {
             return;
@@ -124,52 +123,8 @@ impl Broker {
             return;
         }
         for entry in &batch.entries {
-            if returned
-                && !self
-                    .groups
-                    .get(id)
-                    .is_some_and(|group| group.returned.contains(&entry.seq))
-            {
-                continue;
-            }
-            let held = |group: &mut Group| group.held.remove(&entry.seq);
-            if !returned && self.groups.get_mut(id).is_some_and(held) {
-                continue;
-            }
-            let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
-                continue;
-            };
-            let message = Message::of(&record, entry.time);
-            let place = Place::Stored(entry.seq);
-            if message.is_expired(now) {
-                self.acknowledged.push((cursor, entry.seq));
-                let scope = self
-                    .groups
-                    .get(id)
-                    .map(|group| group.name.clone())
-                    .unwrap_or_default();
-                self.lose_at(
-                    LossReason::Expired,
-                    scope,
-                    entry.seq,
-                    record.payload.len() as u64,
-                    now,
-                );
-            } else if !self.hand_read_to_member(
-                id,
-                &message,
-                place,
-                returned || entry.seq <= self.recovered,
-                journal,
-            ) {
+            if !self.distribute_entry(id, entry, returned, journal) {
                 return;
-            }
-            let Some(group) = self.groups.get_mut(id) else {
-                return;
-            };
-            group.returned.remove(&entry.seq);
-            if !returned {
-                group.feed.advance(entry.seq);
             }
         }
         let Some(group) = self.groups.get_mut(id) else {
@@ -182,6 +137,48 @@ impl Broker {
                 .returned
                 .retain(|seq| *seq > batch.next || !asked.contains(seq)),
         }
+    }
+
+    /// Hands one record that was read to a member; false if none has room.
+    fn distribute_entry(
+        &mut self,
+        id: GroupId,
+        entry: &Entry,
+        returned: bool,
+        journal: &mut Journal<'_>,
+    ) -> bool {
+        let Some(group) = self.groups.get_mut(id) else {
+            return false;
+        };
+        if returned && !group.returned.contains(&entry.seq) {
+            return true;
+        }
+        if !returned && group.held.remove(&entry.seq) {
+            return true;
+        }
+        let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
+            return true;
+        };
+        let message = Message::of(&record, entry.time);
+        if message.is_expired(journal.now) {
+            self.acknowledged.push((group.cursor, entry.seq));
+            let (scope, bytes) = (group.name.clone(), record.payload.len() as u64);
+            self.lose_at(LossReason::Expired, scope, entry.seq, bytes, journal.now);
+        } else {
+            let place = Place::Stored(entry.seq);
+            let dup = returned || entry.seq <= self.recovered;
+            if !self.hand_read_to_member(id, &message, place, dup, journal) {
+                return false;
+            }
+        }
+        let Some(group) = self.groups.get_mut(id) else {
+            return false;
+        };
+        group.returned.remove(&entry.seq);
+        if !returned {
+            group.feed.advance(entry.seq);
+        }
+        true
     }
 
     fn hand_read_to_member(

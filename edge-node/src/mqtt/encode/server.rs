@@ -81,6 +81,11 @@ fn connack_properties(connack: &ConnAck, out: &mut dyn Sink) -> Result<()> {
         out,
     )?;
     user_properties(&connack.user_properties, out)?;
+    connack_offers(connack, out)
+}
+
+/// The rest of them: what the server has, and where to go on.
+fn connack_offers(connack: &ConnAck, out: &mut dyn Sink) -> Result<()> {
     bool_property(
         property::WILDCARD_SUBSCRIPTION_AVAILABLE,
         connack.wildcard_subscription_available,
