@@ -1,0 +1,177 @@
+use std::fmt::Display;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
+
+use crate::timestamp_text;
+
+pub(super) fn put_message(json: &mut Vec<u8>, message: &DynamicMessage) {
+    if !put_well_known(json, message) {
+        put_fields(json, message);
+    }
+}
+
+/// Fields in the order of the descriptor.
+fn put_fields(json: &mut Vec<u8>, message: &DynamicMessage) {
+    json.push(b'{');
+    let mut comma = false;
+    for field in message.descriptor().fields() {
+        if field.supports_presence() && !message.has_field(&field) {
+            continue;
+        }
+        if std::mem::replace(&mut comma, true) {
+            json.push(b',');
+        }
+        put_text(json, field.name());
+        json.push(b':');
+        put_value(json, &message.get_field(&field), &field.kind());
+    }
+    json.push(b'}');
+}
+
+fn put_value(json: &mut Vec<u8>, value: &Value, kind: &Kind) {
+    match value {
+        Value::Bool(value) => put(json, value),
+        Value::I32(value) => put(json, value),
+        Value::I64(value) => put(json, value),
+        Value::U32(value) => put(json, value),
+        Value::U64(value) => put(json, value),
+        Value::F32(value) => put_float(json, value.is_finite().then_some(value)),
+        Value::F64(value) => put_float(json, value.is_finite().then_some(value)),
+        Value::String(text) => put_text(json, text),
+        Value::Bytes(bytes) => put_text(json, &STANDARD.encode(bytes)),
+        Value::EnumNumber(number) => put_enum(json, *number, kind),
+        Value::Message(message) => put_message(json, message),
+        Value::List(values) => put_list(json, values, kind),
+        Value::Map(entries) => put_map(json, entries.iter(), kind),
+    }
+}
+
+fn put_list(json: &mut Vec<u8>, values: &[Value], kind: &Kind) {
+    json.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        put_value(json, value, kind);
+    }
+    json.push(b']');
+}
+
+/// In the order of the keys, so that equal messages have one text.
+fn put_map<'a>(
+    json: &mut Vec<u8>,
+    entries: impl Iterator<Item = (&'a MapKey, &'a Value)>,
+    kind: &Kind,
+) {
+    let Kind::Message(entry) = kind else {
+        json.extend_from_slice(b"{}");
+        return;
+    };
+    let value_kind = entry.map_entry_value_field().kind();
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by_key(|(key, _)| *key);
+    json.push(b'{');
+    for (index, (key, value)) in entries.into_iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        put_text(json, &key_text(key));
+        json.push(b':');
+        put_value(json, value, &value_kind);
+    }
+    json.push(b'}');
+}
+
+fn key_text(key: &MapKey) -> String {
+    match key {
+        MapKey::Bool(value) => value.to_string(),
+        MapKey::I32(value) => value.to_string(),
+        MapKey::I64(value) => value.to_string(),
+        MapKey::U32(value) => value.to_string(),
+        MapKey::U64(value) => value.to_string(),
+        MapKey::String(value) => value.clone(),
+    }
+}
+
+fn put_enum(json: &mut Vec<u8>, number: i32, kind: &Kind) {
+    let value = kind.as_enum().and_then(|it| it.get_value(number));
+    match value {
+        Some(value) => put_text(json, value.name()),
+        None => put(json, number),
+    }
+}
+
+/// Whether it was one of the messages that have a form of their own.
+fn put_well_known(json: &mut Vec<u8>, message: &DynamicMessage) -> bool {
+    let descriptor = message.descriptor();
+    let field = |name| descriptor.get_field_by_name(name);
+    let put_field = |json: &mut Vec<u8>, field: Option<FieldDescriptor>| {
+        let Some(field) = field else { return false };
+        put_value(json, &message.get_field(&field), &field.kind());
+        true
+    };
+    match descriptor.full_name() {
+        "google.protobuf.Timestamp" => put_timestamp(json, message),
+        "google.protobuf.DoubleValue"
+        | "google.protobuf.FloatValue"
+        | "google.protobuf.Int64Value"
+        | "google.protobuf.UInt64Value"
+        | "google.protobuf.Int32Value"
+        | "google.protobuf.UInt32Value"
+        | "google.protobuf.BoolValue"
+        | "google.protobuf.StringValue"
+        | "google.protobuf.BytesValue" => put_field(json, field("value")),
+        "google.protobuf.Struct" => put_field(json, field("fields")),
+        "google.protobuf.ListValue" => put_field(json, field("values")),
+        "google.protobuf.Value" => {
+            let mut fields = descriptor.fields();
+            let set = fields.find(|it| message.has_field(it));
+            match set.filter(|it| it.name() != "null_value") {
+                Some(field) => put_field(json, Some(field)),
+                None => {
+                    json.extend_from_slice(b"null");
+                    true
+                }
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Times before 1970 and beyond the year 9999 have no text here: their seconds and nanos are shown.
+fn put_timestamp(json: &mut Vec<u8>, message: &DynamicMessage) -> bool {
+    const FIRST_OF_10000: u64 = 253_402_300_800;
+    let number = |name| message.get_field_by_name(name).map(|it| it.into_owned());
+    let (Some(Value::I64(seconds)), Some(Value::I32(nanos))) = (number("seconds"), number("nanos"))
+    else {
+        return false;
+    };
+    let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
+        return false;
+    };
+    if seconds >= FIRST_OF_10000 || nanos >= 1_000_000_000 {
+        return false;
+    }
+    let text = timestamp_text(seconds * 1000 + u64::from(nanos) / 1_000_000);
+    if nanos % 1_000_000 == 0 {
+        put_text(json, &text);
+    } else {
+        let seconds = text.split('.').next().unwrap_or_default();
+        put_text(json, &format!("{seconds}.{nanos:09}Z"));
+    }
+    true
+}
+
+/// The shortest text that reads back as the same number.
+fn put_float(json: &mut Vec<u8>, value: Option<impl serde::Serialize>) {
+    serde_json::to_writer(json, &value).expect("numbers are written to memory");
+}
+
+fn put(json: &mut Vec<u8>, value: impl Display) {
+    json.extend_from_slice(value.to_string().as_bytes());
+}
+
+fn put_text(json: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(json, text).expect("text is written to memory");
+}
