@@ -1,6 +1,10 @@
 //! What an uplink says of itself.
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
+
+use super::Uplink;
 
 /// One uplink at one moment. Times are relative, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,4 +66,76 @@ pub enum LinkState {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl Uplink {
+    /// The state of the link; `pending` as the spool counts it.
+    pub fn status(&self, now: Instant, pending: u64) -> UplinkStatus {
+        let ago = |at: Instant| duration_ms(now.saturating_duration_since(at));
+        let drain = self.drain.per_second(now);
+        let retry = self.backoff.resting(now).or_else(|| self.blocked_until());
+        let catch_up = drain
+            .filter(|rate| *rate > 0.0)
+            .map(|rate| (pending as f64 / rate * 1000.0) as u64);
+        UplinkStatus {
+            state: self.state(now, pending),
+            pending,
+            acknowledged: self.seen.acknowledged,
+            repeated: self.seen.repeated,
+            in_flight: self.in_flight_events as u64,
+            held_bytes: self.held_bytes as u64,
+            last_error: self
+                .seen
+                .last_error
+                .as_ref()
+                .map(|(_, error)| error.clone()),
+            last_error_ms: self.seen.last_error.as_ref().map(|(at, _)| ago(*at)),
+            last_ack_ms: self.seen.last_ack.map(ago),
+            next_retry_ms: retry.map(|until| duration_ms(until.saturating_duration_since(now))),
+            drain_per_second: drain,
+            catch_up_ms: if pending == 0 { Some(0) } else { catch_up },
+            rate_limit: self.pace.events_per_second(),
+            dead_letters: self.seen.dead_letters,
+            dead_letters_lost: self.seen.dead_letters_lost,
+            not_sent_back: self.seen.not_sent_back,
+            expired: self.seen.expired,
+        }
+    }
+
+    fn state(&self, now: Instant, pending: u64) -> LinkState {
+        if self.backoff.resting(now).is_some() || self.blocked_until().is_some() {
+            let error = self
+                .seen
+                .last_error
+                .as_ref()
+                .map(|(_, error)| error.clone());
+            return LinkState::BackingOff {
+                error: error.unwrap_or_default(),
+            };
+        }
+        if let Some(reason) = &self.stalled {
+            return LinkState::Stalled {
+                reason: reason.clone(),
+            };
+        }
+        let lately = |at: Instant| now.saturating_duration_since(at) <= self.limits.connected_for;
+        if self.seen.last_ack.is_some_and(lately) {
+            return LinkState::Connected;
+        }
+        if pending > 0 || self.ahead.len() > 0 {
+            LinkState::Connecting
+        } else {
+            LinkState::Idle
+        }
+    }
+
+    /// When something is tried again, if all there is to send was refused and rests.
+    fn blocked_until(&self) -> Option<Instant> {
+        let blocked = self.queue.len() > 0 && !self.queue.is_ready() && self.flights.is_empty();
+        self.queue.next_wake().filter(|_| blocked)
+    }
+}
+
+fn duration_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
