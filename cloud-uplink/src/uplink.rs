@@ -42,7 +42,7 @@ use crate::{Answer, Limits};
 use ahead::Ahead;
 use backoff::Backoff;
 use queue::{Queue, Waiting};
-use rate::{DrainRate, Pace, Window};
+use rate::{BatchSize, DrainRate, Pace, Window};
 
 /// One read asks for at most so many records,
 const READ_RECORDS: usize = 1024;
@@ -78,7 +78,7 @@ pub struct Uplink {
     paced: bool,
     drain: DrainRate,
     /// The largest batch the receiver is known to take.
-    batch_bytes: usize,
+    batch_size: BatchSize,
     seen: Seen,
     stalled: Option<String>,
     actions: VecDeque<Action>,
@@ -133,7 +133,7 @@ impl Uplink {
     ) -> Uplink {
         let mut uplink = Uplink {
             window: Window::new(limits.in_flight),
-            batch_bytes: limits.batch_bytes,
+            batch_size: BatchSize::new(limits.batch_bytes),
             limits,
             rng,
             lanes: lanes

@@ -43,6 +43,7 @@ impl Uplink {
         flight: Flight,
         answer: Answer,
     ) {
+        let bytes = flight.bytes;
         let lines: Vec<LineKey> = flight.events.iter().map(|event| event.line).collect();
         let mut verdict = Verdict {
             batch,
@@ -72,6 +73,9 @@ impl Uplink {
         }
         if !verdict.accepted.is_empty() {
             self.note_ack(now, batch);
+            if verdict.failure.is_none() {
+                self.batch_size.take(bytes);
+            }
             self.seen.acknowledged += verdict.accepted.len() as u64;
             self.drain.accept(now, verdict.accepted.len());
             self.ack(verdict.accepted);
@@ -94,7 +98,7 @@ impl Uplink {
     fn split(&mut self, now: Instant, flight: Flight, outcome: &Outcome) {
         let half = (flight.events.len() / 2).max(1);
         if matches!(outcome, Outcome::TooLarge { .. }) {
-            self.batch_bytes = self.batch_bytes.min((flight.bytes / 2).max(1));
+            self.batch_size.refuse(flight.bytes);
         }
         let error = outcome.error().to_owned();
         if let Some(first) = flight.events.first() {

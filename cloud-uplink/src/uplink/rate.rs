@@ -46,6 +46,54 @@ impl Window {
     }
 }
 
+/// Bytes of a batch that the receiver is known to take: halved when it says that one is too large, and tried a little
+/// larger after many that it took, since the limit may have been that of another receiver behind the same name.
+#[derive(Debug)]
+pub(crate) struct BatchSize {
+    bytes: usize,
+    max: usize,
+    /// Full batches taken at this size.
+    taken: u32,
+}
+
+impl BatchSize {
+    /// Full batches between two steps up: at most so small a share of the batches is refused by a limit that stays.
+    const TAKEN_PER_STEP: u32 = 32;
+    /// Steps from nothing to the largest.
+    const STEPS: usize = 32;
+
+    pub(crate) fn new(max: usize) -> BatchSize {
+        BatchSize {
+            bytes: max,
+            max,
+            taken: 0,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A batch of so many bytes was too large.
+    pub(crate) fn refuse(&mut self, bytes: usize) {
+        self.bytes = self.bytes.min((bytes / 2).max(1));
+        self.taken = 0;
+    }
+
+    /// A batch of so many bytes was taken. One that was far from full says nothing.
+    pub(crate) fn take(&mut self, bytes: usize) {
+        if self.bytes == self.max || bytes <= self.bytes / 2 {
+            return;
+        }
+        self.taken += 1;
+        if self.taken >= BatchSize::TAKEN_PER_STEP {
+            let step = (self.max / BatchSize::STEPS).max(1);
+            self.bytes = (self.bytes + step).min(self.max);
+            self.taken = 0;
+        }
+    }
+}
+
 /// Events per second that a receiver takes, learned from its refusals; unlimited until the first.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
@@ -186,6 +234,28 @@ mod tests {
         assert_eq!(window.batches(), 17);
         window.close();
         assert_eq!(window.batches(), 1);
+    }
+
+    #[test]
+    fn a_batch_that_was_too_large_halves_the_next_and_many_that_were_taken_bring_it_back() {
+        let mut size = BatchSize::new(3200);
+        size.take(3200);
+        assert_eq!(size.bytes(), 3200, "never above what is configured");
+        size.refuse(3000);
+        assert_eq!(size.bytes(), 1500);
+        size.refuse(3000);
+        assert_eq!(size.bytes(), 1500, "sent before the first answer came");
+        for _ in 0..31 {
+            size.take(1500);
+            size.take(750);
+        }
+        assert_eq!(size.bytes(), 1500);
+        size.take(1400);
+        assert_eq!(size.bytes(), 1600);
+        for _ in 0..32 * 20 {
+            size.take(size.bytes());
+        }
+        assert_eq!(size.bytes(), 3200);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Uplink {
                 .batch_events
                 .min(allowed)
                 .min(ACKS_AHEAD_MAX.saturating_sub(ahead)),
-            bytes: self.batch_bytes,
+            bytes: self.batch_size.bytes(),
             by_position: ahead >= ACKS_AHEAD_MAX / 2,
         };
         self.paced = allowed == 0;

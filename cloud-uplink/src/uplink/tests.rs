@@ -57,6 +57,32 @@ fn it_says_connected_only_while_an_acknowledgement_is_young() {
 }
 
 #[test]
+fn a_batch_size_learned_from_a_refusal_grows_back_while_batches_are_taken() {
+    let mut bench = Bench::new(Limits {
+        batch_bytes: 3200,
+        in_flight: 1,
+        ..Limits::default()
+    });
+    bench.offer(1..=2000);
+    let mut sizes = Vec::new();
+    for round in 0..80 {
+        let (batch, seqs) = bench.sent();
+        sizes.push(seqs.len());
+        let error = "too large".to_owned();
+        bench.answer(
+            batch,
+            Answer::All(match round {
+                0 => Outcome::TooLarge { error },
+                _ => Outcome::Accepted,
+            }),
+        );
+    }
+    // Events of 100 bytes.
+    let grown = [vec![32], vec![16; 32], vec![17; 32], vec![18; 15]].concat();
+    assert_eq!(sizes, grown);
+}
+
+#[test]
 fn an_idle_link_is_tried_with_a_canary() {
     let every = Duration::from_secs(30);
     let mut bench = Bench::new(Limits {
