@@ -122,11 +122,14 @@ impl State {
             .map_or(cursor.low() + 1, |owed| owed.seq);
         CursorStatus {
             name: cursor.name.clone(),
-            low: Seq(if pending.records == 0 {
-                self.committed
-            } else {
-                cursor.low()
-            }),
+            // History is not owed, but may be still to come.
+            low: Seq(
+                if pending.records == 0 && cursor.low() >= cursor.history_until {
+                    self.committed
+                } else {
+                    cursor.low()
+                },
+            ),
             pending_records: pending.records,
             pending_bytes: pending.bytes,
             oldest_pending: (pending.records > 0)
