@@ -33,7 +33,7 @@ mod uplink;
 
 pub use limits::Limits;
 pub use outgoing::{DeadLetter, DeadLetters, HOPS, MAX_HOPS, Outgoing, RecordSource};
-pub use run::{Drain, DrainHandle};
+pub use run::{Drain, DrainHandle, End};
 pub use sink::{Answer, Batch, Outcome, Prepared, Sink, Unsendable};
 
 pub use uplink::{

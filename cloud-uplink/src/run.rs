@@ -55,6 +55,18 @@ pub struct Drain<R, S> {
     pub sink: Arc<S>,
     /// Changes with each commit.
     pub commits: watch::Receiver<Seq>,
+    /// Sends every event that the source has for the sink from the cursor's low mark up to here, whoever is owed it, and
+    /// then ends. `None`: what the cursor is owed, for ever.
+    pub until: Option<Seq>,
+}
+
+/// Why an uplink ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Told,
+    /// Everything up to [`Drain::until`] is done with.
+    Drained,
 }
 
 /// Looks at a running uplink from anywhere.
@@ -82,7 +94,7 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
     pub fn start(
         self,
         shutdown: impl Future<Output = ()> + Send,
-    ) -> (DrainHandle, impl Future<Output = ()> + Send) {
+    ) -> (DrainHandle, impl Future<Output = End> + Send) {
         let after = self
             .spool
             .cursor_status(self.cursor)
@@ -104,12 +116,12 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
     }
 }
 
-/// Drains until `shutdown` completes, whatever the sink and the spool answer.
+/// Drains until `shutdown` completes, or all that is to be sent is sent, whatever the sink and the spool answer.
 async fn run<R: RecordSource, S: Sink>(
     core: Arc<Mutex<Uplink>>,
     drain: Drain<R, S>,
     shutdown: impl Future<Output = ()> + Send,
-) {
+) -> End {
     let mut commits = drain.commits.clone();
     commits.mark_changed();
     let mut shell = Shell {
@@ -123,17 +135,22 @@ async fn run<R: RecordSource, S: Sink>(
         bury_at: None,
     };
     let mut shutdown = std::pin::pin!(shutdown);
-    loop {
+    let is_range = shell.drain.until.is_some();
+    let end = loop {
         shell.act();
+        if is_range && lock(&shell.core).is_drained() {
+            break End::Drained;
+        }
         let deadline = shell.next_deadline();
         tokio::select! {
-            () = &mut shutdown => break,
+            () = &mut shutdown => break End::Told,
             Some(done) = shell.tasks.join_next_with_id() => shell.handle_done(done),
-            Ok(()) = commits.changed() => shell.handle_commit(),
+            Ok(()) = commits.changed(), if !is_range => shell.handle_commit(),
             () = sleep_until(deadline.into()) => shell.handle_deadline(),
         }
-    }
+    };
     shell.finish().await;
+    end
 }
 
 fn lock(core: &Mutex<Uplink>) -> MutexGuard<'_, Uplink> {
@@ -197,6 +214,8 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
                     }
                     self.drain.spool.ack(self.drain.cursor, &seqs);
                 }
+                // What is sent again is owed to nobody, so that nothing is lost with it.
+                Action::Expire { .. } if self.drain.until.is_some() => {}
                 Action::Expire { seq, bytes } => self.drain.lose(LossReason::Expired, seq, bytes),
                 Action::Bury { seq, reason, tries } => {
                     self.items.remove(&seq);
@@ -370,11 +389,27 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
             bytes,
             lanes,
         };
-        let batch = self
-            .spool
-            .read(self.cursor, after, limits)
-            .map_err(|error| error.to_string())?;
+        let batch = match self.until {
+            None => self.spool.read(self.cursor, after, limits),
+            Some(until) => self.read_range(after, until, limits),
+        };
+        let batch = batch.map_err(|error| error.to_string())?;
         Ok(prepare(self, &batch))
+    }
+
+    /// A cursor's window never goes beyond what nobody acknowledges, and what was freed nobody can acknowledge; a range
+    /// is read past that.
+    fn read_range(
+        &self,
+        after: Seq,
+        until: Seq,
+        limits: spool::ReadLimits,
+    ) -> Result<spool::Batch, spool::StorageError> {
+        let mut batch = self.spool.scan(Seq(after.0 + 1), limits)?;
+        batch.entries.retain(|entry| entry.seq <= until);
+        batch.next = Seq(batch.next.0.saturating_sub(1)).min(until);
+        batch.at_end |= batch.next >= until;
+        Ok(batch)
     }
 
     fn lose(&self, reason: LossReason, seq: Seq, bytes: u64) {

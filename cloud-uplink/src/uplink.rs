@@ -280,6 +280,16 @@ impl Uplink {
             .min()
     }
 
+    /// Whether all there was to read has been read, and is done with.
+    pub fn is_drained(&self) -> bool {
+        self.lanes.iter().all(|reader| reader.at_end)
+            && self.reading.is_none()
+            && self.queue.len() == 0
+            && self.flights.is_empty()
+            && self.burying.is_empty()
+            && self.actions.is_empty()
+    }
+
     /// What is to be done next.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

@@ -25,6 +25,13 @@ pub enum Start {
     /// At the oldest record kept. Records from before the cursor's creation are offered to it whatever their route
     /// (`Entry::owed` is false for them), so that the owner can decide; they are history and pin nothing.
     Oldest,
+    /// At `first`, and nothing behind `last` is for it: these records are history, offered as for `Oldest`.
+    History {
+        /// First position of the range.
+        first: crate::Seq,
+        /// Last position of the range; what was appended after the creation is not in it.
+        last: crate::Seq,
+    },
 }
 
 /// A cursor as status shows it.

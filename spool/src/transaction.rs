@@ -97,15 +97,18 @@ impl<'a> Transaction<'a> {
         let id = state.next_cursor;
         state.next_cursor = state.next_cursor.saturating_add(1);
         let before = state.next_seq.saturating_sub(1);
-        let low = match start {
-            Start::Now => before,
-            Start::Oldest => state.oldest().saturating_sub(1).min(before),
+        let (low, history_until) = match start {
+            Start::Now => (before, before),
+            Start::Oldest => (state.oldest().saturating_sub(1).min(before), before),
+            Start::History { first, last } => {
+                (first.0.saturating_sub(1).min(before), last.0.min(before))
+            }
         };
         let record = CursorRecord {
             id,
             name: name.into(),
             low,
-            history_until: before,
+            history_until,
             bound_bytes,
         };
         self.control(&Control::CursorCreated(record.clone()));

@@ -16,7 +16,7 @@ use spool::{
 };
 use tokio::{runtime, sync::watch, time::Instant};
 
-use super::Drain;
+use super::{Drain, End};
 use crate::{
     Answer, Batch, DeadLetter, DeadLetters, HOPS, Limits, LinkState, Outcome, Outgoing, Prepared,
     RecordSource, Sink, Unsendable, UplinkStatus,
@@ -172,6 +172,77 @@ fn what_came_from_the_peer_is_not_sent_back_and_what_went_too_far_not_on() {
     });
 }
 
+#[test]
+fn a_sink_that_starts_at_the_oldest_record_is_sent_what_was_there_before_it() {
+    run(async {
+        let bench = Bench::new(DeadLetters::default());
+        bench.publish(1..=100);
+        let mut transaction = bench.spool.transaction(NodeTime(1000));
+        let late = transaction.create_cursor("late", Start::Oldest, None);
+        transaction.finish();
+        let sink = TestSink::new(|_, _| None);
+        let running = bench.start_from(late, None, &sink, Limits::default());
+        running.until(|status| status.acknowledged == 100).await;
+        assert_eq!(sink.arrived(), (1..=100).collect());
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_range_is_sent_again_to_its_end_and_no_further_while_the_debt_goes_on() {
+    run(async {
+        let bench = Bench::new(DeadLetters::default());
+        bench.publish((1..=3000).chain([EXPIRED]));
+        let sink = TestSink::new(|_, _| None);
+        let live = bench.start(&sink, Limits::default());
+        live.until(|status| status.acknowledged == 3000).await;
+        let lost = bench.lost();
+
+        let first = bench.position(1000);
+        let range = bench.history(first, first.0 + 1499);
+        let again = TestSink::new(|call, _| (call == 2).then(unavailable));
+        let replay = bench.start_from(range, Some(Seq(first.0 + 1499)), &again, Limits::default());
+        bench.publish(3001..=3100);
+        assert_eq!(replay.task.await.unwrap(), End::Drained);
+        assert_eq!(again.arrived(), (1000..=2499).collect());
+
+        let end = bench.spool.committed();
+        let rest = bench.history(Seq(first.0 + 1990), end.0);
+        let again = TestSink::new(|_, _| None);
+        let replay = bench.start_from(rest, Some(end), &again, Limits::default());
+        assert_eq!(replay.task.await.unwrap(), End::Drained);
+        assert_eq!(again.arrived(), (2990..=3100).collect());
+        assert_eq!(bench.lost(), lost, "what is sent again cannot be lost");
+        live.until(|status| status.acknowledged == 3100).await;
+        live.stop().await;
+    });
+}
+
+#[test]
+fn a_range_that_was_interrupted_goes_on_behind_what_was_acknowledged() {
+    run(async {
+        let bench = Bench::new(DeadLetters::default());
+        bench.publish(1..=3000);
+        let first = bench.position(1);
+        let last = Seq(first.0 + 2999);
+        let range = bench.history(first, last.0);
+        let limits = Limits {
+            batch_events: 100,
+            in_flight: 1,
+            ..Limits::default()
+        };
+        let sink = TestSink::new(|call, _| (call >= 10).then(unavailable));
+        let begun = bench.start_from(range, Some(last), &sink, limits.clone());
+        begun.until(|status| status.acknowledged == 1000).await;
+        begun.stop().await;
+
+        let sink = TestSink::new(|_, _| None);
+        let replay = bench.start_from(range, Some(last), &sink, limits);
+        assert_eq!(replay.task.await.unwrap(), End::Drained);
+        assert_eq!(sink.arrived(), (1001..=3000).collect());
+    });
+}
+
 const PEER: u64 = 10_000;
 const EXPIRED: u64 = 10_001;
 /// Has eight hops behind it; the number above it has nine.
@@ -261,11 +332,44 @@ impl Bench {
         }
     }
 
+    /// Where the record of this number is.
+    fn position(&self, wanted: u64) -> Seq {
+        let limits = spool::ReadLimits {
+            records: 10_000,
+            bytes: usize::MAX,
+            lanes: u32::MAX,
+        };
+        let batch = self.spool.scan(Seq(1), limits).unwrap();
+        let found = batch.entries.iter().find(|entry| number(entry) == wanted);
+        found.unwrap().seq
+    }
+
+    /// A cursor over a range.
+    fn history(&self, first: Seq, last: u64) -> CursorId {
+        let mut transaction = self.spool.transaction(NodeTime(1000));
+        let last = Seq(last);
+        let name = format!("{}-{}", first.0, last.0);
+        let cursor = transaction.create_cursor(&name, Start::History { first, last }, None);
+        transaction.finish();
+        cursor
+    }
+
     fn start(&self, sink: &Arc<TestSink>, limits: Limits) -> Running {
+        self.start_from(self.cursor, None, sink, limits)
+    }
+
+    fn start_from(
+        &self,
+        cursor: CursorId,
+        until: Option<Seq>,
+        sink: &Arc<TestSink>,
+        limits: Limits,
+    ) -> Running {
         let drain = Drain {
             name: "sink".to_owned(),
             spool: self.spool.clone(),
-            cursor: self.cursor,
+            cursor,
+            until,
             lanes: vec![Lane(0), Lane(1), Lane(2)],
             limits,
             drop_expired: true,
@@ -298,7 +402,7 @@ impl Bench {
 
 struct Running {
     handle: super::DrainHandle,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<End>,
     stop: watch::Sender<()>,
 }
 
@@ -317,7 +421,7 @@ impl Running {
 
     async fn stop(self) {
         self.stop.send(()).unwrap();
-        self.task.await.unwrap();
+        assert_eq!(self.task.await.unwrap(), End::Told);
     }
 }
 
