@@ -122,6 +122,23 @@ fn sinks(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
             ),
         ]);
     }
+    table.print(out)?;
+    replays(sinks, out)
+}
+
+fn replays(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
+    let mut table = Table::new(&["replay", "from", "to", "done up to", "sent", ""]);
+    for sink in sinks {
+        let Some(replay) = &sink.replay else { continue };
+        table.row([
+            sink.name.clone(),
+            replay.first.to_string(),
+            replay.last.to_string(),
+            replay.up_to.to_string(),
+            replay.sent.to_string(),
+            if replay.done { "done" } else { "running" }.to_owned(),
+        ]);
+    }
     table.print(out)
 }
 

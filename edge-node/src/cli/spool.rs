@@ -268,12 +268,18 @@ fn replay(args: &Replay, out: &mut dyn Write) -> Result<(), CliError> {
         sink,
         first,
         last,
-        events,
+        kept_from,
     } = answer;
     writeln!(
         out,
-        "{sink} is given {events} events again, of the positions {first} to {last}"
+        "{sink} is given the positions {first} to {last} again; `edge-node status` shows how far it is"
     )?;
+    if let Some(oldest) = kept_from {
+        writeln!(
+            out,
+            "no event is kept from before position {oldest}: what is freed cannot be given again"
+        )?;
+    }
     Ok(())
 }
 

@@ -28,6 +28,9 @@ pub(super) async fn replay<N: Node>(
         Err(error @ ReplayError::UnknownSink { .. }) => {
             Err(Fault::new(StatusCode::NOT_FOUND, error.to_string()))
         }
+        Err(error @ ReplayError::Busy { .. }) => {
+            Err(Fault::new(StatusCode::CONFLICT, error.to_string()))
+        }
         Err(error @ ReplayError::Empty { .. }) => Err(Fault::bad(error.to_string())),
         Err(error @ ReplayError::Unavailable { .. }) => Err(Fault::later(error.to_string())),
     }

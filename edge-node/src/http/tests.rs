@@ -313,7 +313,7 @@ async fn a_replay_is_passed_on_and_an_unknown_sink_is_named() {
     assert_eq!(answer.status, 202);
     assert_eq!(
         answer.body,
-        r#"{"sink":"mesh","first":7,"last":9,"events":3}"#
+        r#"{"sink":"mesh","first":7,"last":9,"kept_from":7}"#
     );
     let answer = post(
         door.address,
@@ -523,7 +523,7 @@ impl Node for FakeNode {
                 sink: request.sink,
                 first: 7,
                 last: 9,
-                events: 3,
+                kept_from: Some(7),
             }),
             _ => Err(ReplayError::UnknownSink {
                 sink: request.sink,

@@ -7,7 +7,7 @@ use spool::{CursorId, Seq, Spool};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    replay::{ReplayAnswer, ReplayError, ReplayRequest},
+    replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
     status::NodeStatus,
     view,
 };
@@ -22,6 +22,7 @@ pub struct NodeHandle {
     spool: Spool,
     commits: watch::Receiver<Seq>,
     surroundings: Surroundings,
+    replays: mpsc::Sender<ReplayOrder>,
 }
 
 /// Adds to a status what the core does not know: the node's name, its listeners, its sinks.
@@ -123,6 +124,7 @@ impl NodeHandle {
         spool: Spool,
         commits: watch::Receiver<Seq>,
         surroundings: Surroundings,
+        replays: mpsc::Sender<ReplayOrder>,
     ) -> (NodeHandle, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         (
@@ -131,6 +133,7 @@ impl NodeHandle {
                 spool,
                 commits,
                 surroundings,
+                replays,
             },
             receiver,
         )
@@ -185,12 +188,15 @@ impl NodeHandle {
     }
 
     /// Gives a sink once more what lies in a range of the log and its `from` accepts. Returns once that is durable; the
-    /// sink sends it after what it is owed.
+    /// sink sends it beside what it is owed, which keeps the larger share.
     pub async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
-        let _ = request; // The log has no cursor over a range yet.
-        Err(ReplayError::Unavailable {
-            what: "this version cannot replay".to_owned(),
-        })
+        let stopping = || ReplayError::Unavailable {
+            what: PublishError::Stopping.to_string(),
+        };
+        let (reply, answer) = oneshot::channel();
+        let order = ReplayOrder { request, reply };
+        self.replays.send(order).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
     }
 
     /// The event a record carries, with the topic it was published on; `None` for a record that carries none.

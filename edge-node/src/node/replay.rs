@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use spool::{NodeTime, Seq};
+use spool::{NodeTime, ReadLimits, Seq, Spool};
+use tokio::sync::oneshot;
 
 /// What to give again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -37,8 +38,79 @@ pub struct ReplayAnswer {
     pub first: u64,
     /// Last position of the range.
     pub last: u64,
-    /// Events in it that the sink is given.
-    pub events: u64,
+    /// The oldest event kept, set where the range begins before it: whatever came earlier has been freed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<u64>,
+}
+
+/// The positions of a replay; both ends are in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first.
+    pub first: Seq,
+    /// The last.
+    pub last: Seq,
+}
+
+/// A request on its way to the uplinks.
+#[derive(Debug)]
+pub struct ReplayOrder {
+    /// What is asked.
+    pub request: ReplayRequest,
+    /// What comes of it.
+    pub reply: oneshot::Sender<Result<ReplayAnswer, ReplayError>>,
+}
+
+impl ReplayRequest {
+    /// The positions it stands for at this moment, from the first event kept to the last record, and the oldest event
+    /// kept if it reaches back behind that. May block on the disk.
+    pub fn resolve(&self, spool: &Spool) -> Result<(Range, Option<Seq>), ReplayError> {
+        let newest = spool.committed();
+        let oldest = first_event(spool, Seq(1))?;
+        let asked = match self.from {
+            Moment::Position(first) => first.max(Seq(1)),
+            Moment::Time(time) => spool.seek(time)?,
+        };
+        let last = match self.to {
+            None => newest,
+            Some(Moment::Position(last)) => last.min(newest),
+            Some(Moment::Time(time)) => {
+                let behind = spool.seek(NodeTime(time.0.saturating_add(1)));
+                Seq(behind?.0.saturating_sub(1)).min(newest)
+            }
+        };
+        let first = first_event(spool, asked)?.filter(|first| *first <= last);
+        let Some(first) = first else {
+            return Err(ReplayError::Empty {
+                oldest: oldest.unwrap_or(newest).0,
+                newest: newest.0,
+            });
+        };
+        let reaches_back = oldest.filter(|oldest| match self.from {
+            Moment::Position(_) => asked < *oldest,
+            // What a time meant among the freed nobody knows any more.
+            Moment::Time(_) => asked <= *oldest,
+        });
+        Ok((Range { first, last }, reaches_back))
+    }
+}
+
+fn first_event(spool: &Spool, from: Seq) -> Result<Option<Seq>, ReplayError> {
+    let one = ReadLimits {
+        records: 1,
+        bytes: 0,
+        lanes: u32::MAX,
+    };
+    let batch = spool.scan(from, one)?;
+    Ok(batch.entries.first().map(|entry| entry.seq))
+}
+
+impl From<spool::StorageError> for ReplayError {
+    fn from(error: spool::StorageError) -> ReplayError {
+        ReplayError::Unavailable {
+            what: error.to_string(),
+        }
+    }
 }
 
 /// Why nothing is given again.
@@ -52,8 +124,18 @@ pub enum ReplayError {
         /// The sinks there are.
         names: Vec<String>,
     },
+    /// One at a time.
+    #[error("`{sink}` is being given the positions {first} to {last} again; ask once that is done")]
+    Busy {
+        /// The sink.
+        sink: String,
+        /// First position of the replay under way.
+        first: u64,
+        /// Its last.
+        last: u64,
+    },
     /// The range is empty or reversed.
-    #[error("nothing is kept between the two ends; kept are the positions {oldest} to {newest}")]
+    #[error("no event is kept between the two ends; kept are the positions {oldest} to {newest}")]
     Empty {
         /// Oldest position kept.
         oldest: u64,

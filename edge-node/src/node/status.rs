@@ -214,35 +214,60 @@ pub struct SinkStatus {
     pub retried: u64,
     /// Events put aside because the receiver refused them.
     pub dead_letters: u64,
+    /// Events not sent because they came from the sink's peer.
+    pub not_sent_back: u64,
     /// The latest error; kept after it is over.
     pub last_error: Option<SinkError>,
     /// Until the next attempt; `None` unless it waits for one.
     pub next_retry_ms: Option<u64>,
     /// Until nothing is pending, at the rate of late; `None` if that cannot be said, 0 if nothing is pending.
     pub catch_up_ms: Option<u64>,
+    /// The latest replay since the node started; `None` if there was none.
+    pub replay: Option<ReplayStatus>,
+}
+
+/// What a sink is given again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ReplayStatus {
+    /// First position of the range.
+    pub first: u64,
+    /// Last position of the range.
+    pub last: u64,
+    /// Everything up to here is done with.
+    pub up_to: u64,
+    /// Events of it that the receiver acknowledged since the node started.
+    pub sent: u64,
+    /// Whether it has come to its end.
+    pub done: bool,
 }
 
 /// What a sink is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SinkState {
-    /// An event or a canary was acknowledged within the last 60 s.
+    /// An event or a canary was acknowledged within `connected-for` (60 s).
     Connected,
-    /// Nothing was acknowledged within the last 60 s, and no error says why: nothing was owed, or it has just started.
+    /// Nothing is owed to it, and nothing was acknowledged lately: whether its receiver is there is not known.
     #[default]
-    Unknown,
+    Idle,
+    /// Something is owed to it, and nothing was acknowledged lately.
+    Connecting,
     /// The last attempt failed; it waits for the next.
     BackingOff,
+    /// The node itself is in the way: the log cannot be read, or has no room for a dead letter.
+    Stalled,
     /// It left the configuration; after 24 h it holds nothing back.
     Removed,
 }
 
 impl SinkState {
     /// All of them, in a fixed order.
-    pub const ALL: [SinkState; 4] = [
+    pub const ALL: [SinkState; 6] = [
         SinkState::Connected,
-        SinkState::Unknown,
+        SinkState::Idle,
+        SinkState::Connecting,
         SinkState::BackingOff,
+        SinkState::Stalled,
         SinkState::Removed,
     ];
 
@@ -250,8 +275,10 @@ impl SinkState {
     pub fn name(self) -> &'static str {
         match self {
             SinkState::Connected => "connected",
-            SinkState::Unknown => "unknown",
+            SinkState::Idle => "idle",
+            SinkState::Connecting => "connecting",
             SinkState::BackingOff => "backing-off",
+            SinkState::Stalled => "stalled",
             SinkState::Removed => "removed",
         }
     }

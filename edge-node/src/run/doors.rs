@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     runtime::Builder,
-    sync::watch,
+    sync::{mpsc, watch},
     task::{JoinSet, LocalSet},
 };
 
@@ -16,12 +16,12 @@ use super::{
     listen::serve,
     node::RunError,
     recover::RecoveredSink,
-    uplinks::{self, SinkReports},
+    uplinks::{self, SinkReports, Uplinks},
 };
 use crate::{
     config::Config,
     http, mesh,
-    node::{core::Clock, door::DoorCounters, handle::NodeHandle},
+    node::{core::Clock, door::DoorCounters, handle::NodeHandle, replay::ReplayOrder},
 };
 
 /// What the doors need.
@@ -33,6 +33,7 @@ pub(super) struct Doors {
     pub(super) grpc_counters: Arc<DoorCounters>,
     pub(super) node: NodeHandle,
     pub(super) sinks: Vec<RecoveredSink>,
+    pub(super) replays: mpsc::Receiver<ReplayOrder>,
     pub(super) reports: SinkReports,
     pub(super) clock: Clock,
 }
@@ -82,13 +83,16 @@ impl Doors {
             stopped: stopped.clone(),
         };
         let sinks = std::mem::take(&mut self.sinks);
-        let outcome = uplinks::start(sinks, &shared, &mut doors, &self.reports);
-        let failed = outcome.is_err();
-        // Nobody waits any more only if the node is already stopping.
-        let _ = started.send(outcome);
-        if failed {
-            return;
-        }
+        // Nobody waits for what is told here only if the node is already stopping.
+        let uplinks = match Uplinks::start(sinks, shared, &mut doors, &self.reports) {
+            Ok(uplinks) => uplinks,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        let _ = started.send(Ok(()));
+        doors.spawn_local(uplinks.replay_on_order(self.replays));
         match serve(self.http) {
             Ok(listener) => {
                 let config = self.config.http.clone();

@@ -41,6 +41,9 @@ use crate::{
 /// How long stopping may take for clients to get their last acknowledgements, and again for their streams to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Orders for replays that may wait for their turn.
+const REPLAYS_MAX: usize = 4;
+
 /// Why a node does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -151,7 +154,8 @@ async fn serve_until_told(
             .map(|(counters, (door, address))| counters.status(*door, *address))
             .collect();
     };
-    let (node, requests) = NodeHandle::new(spool, commits, Arc::new(surroundings));
+    let (orders, replays) = mpsc::channel(REPLAYS_MAX);
+    let (node, requests) = NodeHandle::new(spool, commits, Arc::new(surroundings), orders);
     spawn_local(follow_commits(shared.clone(), committed, positions));
     spawn_local(follow_deadlines(shared.clone()));
     spawn_local(answer(shared.clone(), requests));
@@ -165,6 +169,7 @@ async fn serve_until_told(
         grpc_counters,
         node,
         sinks: recovered.sinks,
+        replays,
         reports,
         clock,
     };

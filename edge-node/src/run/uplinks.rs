@@ -1,22 +1,25 @@
 //! The uplinks of the configuration: each a sink, a cursor, and what carries one to the other.
 
-use std::sync::{Arc, OnceLock};
+use std::{pin::Pin, sync::Arc};
 
 use cloud_uplink::{
-    Drain, DrainHandle, LinkState, Sink, UplinkStatus, eventmesh::sink::GrpcSink, http::HttpSink,
+    Drain, DrainHandle, End, Limits, Sink, eventmesh::sink::GrpcSink, http::HttpSink,
 };
 use spool::{CursorId, Lane, Seq, Spool};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{doors::told, node::RunError, recover::RecoveredSink};
 use crate::{
-    config::{Endpoint, UplinkKind, UplinkReceiver},
-    node::{
-        core::Clock,
-        source::Source,
-        status::{NodeStatus, SinkError, SinkState, SinkStatus, age_ms},
-    },
+    config::{Endpoint, UplinkReceiver},
+    node::{core::Clock, source::Source},
 };
+
+mod replay;
+mod report;
+
+use replay::ReplaySlot;
+use report::Report;
+pub(super) use report::SinkReports;
 
 /// What every uplink of a node shares.
 pub(super) struct Shared {
@@ -27,93 +30,136 @@ pub(super) struct Shared {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// The state of the sinks, for status.
-#[derive(Clone)]
-pub(super) struct SinkReports {
-    running: Arc<OnceLock<Vec<Report>>>,
-    /// Sinks that left the configuration.
-    missing: Arc<[(String, CursorId)]>,
+/// The uplinks of a node, running.
+pub(super) struct Uplinks {
+    uplinks: Vec<Uplink>,
+    shared: Shared,
 }
 
-struct Report {
-    name: String,
-    kind: UplinkKind,
-    cursor: CursorId,
-    drain: DrainHandle,
+/// One of them.
+struct Uplink {
+    sink: RecoveredSink,
+    source: Arc<Source>,
+    receiver: Receiver,
+    replay: ReplaySlot,
 }
 
-/// Starts every uplink on this runtime.
-pub(super) fn start(
-    sinks: Vec<RecoveredSink>,
-    shared: &Shared,
-    tasks: &mut JoinSet<()>,
-    reports: &SinkReports,
-) -> Result<(), RunError> {
-    let mut started = Vec::with_capacity(sinks.len());
-    for sink in sinks {
-        let (name, kind) = (sink.config.name.as_str().to_owned(), sink.config.kind);
-        let cursor = sink.cursors.debt;
+/// Who takes its events; shared by all that drains into it.
+enum Receiver {
+    Http(Arc<HttpSink>),
+    Grpc(Arc<GrpcSink>),
+}
+
+type Running = Pin<Box<dyn Future<Output = End> + Send>>;
+
+impl Uplinks {
+    /// Starts every uplink on this runtime.
+    pub(super) fn start(
+        sinks: Vec<RecoveredSink>,
+        shared: Shared,
+        tasks: &mut JoinSet<()>,
+        reports: &SinkReports,
+    ) -> Result<Uplinks, RunError> {
+        let uplinks = sinks.into_iter().map(|sink| Uplink::new(sink, &shared));
+        let uplinks = uplinks.collect::<Result<Vec<_>, _>>()?;
+        let mut started = Vec::with_capacity(uplinks.len());
+        for uplink in &uplinks {
+            let (cursor, limits) = (uplink.sink.cursors.debt, uplink.sink.config.limits());
+            let (drain, running) = uplink.drain(cursor, limits, None, &shared);
+            tasks.spawn_local(async move {
+                let (End::Told | End::Drained) = running.await; // a debt has no end
+            });
+            started.push(Report {
+                name: uplink.name().to_owned(),
+                kind: uplink.sink.config.kind,
+                cursor,
+                drain,
+                replay: uplink.replay.clone(),
+            });
+        }
+        reports.set_running(started);
+        Ok(Uplinks { uplinks, shared })
+    }
+}
+
+impl Uplink {
+    fn new(sink: RecoveredSink, shared: &Shared) -> Result<Uplink, RunError> {
         let failed = |error: String| RunError::Uplink {
-            name: name.clone(),
+            name: sink.config.name.as_str().to_owned(),
             error,
         };
-        let drain = match sink.config.receiver() {
+        let receiver = match sink.config.receiver() {
             UplinkReceiver::Http(settings) => {
-                let receiver =
-                    HttpSink::new(settings).map_err(|error| failed(error.to_string()))?;
-                drain(&sink, receiver, shared, tasks)
+                let sink = HttpSink::new(settings).map_err(|error| failed(error.to_string()))?;
+                Receiver::Http(Arc::new(sink))
             }
             UplinkReceiver::Grpc(settings) => {
-                let receiver =
-                    GrpcSink::new(settings).map_err(|error| failed(error.to_string()))?;
-                drain(&sink, receiver, shared, tasks)
+                let sink = GrpcSink::new(settings).map_err(|error| failed(error.to_string()))?;
+                Receiver::Grpc(Arc::new(sink))
             }
         };
-        started.push(Report {
-            name,
-            kind,
-            cursor,
-            drain,
-        });
+        let source = Source::new(
+            shared.spool.clone(),
+            Arc::clone(&shared.clock),
+            sink.from.clone(),
+            sink.lanes,
+            peers(&sink.config.endpoints),
+            sink.cursors.dead,
+        );
+        Ok(Uplink {
+            sink,
+            source,
+            receiver,
+            replay: ReplaySlot::default(),
+        })
     }
-    // Set once: a node starts its uplinks once.
-    let _ = reports.running.set(started);
-    Ok(())
-}
 
-fn drain<S: Sink>(
-    sink: &RecoveredSink,
-    receiver: S,
-    shared: &Shared,
-    tasks: &mut JoinSet<()>,
-) -> DrainHandle {
-    let source = Source::new(
-        shared.spool.clone(),
-        Arc::clone(&shared.clock),
-        sink.from.clone(),
-        sink.lanes,
-        peers(&sink.config.endpoints),
-        sink.cursors.dead,
-    );
-    let lanes = (0..shared.lanes)
-        .map(Lane)
-        .filter(|lane| sink.lanes & (1 << lane.0) != 0)
-        .collect();
-    let drain = Drain {
-        name: sink.config.name.as_str().to_owned(),
-        spool: shared.spool.clone(),
-        cursor: sink.cursors.debt,
-        lanes,
-        limits: sink.config.limits(),
-        drop_expired: sink.config.drop_expired,
-        dead_letters_max: sink.config.dead_letters_max(),
-        source,
-        sink: Arc::new(receiver),
-        commits: shared.commits.clone(),
-    };
-    let (handle, running) = drain.start(told(shared.stopped.clone()));
-    tasks.spawn_local(running);
-    handle
+    fn name(&self) -> &str {
+        self.sink.config.name.as_str()
+    }
+
+    /// Something that drains `cursor` into the sink.
+    fn drain(
+        &self,
+        cursor: CursorId,
+        limits: Limits,
+        until: Option<Seq>,
+        shared: &Shared,
+    ) -> (DrainHandle, Running) {
+        match &self.receiver {
+            Receiver::Http(receiver) => self.drain_into(receiver, cursor, limits, until, shared),
+            Receiver::Grpc(receiver) => self.drain_into(receiver, cursor, limits, until, shared),
+        }
+    }
+
+    fn drain_into<S: Sink>(
+        &self,
+        receiver: &Arc<S>,
+        cursor: CursorId,
+        limits: Limits,
+        until: Option<Seq>,
+        shared: &Shared,
+    ) -> (DrainHandle, Running) {
+        let config = &self.sink.config;
+        let lanes = (0..shared.lanes).map(Lane);
+        let drain = Drain {
+            name: self.name().to_owned(),
+            spool: shared.spool.clone(),
+            cursor,
+            lanes: lanes
+                .filter(|lane| self.sink.lanes & (1 << lane.0) != 0)
+                .collect(),
+            limits,
+            drop_expired: config.drop_expired,
+            dead_letters_max: config.dead_letters_max(),
+            source: Arc::clone(&self.source),
+            sink: Arc::clone(receiver),
+            commits: shared.commits.clone(),
+            until,
+        };
+        let (handle, running) = drain.start(told(shared.stopped.clone()));
+        (handle, Box::pin(running))
+    }
 }
 
 /// The addresses of the endpoints, as far as they are written or can be found now.
@@ -129,80 +175,4 @@ fn peers(endpoints: &[Endpoint]) -> Vec<std::net::IpAddr> {
     hosts
         .filter_map(|host| host.parse::<std::net::IpAddr>().ok())
         .collect()
-}
-
-impl SinkReports {
-    pub(super) fn new(missing: Vec<(String, CursorId)>) -> SinkReports {
-        SinkReports {
-            running: Arc::default(),
-            missing: missing.into(),
-        }
-    }
-
-    /// Adds the sinks to a status.
-    pub(super) fn add_to(&self, status: &mut NodeStatus, spool: &Spool, clock: &Clock) {
-        let now = clock().node;
-        for report in self.running.get().into_iter().flatten() {
-            let cursor = spool.cursor_status(report.cursor);
-            let seen = report.drain.status();
-            let (state, error) = state_of(&seen);
-            if state == SinkState::BackingOff {
-                let reason = error.as_ref().map_or("", |error| &error.error);
-                status
-                    .health
-                    .degrade(format!("sink {} is backing off: {reason}", report.name));
-            }
-            status.sinks.push(SinkStatus {
-                name: report.name.clone(),
-                kind: kind_name(report.kind).to_owned(),
-                state,
-                pending_records: seen.pending,
-                pending_bytes: cursor.as_ref().map_or(0, |cursor| cursor.pending_bytes),
-                oldest_age_ms: cursor
-                    .and_then(|cursor| cursor.oldest_pending)
-                    .map(|oldest| age_ms(oldest, now)),
-                acknowledged: seen.acknowledged,
-                retried: seen.repeated,
-                dead_letters: seen.dead_letters,
-                last_error: error,
-                next_retry_ms: seen.next_retry_ms,
-                catch_up_ms: seen.catch_up_ms,
-            });
-        }
-        for (name, cursor) in self.missing.iter() {
-            let Some(cursor) = spool.cursor_status(*cursor) else {
-                continue;
-            };
-            status.sinks.push(SinkStatus {
-                name: name.clone(),
-                state: SinkState::Removed,
-                pending_records: cursor.pending_records,
-                pending_bytes: cursor.pending_bytes,
-                oldest_age_ms: cursor.oldest_pending.map(|oldest| age_ms(oldest, now)),
-                ..SinkStatus::default()
-            });
-        }
-    }
-}
-
-fn kind_name(kind: UplinkKind) -> &'static str {
-    match kind {
-        UplinkKind::Http => "http",
-        UplinkKind::EventmeshHttp => "eventmesh-http",
-        UplinkKind::EventmeshGrpc => "eventmesh-grpc",
-    }
-}
-
-fn state_of(seen: &UplinkStatus) -> (SinkState, Option<SinkError>) {
-    let state = match &seen.state {
-        LinkState::Connected => SinkState::Connected,
-        LinkState::Idle | LinkState::Connecting => SinkState::Unknown,
-        LinkState::BackingOff { .. } | LinkState::Stalled { .. } => SinkState::BackingOff,
-    };
-    let error = seen.last_error.clone();
-    let error = error.map(|error| SinkError {
-        error,
-        age_ms: seen.last_error_ms.unwrap_or(0),
-    });
-    (state, error)
 }

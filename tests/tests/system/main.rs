@@ -19,4 +19,5 @@ mod outage;
 #[cfg(feature = "peers")]
 mod peers;
 mod refusals;
+mod replay;
 mod stopping;

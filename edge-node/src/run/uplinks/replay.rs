@@ -1,0 +1,265 @@
+//! Giving a sink again what it had: a second drain beside the live one, over a range of the log.
+//!
+//! Its place is a cursor named `replay/SINK/FIRST-LAST`, which owes nothing and so holds nothing back; a node that starts
+//! goes on where it finds one. It sends with a quarter of the sink's bounds, so that the live drain keeps the larger share.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use cloud_uplink::{DrainHandle, End, Limits};
+use spool::{CursorId, NodeTime, Seq, Spool, Start};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinSet, spawn_blocking},
+    time::timeout,
+};
+
+use super::{Uplink, Uplinks};
+use crate::{
+    node::{
+        replay::{Range, ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
+        status::ReplayStatus,
+    },
+    run::doors::told,
+};
+
+/// How long the beginning may take to become durable.
+const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+/// The share of a sink's bounds that a replay of it has.
+const SHARE: usize = 4;
+
+/// The latest replay of one sink. Guards it; never held over `.await`.
+#[derive(Clone, Default)]
+pub(super) struct ReplaySlot(Arc<Mutex<Option<Replay>>>);
+
+struct Replay {
+    range: Range,
+    cursor: CursorId,
+    drain: DrainHandle,
+    done: bool,
+}
+
+impl ReplaySlot {
+    fn lock(&self) -> MutexGuard<'_, Option<Replay>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Option<Range> {
+        let replay = self.lock();
+        let running = replay.as_ref().filter(|replay| !replay.done);
+        running.map(|replay| replay.range)
+    }
+
+    /// As status shows it; stays after the end, until the next or the end of the node.
+    pub(super) fn status(&self, spool: &Spool) -> Option<ReplayStatus> {
+        let slot = self.lock();
+        let replay = slot.as_ref()?;
+        let Range { first, last } = replay.range;
+        let low = spool.cursor_status(replay.cursor).map(|cursor| cursor.low);
+        let up_to = match low {
+            Some(low) if !replay.done => low.clamp(Seq(first.0.saturating_sub(1)), last),
+            _ => last,
+        };
+        Some(ReplayStatus {
+            first: first.0,
+            last: last.0,
+            up_to: up_to.0,
+            sent: replay.drain.status().acknowledged,
+            done: replay.done,
+        })
+    }
+}
+
+impl Uplinks {
+    /// Begins replays as they are ordered, one for each sink at a time, until the node stops.
+    pub(in crate::run) async fn replay_on_order(self, mut orders: mpsc::Receiver<ReplayOrder>) {
+        let mut replays = JoinSet::new();
+        self.resume(&mut replays).await;
+        let mut stopped = std::pin::pin!(told(self.shared.stopped.clone()));
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                Some(order) = orders.recv() => {
+                    let answer = self.replay(&order.request, &mut replays).await;
+                    let _ = order.reply.send(answer); // who asked may be gone
+                }
+                Some(_) = replays.join_next() => {}
+            }
+        }
+        while replays.join_next().await.is_some() {}
+    }
+
+    async fn replay(
+        &self,
+        request: &ReplayRequest,
+        replays: &mut JoinSet<()>,
+    ) -> Result<ReplayAnswer, ReplayError> {
+        let sink = request.sink.clone();
+        let Some(uplink) = self.uplinks.iter().find(|uplink| uplink.name() == sink) else {
+            let names = self.uplinks.iter().map(|uplink| uplink.name().to_owned());
+            return Err(ReplayError::UnknownSink {
+                sink,
+                names: names.collect(),
+            });
+        };
+        if let Some(Range { first, last }) = uplink.replay.running() {
+            let (first, last) = (first.0, last.0);
+            return Err(ReplayError::Busy { sink, first, last });
+        }
+        let (asked, spool) = (request.clone(), self.shared.spool.clone());
+        let resolved = blocking(move || asked.resolve(&spool)).await?;
+        let (range, kept_from) = resolved?;
+        let cursor = self.open(&sink, range).await?;
+        self.begin(uplink, range, cursor, replays);
+        Ok(ReplayAnswer {
+            sink,
+            first: range.first.0,
+            last: range.last.0,
+            kept_from: kept_from.map(|seq| seq.0),
+        })
+    }
+
+    /// Goes on with what the last run of the node left undone.
+    async fn resume(&self, replays: &mut JoinSet<()>) {
+        for cursor in self.shared.spool.status().cursors {
+            let Some((sink, range)) = parse_name(&cursor.name) else {
+                continue;
+            };
+            let Some(id) = self.shared.spool.cursor(&cursor.name) else {
+                continue;
+            };
+            match self.uplinks.iter().find(|uplink| uplink.name() == sink) {
+                Some(uplink) if uplink.replay.running().is_none() => {
+                    self.begin(uplink, range, id, replays);
+                }
+                _ => remove(self.shared.spool.clone(), self.now(), id).await,
+            }
+        }
+    }
+
+    /// Makes the cursor, and waits until that is durable.
+    async fn open(&self, sink: &str, range: Range) -> Result<CursorId, ReplayError> {
+        let (spool, now) = (self.shared.spool.clone(), self.now());
+        let name = cursor_name(sink, range);
+        let made = blocking(move || {
+            let Range { first, last } = range;
+            let mut transaction = spool.transaction(now);
+            let cursor = transaction.create_cursor(&name, Start::History { first, last }, None);
+            (cursor, transaction.finish())
+        });
+        let (cursor, seq) = made.await?;
+        let mut commits = self.shared.commits.clone();
+        let durable = timeout(DURABLE_WITHIN, reaches(&mut commits, seq));
+        if durable.await != Ok(true) {
+            remove(self.shared.spool.clone(), self.now(), cursor).await;
+            return Err(ReplayError::Unavailable {
+                what: "the log does not take it".to_owned(),
+            });
+        }
+        Ok(cursor)
+    }
+
+    fn begin(&self, uplink: &Uplink, range: Range, cursor: CursorId, replays: &mut JoinSet<()>) {
+        let limits = share(&uplink.sink.config.limits());
+        let (drain, running) = uplink.drain(cursor, limits, Some(range.last), &self.shared);
+        *uplink.replay.lock() = Some(Replay {
+            range,
+            cursor,
+            drain,
+            done: false,
+        });
+        let (slot, spool) = (uplink.replay.clone(), self.shared.spool.clone());
+        let (sink, clock) = (uplink.name().to_owned(), Arc::clone(&self.shared.clock));
+        let Range { first, last } = range;
+        tracing::info!(sink, first = first.0, last = last.0, "a replay begins");
+        replays.spawn_local(async move {
+            if running.await == End::Drained {
+                remove(spool, clock().node, cursor).await;
+                if let Some(replay) = slot.lock().as_mut() {
+                    replay.done = true;
+                }
+                tracing::info!(sink, first = first.0, last = last.0, "a replay is done");
+            }
+        });
+    }
+
+    fn now(&self) -> NodeTime {
+        (self.shared.clock)().node
+    }
+}
+
+fn share(limits: &Limits) -> Limits {
+    Limits {
+        in_flight: (limits.in_flight / SHARE).max(1),
+        read_ahead_bytes: limits.read_ahead_bytes / SHARE,
+        canary_every: None,
+        ..limits.clone()
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ReplayError> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| ReplayError::Unavailable {
+            what: error.to_string(),
+        })
+}
+
+async fn reaches(commits: &mut watch::Receiver<Seq>, seq: Seq) -> bool {
+    commits
+        .wait_for(|committed| *committed >= seq)
+        .await
+        .is_ok()
+}
+
+async fn remove(spool: Spool, now: NodeTime, cursor: CursorId) {
+    let removed = blocking(move || {
+        let mut transaction = spool.transaction(now);
+        transaction.remove_cursor(cursor, None);
+        transaction.finish();
+    });
+    if let Err(error) = removed.await {
+        tracing::error!(%error, "the cursor of a replay stays until the next start");
+    }
+}
+
+fn cursor_name(sink: &str, Range { first, last }: Range) -> String {
+    format!("replay/{sink}/{}-{}", first.0, last.0)
+}
+
+fn parse_name(name: &str) -> Option<(&str, Range)> {
+    let (sink, range) = name.strip_prefix("replay/")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let range = Range {
+        first: Seq(first.parse().ok()?),
+        last: Seq(last.parse().ok()?),
+    };
+    Some((sink, range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_cursor_says_whose_replay_it_is_and_of_what() {
+        let range = Range {
+            first: Seq(7),
+            last: Seq(u64::MAX),
+        };
+        let name = cursor_name("cloud-1.b", range);
+        assert_eq!(parse_name(&name), Some(("cloud-1.b", range)));
+        for other in [
+            "uplink/replay",
+            "replay/cloud",
+            "replay/cloud/7",
+            "replay/cloud/7-x",
+        ] {
+            assert_eq!(parse_name(other), None, "{other}");
+        }
+    }
+}
