@@ -18,12 +18,12 @@ pub(crate) struct Gap {
     pub(crate) bytes: u64,
 }
 
-/// An unfinished frame behind the last good one.
+/// An unfinished frame behind the last good one; more than one only where the medium is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tail {
-    /// Bytes it has at most.
+    /// Bytes at most.
     pub(crate) bytes: u64,
-    /// The last position it held, if its header can be read.
+    /// The last position held, if that can be read.
     pub(crate) last: Option<u64>,
 }
 
@@ -94,7 +94,9 @@ impl Extent<'_> {
                     offset = at;
                 }
                 None => {
-                    self.end(&mut scan, found, offset, limit);
+                    if self.known_end.is_none() {
+                        scan.tail = self.tail(found, offset, limit)?;
+                    }
                     break;
                 }
             }
@@ -105,22 +107,32 @@ impl Extent<'_> {
         Ok(scan)
     }
 
-    fn end(&self, scan: &mut Scan, found: Found, offset: u64, limit: u64) {
-        if self.known_end.is_some() {
-            return;
+    /// What is left of frames behind the last good one, from `offset` on, where this was found.
+    fn tail(&self, mut found: Found, offset: u64, limit: u64) -> io::Result<Option<Tail>> {
+        let mut tail = None;
+        let mut at = offset;
+        loop {
+            match found {
+                Found::Header(header) if header.span() <= limit.saturating_sub(at) => {
+                    at += header.span();
+                    tail = Some(Tail {
+                        bytes: at - offset,
+                        last: Some(header.last_seq),
+                    });
+                    if at >= limit {
+                        return Ok(tail);
+                    }
+                    found = self.header(at)?;
+                }
+                Found::Header(_) | Found::Broken => {
+                    return Ok(Some(Tail {
+                        bytes: limit.saturating_sub(offset),
+                        last: None,
+                    }));
+                }
+                Found::Nothing => return Ok(tail),
+            }
         }
-        let room = limit.saturating_sub(offset);
-        scan.tail = match found {
-            Found::Nothing => None,
-            Found::Header(header) if header.span() <= room => Some(Tail {
-                bytes: header.span(),
-                last: Some(header.last_seq),
-            }),
-            Found::Header(_) | Found::Broken => Some(Tail {
-                bytes: room,
-                last: None,
-            }),
-        };
     }
 
     fn header(&self, offset: u64) -> io::Result<Found> {
