@@ -56,7 +56,9 @@ impl Inner {
             match next {
                 None => return Ok(()),
                 Some((version, false)) => self.seal(version)?,
-                Some((version, true)) => self.rewrite(version, Keep::All)?,
+                // What is found damaged has to be in the ledger on disk first.
+                Some((version, true)) if !self.rewrite(version, Keep::All)? => return Ok(()),
+                Some((_, true)) => {}
             }
         }
     }
@@ -157,7 +159,9 @@ impl Inner {
             let Some(version) = candidate else {
                 return Ok(());
             };
-            self.rewrite(version, Keep::Live)?;
+            if !self.rewrite(version, Keep::Live)? {
+                return Ok(());
+            }
         }
         self.lock().want_chores();
         Ok(())
@@ -199,7 +203,8 @@ impl Inner {
         }
     }
 
-    fn rewrite(&self, version: Version, keep: Keep) -> io::Result<()> {
+    /// False if it found damage, which has to be in the ledger on disk before its last trace goes.
+    fn rewrite(&self, version: Version, keep: Keep) -> io::Result<bool> {
         let all = self.all_of(version).map_err(io::Error::other)?;
         let kept: Vec<Located> = {
             let state = self.lock();
@@ -213,7 +218,7 @@ impl Inner {
             .filter(|it| it.generation == version.1)
             .map(|segment| (segment.first, segment.last, segment.last_time, segment.link))
         else {
-            return Ok(());
+            return Ok(true);
         };
         let salt = fastrand::u64(1..);
         let name = rewrite_name(version.0);
@@ -225,8 +230,9 @@ impl Inner {
         let new = match written {
             Ok(Some(new)) => new,
             Ok(None) => {
-                self.lock().room.garbage.push(name);
-                return Ok(());
+                let mut state = self.lock();
+                state.room.garbage.push(name);
+                return Ok(state.drops == state.drops_stored);
             }
             Err(error) => {
                 self.lock().room.garbage.push(name);
@@ -245,7 +251,7 @@ impl Inner {
             segment.generation = generation;
         }
         state.room.is_stale();
-        Ok(())
+        Ok(true)
     }
 
     /// Where every record of a segment is.
@@ -318,7 +324,7 @@ impl Inner {
                 seq: start.place.seq,
                 time: start.place.time,
             });
-            let mut too_long = false;
+            let (mut too_long, drops) = (false, self.lock().drops);
             let whole = self.read_located(now, &mut |located, body| {
                 too_long |= frame
                     .push(located.place.identity(), |bytes| {
@@ -326,7 +332,8 @@ impl Inner {
                     })
                     .is_err();
             });
-            if !whole.map_err(io::Error::other)? || too_long {
+            let damaged = self.lock().drops != drops;
+            if !whole.map_err(io::Error::other)? || too_long || damaged {
                 return Ok(None);
             }
             if frame.is_empty() {

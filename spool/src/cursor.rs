@@ -374,6 +374,16 @@ impl Cursor {
         done
     }
 
+    /// Gives up what the windows hold from `first` to `last`.
+    pub(crate) fn give_up(&mut self, first: u64, last: u64) {
+        let within = |owed: &&Owed| (first..=last).contains(&owed.seq);
+        let known: Vec<u64> = self.owed().filter(within).map(|owed| owed.seq).collect();
+        for seq in known {
+            self.mark_done(seq, false);
+        }
+        self.advance();
+    }
+
     /// Moves the low marks past everything done.
     pub(crate) fn advance(&mut self) {
         self.lanes.iter_mut().for_each(LaneWindow::advance);

@@ -562,14 +562,16 @@ impl State {
 
     /// A record that failed its checksum: into the ledger, and no cursor waits for it.
     fn note_damage(&mut self, place: &Place) {
-        if !self.damaged.insert(place.seq) {
-            return;
-        }
-        for cursor in self.cursors.values_mut() {
-            if cursor.mark_done(place.seq, false) {
-                cursor.advance();
+        // One of the spool's own stands at the position of another record, which may be whole.
+        if !place.tag.is_control() {
+            if !self.damaged.insert(place.seq) {
+                return;
+            }
+            for cursor in self.cursors.values_mut() {
+                cursor.give_up(place.seq, place.seq);
             }
         }
+        self.drops += 1;
         let lane = self.lanes.get(usize::from(place.tag.lane().0));
         let (seq, at) = (Seq(place.seq), NodeTime(self.last_time));
         let scope = lane.map(|lane| lane.name.clone()).unwrap_or_default();

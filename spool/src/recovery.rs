@@ -1,7 +1,7 @@
 //! Opening a log: what the directory holds becomes the state in memory, after any crash.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc, Condvar, Mutex,
@@ -10,18 +10,22 @@ use std::{
 };
 
 use crate::{
-    Loss, LossReason, NodeTime, OpenError, Options, Seq, Spool, StorageError, checkpoint,
+    CursorId, Loss, LossReason, NodeTime, OpenError, Options, Route, RouteId, Seq, Spool,
+    StorageError, checkpoint,
     commit::{Target, TargetSegment},
     control::Control,
     cursor::Cursor,
     files::Files,
     frame::{Found, HEADER, Header, Link, PAGE},
     index::Row,
+    lists::Lists,
     log::{Inner, State},
     marks,
     options::Sizes,
     page::Page,
+    read::Looked,
     record::Tag,
+    route::Amount,
     scan::{Extent, Gap, Scan, Tail},
     segment::{Index, Segment, SegmentHeader, Trailer, file_name, parse_name},
     storage::{File, Storage},
@@ -105,7 +109,7 @@ pub(crate) fn open(
     let (marks, cursors_file) = opening.take_marks()?;
     let Opening {
         mut state,
-        findings,
+        mut findings,
         target,
         ..
     } = opening;
@@ -126,8 +130,8 @@ pub(crate) fn open(
     let spool = Spool {
         inner: Arc::new(inner),
     };
-    spool.inner.apply_control()?;
-    spool.inner.count_events()?;
+    let gone = spool.inner.apply_control()?;
+    findings.extend(spool.inner.count_events(&gone)?);
     {
         let mut state = spool.inner.lock();
         let last = state.committed;
@@ -140,6 +144,9 @@ pub(crate) fn open(
             .cursors
             .values_mut()
             .for_each(|cursor| cursor.clamp(last));
+    }
+    if mode == Mode::ReadWrite {
+        spool.inner.store_losses()?;
     }
     let committed = spool.inner.lock().committed;
     spool.inner.committed.store(committed, Ordering::Release);
@@ -652,85 +659,110 @@ pub(crate) fn segment_of(
     }
 }
 
+/// Cursors whose creation was lost with a damaged part of the log.
+struct GoneCursors {
+    /// The checkpoint knows of every cursor below.
+    known: u32,
+    /// Created or removed by records behind the checkpoint.
+    told: BTreeSet<u32>,
+}
+
+impl GoneCursors {
+    fn note(&mut self, control: &Control) {
+        match control {
+            Control::CursorCreated(record) => self.told.insert(record.id),
+            Control::CursorRemoved { id, .. } => self.told.insert(*id),
+            _ => false,
+        };
+    }
+
+    fn any_of(&self, route: &Route) -> bool {
+        let is_gone = |cursor: &CursorId| cursor.0 >= self.known && !self.told.contains(&cursor.0);
+        route.cursors.iter().any(is_gone)
+    }
+}
+
+/// Events owed to nobody who is known, since damage took their route or a cursor of it.
+#[derive(Default)]
+struct Orphans {
+    amount: Amount,
+    first: u64,
+    last: u64,
+    routes: BTreeSet<u32>,
+}
+
+impl Orphans {
+    fn add(&mut self, row: &Row) {
+        self.first = if self.amount.records == 0 {
+            row.first
+        } else {
+            self.first.min(row.first)
+        };
+        self.last = self.last.max(row.last);
+        self.amount.add(u64::from(row.records), row.bytes);
+        self.routes.insert(row.route);
+    }
+}
+
 impl Inner {
     /// Applies the spool's own records that the checkpoint does not cover.
-    fn apply_control(&self) -> Result<(), StorageError> {
+    fn apply_control(&self) -> Result<GoneCursors, StorageError> {
+        let mut gone = GoneCursors {
+            known: self.lock().next_cursor,
+            told: BTreeSet::new(),
+        };
         // Those a commit added at the covered position itself may be missing in the checkpoint.
         let mut after = self.lock().checkpoints.newest().spool.saturating_sub(1);
         loop {
             let (controls, next) = self.read_controls(after)?;
             let mut state = self.lock();
             for control in controls {
+                gone.note(&control);
                 state.apply(control);
             }
             match next {
                 Some(next) => after = next,
-                None => return Ok(()),
+                None => return Ok(gone),
             }
         }
     }
 
-    /// Counts the events the checkpoint has not counted, and finds the last of each route.
-    fn count_events(&self) -> Result<(), StorageError> {
-        let after = self.lock().checkpoints.newest().spool;
-        let owner_after = self.lock().checkpoints.newest().owner;
+    /// Counts the events the checkpoint has not counted, and finds the last of each route. What is owed to somebody who
+    /// is not known any more goes into the ledger.
+    fn count_events(&self, gone: &GoneCursors) -> Result<Option<String>, StorageError> {
         let versions: Vec<_> = self
             .lock()
             .segments
             .iter()
             .map(|s| (s.id, s.generation))
             .collect();
+        let mut orphans = Orphans::default();
         for version in versions {
-            self.looked(&mut |state, extra| {
-                let Some(segment) = state.segment_by_id(version.0) else {
-                    return Ok(());
-                };
-                let mut found: Vec<(Row, u64, u64)> = Vec::new();
-                match &segment.index {
-                    Index::Open(slots) => {
-                        for place in slots.iter().filter(|place| !place.tag.is_control()) {
-                            let new = u64::from(place.seq > after);
-                            found.push((Row::of(&place), new, new * u64::from(place.len)));
-                        }
-                    }
-                    Index::Sealed(_) => {
-                        for row in state.rows_of(segment, extra)?.iter().copied() {
-                            let counted = if row.first > after {
-                                (u64::from(row.records), row.bytes)
-                            } else if row.last <= after || row.tag.is_control() {
-                                (0, 0)
-                            } else {
-                                let lists =
-                                    state.lists_of(segment, &mut |other| *other == row, extra)?;
-                                let new = lists.iter().flat_map(|list| list.after(after));
-                                new.fold((0, 0), |(n, bytes), place| {
-                                    (n + 1, bytes + u64::from(place.len))
-                                })
-                            };
-                            found.push((row, counted.0, counted.1));
-                        }
-                    }
-                }
-                let bytes = segment.end;
-                let is_behind = segment.last > after;
-                for (row, records, bytes) in found {
-                    if row.tag.is_state() && row.last > owner_after {
-                        state.checkpoints.state_bytes += row.bytes;
-                    }
-                    if let Some(route) = state
-                        .routes
-                        .get_mut(row.route)
-                        .filter(|_| row.tag.is_event())
-                    {
-                        route.total.add(records, bytes);
-                        route.appended(row.tag.lane(), row.last);
-                    }
-                }
-                state.checkpoints.log_bytes += if is_behind { bytes } else { 0 };
-                Ok(())
-            })?;
+            let counted = self.looked(&mut |state, extra| state.count_of(version.0, extra))?;
+            self.lock().take_count(&counted, gone, &mut orphans);
         }
-        Ok(())
+        Ok(self.lock().enter_orphans(&orphans))
+    }
+
+    /// What recovery entered in the ledger is on disk before what it was found in may be written over.
+    fn store_losses(&self) -> Result<(), OpenError> {
+        {
+            let mut state = self.lock();
+            if !state.ledger.has_changed() {
+                return Ok(());
+            }
+            state.capture(None);
+        }
+        match self.write_checkpoint() {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // The next commit brings it; until then nothing is freed.
+                self.lock().drops += 1;
+                Ok(())
+            }
+            stored => stored
+                .map(drop)
+                .map_err(OpenError::io("store what was lost")),
+        }
     }
 
     /// Some of the spool's own records after a position, and where to go on, if there are more.
@@ -778,12 +810,10 @@ impl Inner {
             Err(_) if self.has_changed(version) => return Ok(()),
             Err(error) => return Err(io(error)),
         };
-        let mut state = self.lock();
-        let at = NodeTime(state.last_time);
-        let Some(segment) = state
-            .segment_at(version.0)
-            .and_then(|at| state.segments.get_mut(at))
-        else {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let at = state.segment_at(version.0);
+        let Some(segment) = at.and_then(|at| state.segments.get_mut(at)) else {
             return Ok(());
         };
         if segment.generation != version.1 {
@@ -794,35 +824,148 @@ impl Inner {
         segment.file = Some(file);
         state.lists.forget(version.0);
         state.room.segments_changed = true;
+        let first = segment.first;
         for gap in scan.gaps.iter().filter(|gap| gap.bytes > 0) {
-            let (reason, count) = (LossReason::Damaged, gap.last - gap.first + 1);
-            let (first, last) = (Seq(gap.first), Seq(gap.last));
-            state.ledger.add(Loss {
-                reason,
-                scope: "log".into(),
-                count,
-                bytes: gap.bytes,
-                first,
-                last,
-                at,
-            });
+            state.enter_gap(gap.first.max(first), gap.last, gap.bytes);
         }
         Ok(())
     }
 }
 
+/// What a segment holds under each key, and how much of that no checkpoint has counted.
+#[derive(Default)]
+struct Counted {
+    rows: Vec<(Row, Amount)>,
+    log_bytes: u64,
+}
+
 impl State {
+    fn count_of(&self, segment: u64, extra: &Lists) -> Looked<Counted> {
+        let Some(segment) = self.segment_by_id(segment) else {
+            return Ok(Counted::default());
+        };
+        let after = self.checkpoints.newest().spool;
+        let mut rows = Vec::new();
+        match &segment.index {
+            Index::Open(slots) => {
+                for place in slots.iter().filter(|place| !place.tag.is_control()) {
+                    let new = u64::from(place.seq > after);
+                    let amount = Amount {
+                        records: new,
+                        bytes: new * u64::from(place.len),
+                    };
+                    rows.push((Row::of(&place), amount));
+                }
+            }
+            Index::Sealed(_) => {
+                for row in self.rows_of(segment, extra)?.iter().copied() {
+                    rows.push((row, self.count_of_row(segment, &row, after, extra)?));
+                }
+            }
+        }
+        Ok(Counted {
+            rows,
+            log_bytes: if segment.last > after { segment.end } else { 0 },
+        })
+    }
+
+    fn count_of_row(
+        &self,
+        segment: &Segment,
+        row: &Row,
+        after: u64,
+        extra: &Lists,
+    ) -> Looked<Amount> {
+        let mut amount = Amount::default();
+        if row.first > after {
+            amount.add(u64::from(row.records), row.bytes);
+        } else if row.last > after && !row.tag.is_control() {
+            let lists = self.lists_of(segment, &mut |other| other == row, extra)?;
+            for place in lists.iter().flat_map(|list| list.after(after)) {
+                amount.add(1, u64::from(place.len));
+            }
+        }
+        Ok(amount)
+    }
+
+    fn take_count(&mut self, counted: &Counted, gone: &GoneCursors, orphans: &mut Orphans) {
+        let owner_after = self.checkpoints.newest().owner;
+        self.checkpoints.log_bytes += counted.log_bytes;
+        for (row, new) in &counted.rows {
+            if row.tag.is_state() && row.last > owner_after {
+                self.checkpoints.state_bytes += row.bytes;
+            }
+            if !row.tag.is_event() || row.route == RouteId::NOBODY.0 {
+                continue;
+            }
+            let Some(route) = self.routes.get_mut(row.route) else {
+                orphans.add(row);
+                continue;
+            };
+            route.total.add(new.records, new.bytes);
+            route.appended(row.tag.lane(), row.last);
+            if gone.any_of(&route.route) {
+                orphans.add(row);
+            }
+        }
+    }
+
+    fn enter_orphans(&mut self, orphans: &Orphans) -> Option<String> {
+        if orphans.amount.records == 0 {
+            return None;
+        }
+        // A route that is not known is history from here on, and its id is not given out again.
+        for &route in &orphans.routes {
+            self.routes.insert(route, Vec::new(), b"");
+        }
+        let (count, first, last) = (orphans.amount.records, orphans.first, orphans.last);
+        self.ledger.add(Loss {
+            reason: LossReason::Damaged,
+            scope: "log".into(),
+            count,
+            bytes: orphans.amount.bytes,
+            first: Seq(first),
+            last: Seq(last),
+            at: NodeTime(self.last_time),
+        });
+        Some(format!(
+            "damage took to whom {count} records from {first} to {last} were owed"
+        ))
+    }
+
+    /// Positions of which nothing can be read any more: no cursor waits for them.
+    fn enter_gap(&mut self, first: u64, last: u64, bytes: u64) {
+        for cursor in self.cursors.values_mut() {
+            cursor.give_up(first, last);
+        }
+        self.drops += 1;
+        self.ledger.add(Loss {
+            reason: LossReason::Damaged,
+            scope: "log".into(),
+            count: last.saturating_sub(first).saturating_add(1),
+            bytes,
+            first: Seq(first),
+            last: Seq(last),
+            at: NodeTime(self.last_time),
+        });
+    }
+
     fn apply(&mut self, control: Control) {
         match control {
-            Control::Route { id, cursors, terms } => self.routes.insert(id, cursors, &terms),
+            Control::Route { id, cursors, terms } => {
+                let named = cursors.iter().map(|cursor| cursor.0).max();
+                self.raise_next_cursor(named.unwrap_or(0));
+                self.routes.insert(id, cursors, &terms);
+            }
             Control::CursorCreated(record) => {
-                self.next_cursor = self.next_cursor.max(record.id.saturating_add(1));
+                self.raise_next_cursor(record.id);
                 if !self.cursors.contains_key(&record.id) {
                     self.names.insert(record.name.clone(), record.id);
                     self.cursors.insert(record.id, Cursor::new(record));
                 }
             }
             Control::CursorRemoved { id, .. } => {
+                self.raise_next_cursor(id);
                 if let Some(cursor) = self.cursors.remove(&id)
                     && self.names.get(&cursor.name) == Some(&id)
                 {
@@ -832,6 +975,7 @@ impl State {
             }
             Control::Marks(marks) => {
                 for mark in marks {
+                    self.raise_next_cursor(mark.id);
                     if let Some(cursor) = self.cursors.get_mut(&mark.id) {
                         cursor.restore(&mark);
                     }
@@ -839,6 +983,7 @@ impl State {
             }
             Control::Acks(acks) => {
                 for (id, seq) in acks {
+                    self.raise_next_cursor(id);
                     if let Some(cursor) = self.cursors.get_mut(&id) {
                         cursor.restore_ack(seq);
                     }
@@ -853,6 +998,11 @@ impl State {
                 .into_iter()
                 .for_each(|loss| self.ledger.restore(loss)),
         }
+    }
+
+    /// A cursor was there, although the record of its creation may be lost: its id is not given out again.
+    fn raise_next_cursor(&mut self, id: u32) {
+        self.next_cursor = self.next_cursor.max(id.saturating_add(1));
     }
 
     pub(crate) fn count_other_bytes(&mut self) {

@@ -397,8 +397,7 @@ impl World {
             match loss.reason {
                 LossReason::DroppedForRoom => covers && loss.scope == *lane,
                 LossReason::SessionBound => covers && loss.scope == cursor.name,
-                // What a damaged route or cursor record takes with it has no positions of its own.
-                LossReason::Damaged | LossReason::TailCut => self.damaged,
+                LossReason::Damaged | LossReason::TailCut => self.damaged && covers,
                 _ => false,
             }
         });
@@ -407,6 +406,15 @@ impl World {
             "{seq} is owed to {id:?} ({}), gone, and not in the ledger: {ledger:#?}",
             cursor.name
         );
+    }
+
+    /// Whether the ledger says that a position is damaged.
+    fn is_entered(&self, seq: u64) -> bool {
+        let ledger = self.spool.status().ledger;
+        ledger.iter().any(|loss| {
+            matches!(loss.reason, LossReason::Damaged | LossReason::TailCut)
+                && (loss.first.0..=loss.last.0).contains(&seq)
+        })
     }
 
     /// Reads and acknowledges up to `count` records, leaving some of them out.
@@ -503,8 +511,10 @@ impl World {
         let exists = |id: CursorId| self.spool.cursor_status(id).is_some();
         let found = self.spool.committed();
         if self.damaged && found.0 < self.model.committed {
-            let told = !recovery.findings.is_empty() || !self.spool.status().ledger.is_empty();
-            assert!(told, "the end of the log is gone, and nothing says so");
+            let gone = self.model.records.range(found.0 + 1..=self.model.committed);
+            for (seq, _) in gone {
+                assert!(self.is_entered(*seq), "{seq} is gone, and nothing says so");
+            }
             self.model.cut_to(found);
         }
         self.model.recovered_to(found, is_there, exists);
@@ -519,16 +529,30 @@ impl World {
                 self.pinned.insert(seq);
             }
         }
-        for (id, cursor) in &self.model.cursors {
-            assert_eq!(
-                self.spool.cursor(&cursor.name),
-                Some(*id),
-                "{}",
-                cursor.name
-            );
-        }
+        self.require_cursors();
         self.settle_acks();
         self.verify();
+    }
+
+    /// Damage may take a cursor. What it was owed is in the ledger then.
+    fn require_cursors(&mut self) {
+        let there = |cursor: &Cursor| self.spool.cursor(&cursor.name);
+        let gone: Vec<CursorId> = (self.model.cursors.iter())
+            .filter(|(id, cursor)| there(cursor) != Some(**id))
+            .map(|(id, _)| *id)
+            .collect();
+        assert!(self.damaged || gone.is_empty(), "{gone:?} are gone");
+        for id in gone {
+            for (seq, _) in self
+                .model
+                .owed(id)
+                .into_iter()
+                .filter(|(_, certain)| *certain)
+            {
+                self.require_ledger_entry(id, seq);
+            }
+            self.model.cursors.remove(&id);
+        }
     }
 
     fn replay(&self) -> Vec<u64> {
@@ -551,11 +575,9 @@ impl World {
         let expected = self.model.state_after(owner.covers);
         if self.damaged {
             assert!(replayed.is_sorted(), "{replayed:?}");
-            let missing = expected.iter().any(|seq| !replayed.contains(seq));
-            assert!(
-                !missing || !findings.is_empty() || !self.spool.status().ledger.is_empty(),
-                "state is missing"
-            );
+            for seq in expected.iter().filter(|seq| !replayed.contains(seq)) {
+                assert!(self.is_entered(*seq), "state at {seq} is missing");
+            }
             return;
         }
         assert_eq!(
