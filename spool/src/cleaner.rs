@@ -251,6 +251,9 @@ impl Inner {
             segment.generation = generation;
         }
         state.room.is_stale();
+        drop(state);
+        // The name leads to the new file already, whatever becomes of this; a crash may bring either back, and each serves.
+        self.storage.sync_directory()?;
         Ok(true)
     }
 
@@ -387,7 +390,6 @@ impl Inner {
         )?;
         file.sync()?;
         self.storage.rename(name, &file_name(id))?;
-        self.storage.sync_directory()?;
         Ok(Some(segment))
     }
 }
