@@ -15,7 +15,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CursorId, Loss, OpenError, Spool, StorageError,
+    CursorId, Health, Loss, OpenError, Spool, StorageError,
     control::{CursorRecord, Mark},
     cursor::Cursor,
     log::{Inner, State},
@@ -56,14 +56,22 @@ pub(crate) struct Checkpoints {
     pub(crate) log_bytes: u64,
 }
 
+/// The owner's part as of a position, written once that is committed.
 struct Waiting {
-    /// Everything up to here has to be committed first.
     after: u64,
-    spool_covered: u64,
-    owner: Option<Vec<u8>>,
-    state: Vec<u8>,
+    owner: Vec<u8>,
     state_bytes: u64,
+}
+
+/// A checkpoint to be written: what the log is as of its last commit.
+struct Snapshot {
+    covered: Covered,
+    state: Vec<u8>,
+    /// `None`: the owner's part stays as it is.
+    owner: Option<Waiting>,
+    previous: Option<Covered>,
     log_bytes: u64,
+    drops: u64,
 }
 
 impl Checkpoints {
@@ -134,7 +142,7 @@ impl Spool {
     /// Takes the owner's state as of the last appended record; written once that record is committed, by the housekeeper.
     pub fn checkpoint(&self, owner: Vec<u8>) {
         let mut state = self.inner.lock();
-        state.capture(Some(owner));
+        state.capture(owner);
         self.inner.wake_housekeeper(&mut state);
     }
 }
@@ -144,47 +152,58 @@ impl State {
         (self.sizes.bound / 16).max(self.sizes.segment)
     }
 
-    /// Takes a checkpoint of the spool's part if far enough behind and the owner's part can stay as it is.
-    pub(crate) fn capture_if_due(&mut self) {
+    /// Whether a checkpoint of the spool's part alone is due.
+    fn is_checkpoint_due(&self) -> bool {
         let checkpoints = &self.checkpoints;
         let far = checkpoints.log_bytes >= self.checkpoint_interval();
         // Segments are freed only up to what both cover, so the second follows the first without a further interval.
         let lone = checkpoints.newest.is_some() && checkpoints.older.is_none();
-        if checkpoints.waiting.is_none() && (far || lone) {
-            self.capture(None);
+        // Where no commit can be stored, a checkpoint may be what lets segments be freed for one.
+        let stuck = self.health != Health::Ok
+            && (checkpoints.spool_covered() < self.committed || self.drops != self.drops_stored);
+        far || lone || stuck
+    }
+
+    pub(crate) fn capture(&mut self, owner: Vec<u8>) {
+        self.checkpoints.waiting = Some(Waiting {
+            after: self.next_seq.saturating_sub(1),
+            owner,
+            state_bytes: self.checkpoints.state_bytes,
+        });
+    }
+
+    /// What to write: if the owner's part that waits is committed, or if `due`.
+    fn snapshot(&mut self, due: bool) -> Option<Snapshot> {
+        let committed = self.committed;
+        let waiting = &mut self.checkpoints.waiting;
+        let owner = waiting.take_if(|waiting| waiting.after <= committed);
+        if owner.is_none() && !due {
+            return None;
         }
-    }
-
-    pub(crate) fn capture(&mut self, owner: Option<Vec<u8>>) {
         self.forget_routes();
-        let state = postcard::to_stdvec(&self.spool_state()).unwrap_or_default();
-        // An owner's part that waits already is replaced by a newer one, never by none.
-        let waited = self.checkpoints.waiting.take();
-        let owner_is_new = owner.is_some();
-        let kept = if owner_is_new { None } else { waited };
-        let after = self.next_seq.saturating_sub(1);
-        self.checkpoints.waiting = match kept {
-            Some(waiting) => Some(waiting),
-            None => Some(Waiting {
-                after,
-                spool_covered: self.committed,
-                owner,
-                state,
-                state_bytes: if owner_is_new {
-                    self.checkpoints.state_bytes
-                } else {
-                    0
-                },
-                log_bytes: self.checkpoints.log_bytes,
-            }),
+        let newest = self.checkpoints.newest();
+        let covered = Covered {
+            // Only what was written has a number, so that the older file is always the one replaced.
+            number: newest.number + 1,
+            spool: committed,
+            owner: owner.as_ref().map_or(newest.owner, |owner| owner.after),
+            bytes: 0,
         };
+        Some(Snapshot {
+            covered,
+            state: postcard::to_stdvec(&self.spool_state()).unwrap_or_default(),
+            owner,
+            previous: self.checkpoints.newest,
+            log_bytes: self.checkpoints.log_bytes,
+            drops: self.drops,
+        })
     }
 
+    /// As of the last commit: a cursor whose removal waits is there, one whose creation does is not.
     fn spool_state(&self) -> SpoolState {
-        let there = self
-            .cursors
-            .values()
-            .filter(|cursor| cursor.removed_at.is_none());
+        let is_committed = |cursor: &&Cursor| cursor.history_until < self.committed;
+        let there = self.cursors.values().filter(is_committed);
+        let created = self.cursors.values().find(|cursor| !is_committed(cursor));
         SpoolState {
             cursors: there
                 .map(|cursor| (cursor.record(), cursor.mark()))
@@ -202,7 +221,7 @@ impl State {
                 .collect(),
             floors: self.floors.clone(),
             ledger: self.ledger.entries(),
-            next_cursor: self.next_cursor,
+            next_cursor: created.map_or(self.next_cursor, |cursor| cursor.id),
             last_route: self.routes.last_id(),
             last_time: self.last_time,
         }
@@ -251,75 +270,59 @@ impl State {
 }
 
 impl Inner {
-    /// Writes the checkpoint that waits, if everything it covers is committed; true if it did.
-    pub(crate) fn write_checkpoint(&self) -> io::Result<bool> {
-        let (waiting, number, owner_covered, previous) = {
-            let mut state = self.lock();
-            let committed = state.committed;
-            let waiting = state
-                .checkpoints
-                .waiting
-                .take_if(|waiting| waiting.after <= committed);
-            let Some(waiting) = waiting else {
-                return Ok(false);
-            };
-            let newest = state.checkpoints.newest();
-            let owner_covered = if waiting.owner.is_some() {
-                waiting.after
-            } else {
-                newest.owner
-            };
-            // Only what was written has a number, so that the older file is always the one replaced.
-            (
-                waiting,
-                newest.number + 1,
-                owner_covered,
-                state.checkpoints.newest,
-            )
+    pub(crate) fn checkpoint_if_due(&self) -> io::Result<()> {
+        let due = self.lock().is_checkpoint_due();
+        self.write_checkpoint(due)
+    }
+
+    /// Writes a checkpoint if the owner's part that waits is committed, or if `due`.
+    pub(crate) fn write_checkpoint(&self, due: bool) -> io::Result<()> {
+        let Some(snapshot) = self.lock().snapshot(due) else {
+            return Ok(());
         };
-        let covered = Covered {
-            number,
-            spool: waiting.spool_covered,
-            owner: owner_covered,
-            bytes: 0,
-        };
-        match self.write_checkpoint_file(&waiting, covered, previous) {
+        let written = self.write_checkpoint_file(&snapshot);
+        let mut state = self.lock();
+        match written {
             Ok(bytes) => {
-                let mut state = self.lock();
+                let covered = Covered {
+                    bytes,
+                    ..snapshot.covered
+                };
                 let checkpoints = &mut state.checkpoints;
-                checkpoints.older = checkpoints.newest.replace(Covered { bytes, ..covered });
-                checkpoints.state_bytes =
-                    checkpoints.state_bytes.saturating_sub(waiting.state_bytes);
-                checkpoints.log_bytes = checkpoints.log_bytes.saturating_sub(waiting.log_bytes);
+                checkpoints.older = checkpoints.newest.replace(covered);
+                let state_bytes = snapshot.owner.map_or(0, |owner| owner.state_bytes);
+                checkpoints.state_bytes = checkpoints.state_bytes.saturating_sub(state_bytes);
+                checkpoints.log_bytes = checkpoints.log_bytes.saturating_sub(snapshot.log_bytes);
+                if state.health != Health::Ok {
+                    state.drops_stored = snapshot.drops;
+                }
                 state.count_other_bytes();
                 state.room.is_stale();
-                Ok(true)
+                Ok(())
             }
             Err(error) => {
-                let mut state = self.lock();
                 state.room.garbage.push(NEW.into());
                 if state.checkpoints.waiting.is_none() {
-                    state.checkpoints.waiting = Some(waiting);
+                    state.checkpoints.waiting = snapshot.owner;
                 }
                 Err(error)
             }
         }
     }
 
-    fn write_checkpoint_file(
-        &self,
-        waiting: &Waiting,
-        covered: Covered,
-        previous: Option<Covered>,
-    ) -> io::Result<u64> {
-        let kept = match (&waiting.owner, previous) {
+    fn write_checkpoint_file(&self, snapshot: &Snapshot) -> io::Result<u64> {
+        let kept = match (&snapshot.owner, snapshot.previous) {
             (None, Some(previous)) => {
                 read(&*self.storage, &file_name(previous.number))?.and_then(|read| read.owner)
             }
             _ => None,
         };
-        let owner = waiting.owner.as_ref().or(kept.as_ref());
-        let bytes = encode(covered, &waiting.state, owner.map(Vec::as_slice));
+        let owner = snapshot.owner.as_ref().map(|owner| &owner.owner);
+        let bytes = encode(
+            snapshot.covered,
+            &snapshot.state,
+            owner.or(kept.as_ref()).map(Vec::as_slice),
+        );
         match self.storage.remove(NEW) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -327,7 +330,8 @@ impl Inner {
         let file = self.storage.create(NEW, bytes.len() as u64)?;
         file.write_at(&bytes, 0)?;
         file.sync()?;
-        self.storage.rename(NEW, &file_name(covered.number))?;
+        self.storage
+            .rename(NEW, &file_name(snapshot.covered.number))?;
         self.storage.sync_directory()?;
         Ok(bytes.len() as u64)
     }

@@ -71,8 +71,10 @@ impl Spool {
             state.closed = true;
         }
         self.commit_all()?;
-        inner.lock().capture(Some(owner));
-        inner.write_checkpoint().map_err(io("write a checkpoint"))?;
+        inner.lock().capture(owner);
+        inner
+            .write_checkpoint(false)
+            .map_err(io("write a checkpoint"))?;
         let end = inner.lock().add_end_mark();
         inner.appended.store(end, Ordering::Release);
         self.commit_all()?;
@@ -205,11 +207,6 @@ impl Inner {
         self.storage.rename(NEW, marks::FILE)?;
         self.storage.sync_directory()?;
         Ok(marks::Slots::open(file)?.0)
-    }
-
-    fn checkpoint_if_due(&self) -> io::Result<()> {
-        self.lock().capture_if_due();
-        self.write_checkpoint().map(drop)
     }
 
     fn remove_garbage(&self) -> io::Result<()> {

@@ -746,22 +746,14 @@ impl Inner {
 
     /// What recovery entered in the ledger is on disk before what it was found in may be written over.
     fn store_losses(&self) -> Result<(), OpenError> {
-        {
-            let mut state = self.lock();
-            if !state.ledger.has_changed() {
-                return Ok(());
-            }
-            state.capture(None);
-        }
-        match self.write_checkpoint() {
+        let due = self.lock().ledger.has_changed();
+        match self.write_checkpoint(due) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The next commit brings it; until then nothing is freed.
                 self.lock().drops += 1;
                 Ok(())
             }
-            stored => stored
-                .map(drop)
-                .map_err(OpenError::io("store what was lost")),
+            stored => stored.map_err(OpenError::io("store what was lost")),
         }
     }
 
