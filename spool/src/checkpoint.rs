@@ -312,9 +312,7 @@ impl Inner {
 
     fn write_checkpoint_file(&self, snapshot: &Snapshot) -> io::Result<u64> {
         let kept = match (&snapshot.owner, snapshot.previous) {
-            (None, Some(previous)) => {
-                read(&*self.storage, &file_name(previous.number))?.and_then(|read| read.owner)
-            }
+            (None, Some(previous)) if previous.owner > 0 => Some(self.read_owner(previous)?),
             _ => None,
         };
         let owner = snapshot.owner.as_ref().map(|owner| &owner.owner);
@@ -334,6 +332,25 @@ impl Inner {
             .rename(NEW, &file_name(snapshot.covered.number))?;
         self.storage.sync_directory()?;
         Ok(bytes.len() as u64)
+    }
+}
+
+impl Inner {
+    /// The owner's part of the newest checkpoint. Where that is damaged, nothing says that it is covered until the owner
+    /// has given another.
+    fn read_owner(&self, newest: Covered) -> io::Result<Vec<u8>> {
+        let read = read(&*self.storage, &file_name(newest.number))?;
+        let owner = read
+            .filter(|read| read.covered.number == newest.number)
+            .and_then(|read| read.owner);
+        owner.ok_or_else(|| {
+            let mut state = self.lock();
+            state.checkpoints.state_bytes = state.checkpoints.state_bytes.max(STATE_BYTES);
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the newest checkpoint is damaged; it is replaced once the owner gives another",
+            )
+        })
     }
 }
 

@@ -101,6 +101,7 @@ pub(crate) fn open(
         target: None,
         damaged: Vec::new(),
         gaps: BTreeMap::new(),
+        lost: 0,
         tails: Vec::new(),
     };
     let owner = opening.take_checkpoints()?;
@@ -111,6 +112,7 @@ pub(crate) fn open(
         mut state,
         mut findings,
         target,
+        lost,
         ..
     } = opening;
     state.marks.file = cursors_file;
@@ -131,6 +133,7 @@ pub(crate) fn open(
         inner: Arc::new(inner),
     };
     let gone = spool.inner.apply_control()?;
+    spool.inner.lock().pass_over_ids(lost);
     findings.extend(spool.inner.count_events(&gone)?);
     {
         let mut state = spool.inner.lock();
@@ -256,6 +259,8 @@ struct Opening<'a> {
     /// Segments of which a copy is kept.
     damaged: Vec<u64>,
     gaps: BTreeMap<u64, Vec<Gap>>,
+    /// Committed positions that are gone.
+    lost: u64,
     tails: Vec<(u64, Tail)>,
 }
 
@@ -458,6 +463,7 @@ impl Opening<'_> {
         }
         for hole in holes.iter().filter(|hole| hole.first <= hole.last) {
             self.enter_gap(hole);
+            self.lost += hole.last - hole.first + 1;
         }
         for (id, tail) in std::mem::take(&mut self.tails) {
             self.enter_tail(id, &tail);
@@ -990,6 +996,15 @@ impl State {
                 .into_iter()
                 .for_each(|loss| self.ledger.restore(loss)),
         }
+    }
+
+    /// Each lost position may have made a cursor or a route: their ids are not given out again. Nor are those of the
+    /// spool's own records that were found damaged, each of which is among the drops.
+    fn pass_over_ids(&mut self, lost: u64) {
+        let ids = u32::try_from(lost.saturating_add(self.drops)).unwrap_or(u32::MAX);
+        self.next_cursor = self.next_cursor.saturating_add(ids);
+        let last_route = self.routes.last_id().saturating_add(ids);
+        self.routes.raise_last_id(last_route);
     }
 
     /// A cursor was there, although the record of its creation may be lost: its id is not given out again.

@@ -169,3 +169,82 @@ fn a_frame_written_again_after_a_failed_sync_counts_once() {
     );
     assert_eq!(log.spool.status().ledger, []);
 }
+
+#[test]
+fn what_recovery_cut_stays_in_the_ledger_through_another_crash() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    let mut log = log.kill();
+    let last = log.append(0, route, b"alone in its segment").unwrap();
+    log.commit();
+    log.disk.flip_bit_at("0000000000000002.segment", 4096 + 140);
+    let mut log = log.kill();
+    let cut = |log: &Log| {
+        let ledger = log.spool.status().ledger;
+        let covers = |loss: &&Loss| loss.first <= last && last <= loss.last;
+        ledger.iter().find(covers).map(|loss| loss.reason)
+    };
+    assert_eq!(cut(&log), Some(LossReason::TailCut));
+    // What held the frame is in use again, and nothing was committed.
+    log.spool.transaction(NodeTime(log.now)).finish();
+    log.keep_house();
+    let names: Vec<String> = log.disk.files().into_keys().collect();
+    assert!(
+        !names.contains(&"0000000000000002.segment".into()),
+        "{names:?}"
+    );
+    let mut log = log.crash();
+    assert_eq!(cut(&log), Some(LossReason::TailCut));
+    let next = log.append(0, route, b"next").unwrap();
+    assert!(next > last, "a position is not given out again");
+}
+
+#[test]
+fn what_was_owed_through_a_damaged_route_or_cursor_is_in_the_ledger() {
+    let mut log = Log::new();
+    log.reader("first");
+    let (late, route) = log.reader("late");
+    let owed = log.append(0, route, b"owed").unwrap();
+    log.commit();
+    log.disk
+        .flip_bit_at("0000000000000001.segment", 2 * 4096 + 140);
+    let mut log = log.kill();
+    assert_eq!(log.spool.cursor("late"), None);
+    let names =
+        |loss: &Loss| loss.reason == LossReason::Damaged && loss.first <= owed && owed <= loss.last;
+    let ledger = log.spool.status().ledger;
+    assert!(ledger.iter().any(names), "{ledger:?}");
+    let (again, new_route) = log.reader("late");
+    assert!(
+        again != late && new_route != route,
+        "ids are not given out again"
+    );
+}
+
+#[test]
+fn a_checkpoint_never_covers_an_owner_s_part_that_it_could_not_keep() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    log.append_kind(Kind::State, 0, RouteId::NOBODY, b"state")
+        .unwrap();
+    for owner in [b"older", b"newer"] {
+        log.spool.checkpoint(owner.to_vec());
+        log.commit();
+        log.keep_house();
+    }
+    log.disk.flip_bit_at("checkpoint-0", 100);
+    for n in 0..2_000 {
+        log.append(0, route, &body(n, 1_000)).unwrap();
+        log.commit();
+        log.keep_house();
+    }
+    assert!(
+        log.spool.checkpoint_due(),
+        "the owner is asked for its part"
+    );
+    let log = log.kill();
+    assert_eq!(
+        log.recovery.checkpoint.as_deref(),
+        Some(b"older".as_slice())
+    );
+}
