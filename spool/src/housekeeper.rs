@@ -70,16 +70,32 @@ impl Spool {
             state.last_time = state.last_time.max(now.0);
             state.closed = true;
         }
-        self.commit_all()?;
+        self.commit_last()?;
         inner.lock().capture(owner);
         inner
             .write_checkpoint(false)
             .map_err(io("write a checkpoint"))?;
         let end = inner.lock().add_end_mark();
         inner.appended.store(end, Ordering::Release);
-        self.commit_all()?;
+        self.commit_last()?;
         inner.remove_garbage().map_err(io("remove files"))?;
         Ok(())
+    }
+
+    /// Commits what waits on a closed log. One that is full to its bound may have to free something first, and has the
+    /// cleaner's reserve for it.
+    fn commit_last(&self) -> Result<(), StorageError> {
+        if self.commit_all().is_ok() {
+            return Ok(());
+        }
+        let io = StorageError::io;
+        self.inner.seal_all().map_err(io("seal a segment"))?;
+        for _ in 0..2 {
+            let checkpoint = self.inner.checkpoint_if_due();
+            checkpoint.map_err(io("write a checkpoint"))?;
+        }
+        self.inner.clean(REWRITES).map_err(io("clean"))?;
+        self.commit_all()
     }
 
     fn commit_all(&self) -> Result<(), StorageError> {

@@ -172,9 +172,11 @@ impl State {
     }
 
     /// Segment files a commit may create that nothing else can make room for: what it brings may be the very thing
-    /// that lets others be freed. A rewrite needs no more than half a segment, so that one is left for the cleaner.
+    /// that lets others be freed. A rewrite needs no more than half a segment, so that one is left for the cleaner, but
+    /// for the last commit of a run.
     pub(crate) fn creatable_in_need(&self) -> u64 {
-        self.creatable_within(self.sizes.bound.saturating_sub(self.sizes.segment), 0)
+        let for_cleaner = if self.closed { 0 } else { self.sizes.segment };
+        self.creatable_within(self.sizes.bound.saturating_sub(for_cleaner), 0)
     }
 
     fn creatable_within(&self, limit: u64, freed: u64) -> u64 {

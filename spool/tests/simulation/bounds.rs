@@ -190,6 +190,30 @@ fn session_over_its_bound_loses_its_oldest_and_no_other_cursor_does() {
 }
 
 #[test]
+fn log_that_is_full_to_its_bound_closes_and_goes_on_where_it_stopped() {
+    for seed in 0..12 {
+        let mut world = World::new(seed, options(seed, &REFUSE));
+        let uplink = world.create_cursor("uplink", Start::Now, None);
+        fill(&mut world, ALARM, &[uplink]);
+        world.ack(uplink, &[Seq(1)]);
+        while world.append(Kind::State, ALARM, &[], 1_000).is_ok() {
+            world.commit();
+            world.housekeep();
+        }
+        // Acknowledgements are not refused, full or not, until not even a commit finds room.
+        while world.is_healthy() {
+            let mut transaction = world.spool.transaction(world.now);
+            (0..2_000).for_each(|_| transaction.ack(uplink, Seq(1)));
+            transaction.finish();
+            world.spool.commit_once();
+        }
+        world.close();
+        assert_eq!(world.crashes, 0, "seed {seed}: a clean stop works");
+        world.require_room_after_draining();
+    }
+}
+
+#[test]
 fn disk_that_fills_up_acknowledges_nothing_false_and_goes_on_once_there_is_room() {
     let mut world = World::new(7, options(7, &REFUSE));
     let uplink = world.create_cursor("uplink", Start::Now, None);
