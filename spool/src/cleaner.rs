@@ -141,7 +141,8 @@ impl Inner {
                     || (state.room.ready.is_none()
                         && state.room.spares.is_empty()
                         && state.creatable() == 0);
-                if !short || state.drops != state.drops_stored || !state.began {
+                let fits = state.files_bytes() + state.sizes.segment / 2 <= state.sizes.bound;
+                if !short || !fits || state.drops != state.drops_stored || !state.began {
                     return Ok(());
                 }
                 let lows = state.lows();
