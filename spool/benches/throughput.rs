@@ -1,8 +1,11 @@
-//! What durability costs: the log against overwriting a preallocated file with one `fdatasync` per batch, the same
-//! bytes, in alternating runs of one process; then opening a large log after an unclean stop, in a process of its own.
+//! What durability costs: the log against overwriting a preallocated file with one `fdatasync` per batch.
 //!
-//! `cargo bench -p spool` runs both, `-- --quick` shorter, `-- --dir DIR` on another disk. Ratios hold where the
-//! absolute figures do not.
+//! Both store the same records with the same number of syncs, in alternating runs of one process on one disk, once
+//! with the next batch filled while the last is on its way, as the core and the committer thread of a node do, and
+//! once in turn, on one thread, where every nanosecond of an append counts.
+//!
+//! `cargo bench -p spool` runs it, `-- --quick` shorter, `-- --dir DIR` on another disk; on a tmpfs it shows CPU alone.
+//! Ratios hold where the absolute figures do not.
 #![allow(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -12,100 +15,122 @@
 
 #[path = "throughput/counting.rs"]
 mod counting;
-#[path = "throughput/open.rs"]
-mod open;
 #[path = "throughput/raw.rs"]
 mod raw;
 #[path = "throughput/subject.rs"]
 mod subject;
+#[path = "throughput/turns.rs"]
+mod turns;
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use raw::Raw;
 use subject::Subject;
+use turns::Taken;
 
 const RECORD_BYTES: usize = 256;
+const BOUND_BYTES: u64 = 256 << 20;
+const BATCHES: [usize; 4] = [1, 16, 256, 4096];
 const RUNS: usize = 7;
+
+/// Something that makes batches of records durable.
+trait Log: Sync {
+    /// Makes the next batch.
+    fn fill(&self, records: usize);
+    /// Makes the batch durable, with one sync.
+    fn commit(&self);
+    /// Signalled by each commit once another batch may be filled.
+    fn taken(&self) -> &Taken;
+    /// Microseconds of each sync since this was last asked.
+    fn take_flushes(&self) -> Vec<f64>;
+}
+
+type Way = fn(&dyn Log, Duration, usize) -> f64;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        arguments
-            .iter()
-            .skip_while(|argument| *argument != name)
-            .nth(1)
-    };
-    if let Some(directory) = value("--fill") {
-        return open::fill(
-            Path::new(directory),
-            value("--bytes").unwrap().parse().unwrap(),
-        );
-    }
-    if let Some(directory) = value("--open") {
-        return open::measure(Path::new(directory));
-    }
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let parent =
-        value("--dir").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let run = Duration::from_millis(if quick { 150 } else { 700 });
+    let parent = arguments
+        .iter()
+        .skip_while(|argument| *argument != "--dir")
+        .nth(1)
+        .map_or(env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     std::fs::create_dir_all(&parent).unwrap();
-    throughput(
-        &parent,
-        Duration::from_millis(if quick { 150 } else { 700 }),
-    );
-    open::run(&parent, if quick { 1 << 28 } else { 1 << 30 });
-}
-
-fn throughput(parent: &Path, run: Duration) {
+    let directory = tempfile::tempdir_in(&parent).unwrap();
+    let raw = Raw::create(&directory.path().join("raw"));
+    let subject = Subject::open(&directory.path().join("spool"));
+    subject.warm_up();
     println!(
         "records of {RECORD_BYTES} B, medians of {RUNS} alternating runs of {} ms",
         run.as_millis()
     );
-    println!(
-        "records/commit   overwrite/s     spool/s  ratio  flush p50  syncs/commit  commit pages     all pages"
-    );
-    for batch in [1, 16, 256, 4096] {
-        let directory = tempfile::tempdir_in(parent).unwrap();
-        let mut raw = Raw::create(&directory.path().join("raw"));
-        let mut subject = Subject::open(&directory.path().join("spool"));
-        // Segments are made on the first way around; a node in service overwrites what it has.
-        subject.warm_up();
-        let (mut raw_rates, mut spool_rates) = (Vec::new(), Vec::new());
-        for _ in 0..RUNS {
-            raw_rates.push(rate(run, batch, || raw.commit(batch)));
-            let before = counting::bytes_of_all_threads();
-            spool_rates.push(rate(run, batch, || subject.commit(batch)));
-            subject.device_bytes += counting::bytes_of_all_threads() - before;
-        }
-        let (raw_rate, spool_rate) = (median(&mut raw_rates), median(&mut spool_rates));
-        let flush = median(&mut raw.flushes);
-        let cost = subject.cost();
+    let ways: [(&str, Way); 2] = [
+        ("the next batch is filled meanwhile", turns::at_once),
+        ("filled and committed in turn", turns::in_turn),
+    ];
+    for (name, way) in ways {
+        println!("{name}:");
         println!(
-            "{batch:>14} {raw_rate:>13.0} {spool_rate:>11.0} {:>6.3} {flush:>7.0} us {:>13.3} {:>13.3} {:>13.3}",
-            spool_rate / raw_rate,
-            cost.syncs_per_commit,
-            cost.commit_pages,
-            cost.device_bytes,
+            "  records/commit  overwrite/s      spool/s  ratio   flush p50 of both  syncs/commit  commit pages  all pages"
+        );
+        for records in BATCHES {
+            compare(&raw, &subject, &|log| {
+                way(log, run, records) * records as f64
+            })
+            .print(records);
+        }
+    }
+    println!(
+        "commit pages: what commits write to the page-rounded frames of the records alone; all pages: with what \
+         keeping house writes"
+    );
+}
+
+struct Comparison {
+    raw_rate: f64,
+    spool_rate: f64,
+    raw_flush: f64,
+    spool_flush: f64,
+    cost: subject::Cost,
+}
+
+fn compare(raw: &Raw, subject: &Subject, rate: &dyn Fn(&dyn Log) -> f64) -> Comparison {
+    let (mut raw_rates, mut spool_rates) = (Vec::new(), Vec::new());
+    let (mut raw_flushes, mut spool_flushes) = (Vec::new(), Vec::new());
+    subject.take_cost();
+    for _ in 0..RUNS {
+        raw_rates.push(rate(raw));
+        spool_rates.push(rate(subject));
+        raw_flushes.append(&mut raw.take_flushes());
+        spool_flushes.append(&mut subject.take_flushes());
+    }
+    Comparison {
+        raw_rate: median(raw_rates),
+        spool_rate: median(spool_rates),
+        raw_flush: median(raw_flushes),
+        spool_flush: median(spool_flushes),
+        cost: subject.take_cost(),
+    }
+}
+
+impl Comparison {
+    fn print(&self, records: usize) {
+        println!(
+            "  {records:>14} {:>12.0} {:>12.0} {:>6.3} {:>7.0} {:>7.0} us {:>13.3} {:>13.3} {:>10.3}",
+            self.raw_rate,
+            self.spool_rate,
+            self.spool_rate / self.raw_rate,
+            self.raw_flush,
+            self.spool_flush,
+            self.cost.syncs_per_commit,
+            self.cost.commit_pages,
+            self.cost.device_bytes,
         );
     }
-    println!(
-        "commit pages: what commits write to page-rounded frames; all pages: with what keeping house writes"
-    );
 }
 
-/// Records per second of a run.
-fn rate(run: Duration, batch: usize, mut commit: impl FnMut()) -> f64 {
-    let (started, mut commits) = (Instant::now(), 0);
-    while started.elapsed() < run {
-        commit();
-        commits += 1;
-    }
-    (commits * batch) as f64 / started.elapsed().as_secs_f64()
-}
-
-fn median(values: &mut [f64]) -> f64 {
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

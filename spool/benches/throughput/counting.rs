@@ -8,9 +8,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use spool::storage::{File, Space, Storage, disk::Disk};
+
+use crate::turns::Taken;
 
 const PAGE: u64 = 4096;
 
@@ -20,6 +23,26 @@ pub(crate) struct Counts {
     pub(crate) syncs: u64,
     /// Pages written since the sync before, summed up at each sync.
     pub(crate) pages: u64,
+    /// Microseconds the syncs took.
+    pub(crate) sync_us: f64,
+}
+
+impl Counts {
+    pub(crate) fn since(self, before: Counts) -> Counts {
+        Counts {
+            syncs: self.syncs - before.syncs,
+            pages: self.pages - before.pages,
+            sync_us: self.sync_us - before.sync_us,
+        }
+    }
+
+    pub(crate) fn plus(self, more: Counts) -> Counts {
+        Counts {
+            syncs: self.syncs + more.syncs,
+            pages: self.pages + more.pages,
+            sync_us: self.sync_us + more.sync_us,
+        }
+    }
 }
 
 /// Pages written by any thread.
@@ -30,44 +53,57 @@ pub(crate) fn bytes_of_all_threads() -> u64 {
 }
 
 thread_local! {
-    static COUNTS: Cell<Counts> = const { Cell::new(Counts { syncs: 0, pages: 0 }) };
+    static COUNTS: Cell<Counts> = const {
+        Cell::new(Counts {
+            syncs: 0,
+            pages: 0,
+            sync_us: 0.0,
+        })
+    };
 }
 
 pub(crate) fn of_this_thread() -> Counts {
     COUNTS.get()
 }
 
-pub(crate) struct Counting(pub(crate) Disk);
+pub(crate) struct Counting {
+    pub(crate) disk: Disk,
+    /// Signalled when a frame is about to be written.
+    pub(crate) taken: Arc<Taken>,
+}
 
-fn counted(file: Arc<dyn File>) -> Arc<dyn File> {
-    Arc::new(Counted {
-        file,
-        dirty: Mutex::new(BTreeSet::new()),
-    })
+impl Counting {
+    fn counted(&self, file: Arc<dyn File>) -> Arc<dyn File> {
+        Arc::new(Counted {
+            file,
+            dirty: Mutex::new(BTreeSet::new()),
+            taken: self.taken.clone(),
+        })
+    }
 }
 
 impl Storage for Counting {
     fn create(&self, name: &str, len: u64) -> io::Result<Arc<dyn File>> {
         ALL_PAGES.fetch_add(len.div_ceil(PAGE), Ordering::Relaxed);
-        Ok(counted(self.0.create(name, len)?))
+        Ok(self.counted(self.disk.create(name, len)?))
     }
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        Ok(counted(self.0.open(name)?))
+        Ok(self.counted(self.disk.open(name)?))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
+        self.disk.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
+        self.disk.remove(name)
     }
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        self.0.list()
+        self.disk.list()
     }
     fn sync_directory(&self) -> io::Result<()> {
-        self.0.sync_directory()
+        self.disk.sync_directory()
     }
     fn space(&self) -> io::Result<Space> {
-        self.0.space()
+        self.disk.space()
     }
 }
 
@@ -75,10 +111,14 @@ struct Counted {
     file: Arc<dyn File>,
     /// First and last page of each write since the last sync.
     dirty: Mutex<BTreeSet<(u64, u64)>>,
+    taken: Arc<Taken>,
 }
 
 impl File for Counted {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if bytes.starts_with(b"FRAM") {
+            self.taken.signal();
+        }
         let last = (offset + bytes.len() as u64).saturating_sub(1) / PAGE;
         self.dirty.lock().unwrap().insert((offset / PAGE, last));
         self.file.write_at(bytes, offset)
@@ -95,12 +135,15 @@ impl File for Counted {
             counted = counted.max(last + 1);
         }
         ALL_PAGES.fetch_add(pages, Ordering::Relaxed);
-        let counts = COUNTS.get();
-        COUNTS.set(Counts {
-            syncs: counts.syncs + 1,
-            pages: counts.pages + pages,
-        });
-        self.file.sync()
+        let started = Instant::now();
+        let synced = self.file.sync();
+        let this = Counts {
+            syncs: 1,
+            pages,
+            sync_us: started.elapsed().as_secs_f64() * 1e6,
+        };
+        COUNTS.set(COUNTS.get().plus(this));
+        synced
     }
     fn len(&self) -> io::Result<u64> {
         self.file.len()

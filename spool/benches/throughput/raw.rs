@@ -1,21 +1,31 @@
 //! The limit: overwriting blocks that are already there, one sync per batch.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Instant};
+use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Mutex, time::Instant};
 
-use crate::{RECORD_BYTES, write_record};
+use crate::{
+    BOUND_BYTES, Log, RECORD_BYTES,
+    turns::{Taken, lock},
+    write_record,
+};
 
-const FILE_BYTES: usize = 64 << 20;
+/// As large as the log's pieces: page caches treat a file better or worse by how it was first written.
+const PIECE: usize = 64 << 10;
 
 pub(crate) struct Raw {
+    filling: Mutex<Vec<u8>>,
+    writing: Mutex<Writing>,
+    taken: Taken,
+}
+
+struct Writing {
     file: File,
-    offset: usize,
+    offset: u64,
     batch: Vec<u8>,
-    number: u64,
-    /// Microseconds of each flush.
-    pub(crate) flushes: Vec<f64>,
+    flushes: Vec<f64>,
 }
 
 impl Raw {
+    /// As many bytes as the log has.
     pub(crate) fn create(path: &Path) -> Raw {
         let file = File::options()
             .read(true)
@@ -23,32 +33,56 @@ impl Raw {
             .create_new(true)
             .open(path)
             .unwrap();
-        file.write_all_at(&vec![0; FILE_BYTES], 0).unwrap();
+        for offset in (0..BOUND_BYTES).step_by(PIECE) {
+            file.write_all_at(&[0; PIECE], offset).unwrap();
+        }
         file.sync_all().unwrap();
         Raw {
-            file,
-            offset: 0,
-            batch: Vec::new(),
-            number: 0,
-            flushes: Vec::new(),
+            filling: Mutex::default(),
+            writing: Mutex::new(Writing {
+                file,
+                offset: 0,
+                batch: Vec::new(),
+                flushes: Vec::new(),
+            }),
+            taken: Taken::default(),
         }
     }
+}
 
-    pub(crate) fn commit(&mut self, records: usize) {
-        self.batch.clear();
-        for _ in 0..records {
-            self.number += 1;
-            write_record(self.number, &mut self.batch);
+impl Log for Raw {
+    fn fill(&self, records: usize) {
+        let mut filling = lock(&self.filling);
+        filling.clear();
+        for number in 0..records {
+            write_record(number as u64, &mut filling);
         }
-        if self.offset + records * RECORD_BYTES > FILE_BYTES {
-            self.offset = 0;
+        assert_eq!(filling.len(), records * RECORD_BYTES);
+    }
+
+    fn commit(&self) {
+        let writing = &mut *lock(&self.writing);
+        std::mem::swap(&mut *lock(&self.filling), &mut writing.batch);
+        self.taken.signal();
+        let len = writing.batch.len() as u64;
+        if writing.offset + len > BOUND_BYTES {
+            writing.offset = 0;
         }
-        self.file
-            .write_all_at(&self.batch, self.offset as u64)
+        writing
+            .file
+            .write_all_at(&writing.batch, writing.offset)
             .unwrap();
-        self.offset += self.batch.len();
+        writing.offset += len;
         let started = Instant::now();
-        rustix::fs::fdatasync(&self.file).unwrap();
-        self.flushes.push(started.elapsed().as_secs_f64() * 1e6);
+        rustix::fs::fdatasync(&writing.file).unwrap();
+        writing.flushes.push(started.elapsed().as_secs_f64() * 1e6);
+    }
+
+    fn taken(&self) -> &Taken {
+        &self.taken
+    }
+
+    fn take_flushes(&self) -> Vec<f64> {
+        std::mem::take(&mut lock(&self.writing).flushes)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -11,18 +11,18 @@ use std::{
 };
 
 use spool::{
-    Head, Kind, Lane, NodeTime, Options, RouteId, Seq, Spool, Start,
+    Head, Kind, Lane, NodeTime, Options, RouteId, Spool,
     clock::SystemClock,
     storage::{Storage, disk::Disk},
 };
 
 use crate::{
-    RECORD_BYTES,
+    BOUND_BYTES, Log, RECORD_BYTES,
     counting::{self, Counting},
+    turns::{Taken, lock},
     write_record,
 };
 
-const BOUND_BYTES: u64 = 256 << 20;
 const FRAME_HEADER: u64 = 128;
 
 pub(crate) struct Subject {
@@ -30,17 +30,23 @@ pub(crate) struct Subject {
     clock: SystemClock,
     housekeeper: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
-    number: u64,
-    commits: u64,
-    /// Page-rounded frames.
-    frame_bytes: u64,
-    commit_pages: u64,
-    commit_syncs: u64,
-    /// Bytes of pages written by any thread while the log ran.
-    pub(crate) device_bytes: u64,
+    taken: Arc<Taken>,
+    totals: Mutex<Totals>,
 }
 
-/// Ratios over all commits so far.
+/// Of all commits since they were last taken.
+#[derive(Default)]
+struct Totals {
+    commits: u64,
+    /// Page-rounded frames of the records alone.
+    frame_bytes: u64,
+    written: counting::Counts,
+    flushes: Vec<f64>,
+    /// What every thread had written when this began.
+    device_bytes_before: u64,
+}
+
+/// Ratios over all commits since they were last taken.
 pub(crate) struct Cost {
     pub(crate) syncs_per_commit: f64,
     pub(crate) commit_pages: f64,
@@ -49,8 +55,12 @@ pub(crate) struct Cost {
 
 impl Subject {
     pub(crate) fn open(directory: &Path) -> Subject {
-        let storage = Counting(Disk::open(directory).unwrap());
-        let (spool, clock) = open(Arc::new(storage), BOUND_BYTES);
+        let taken = Arc::new(Taken::default());
+        let storage = Counting {
+            disk: Disk::open(directory).unwrap(),
+            taken: taken.clone(),
+        };
+        let (spool, clock) = open(Arc::new(storage));
         let stop = Arc::new(AtomicBool::new(false));
         let housekeeper = {
             let (spool, stop) = (spool.clone(), stop.clone());
@@ -59,7 +69,7 @@ impl Subject {
                     let wait = spool
                         .housekeep_once(clock.now())
                         .unwrap_or(Duration::from_secs(1));
-                    std::thread::park_timeout(wait.min(Duration::from_millis(5)));
+                    std::thread::park_timeout(wait.min(Duration::from_millis(1)));
                 }
             })
         };
@@ -68,52 +78,74 @@ impl Subject {
             clock,
             housekeeper: Some(housekeeper),
             stop,
-            number: 0,
-            commits: 0,
-            frame_bytes: 0,
-            commit_pages: 0,
-            commit_syncs: 0,
-            device_bytes: 0,
+            taken,
+            totals: Mutex::default(),
         }
     }
 
-    /// Goes around the whole bound once.
-    pub(crate) fn warm_up(&mut self) {
-        while self.frame_bytes < BOUND_BYTES * 3 / 2 {
-            self.commit(4096);
+    /// Goes around the whole bound once, since segments are made on the first way around: a node in service overwrites
+    /// what it has.
+    pub(crate) fn warm_up(&self) {
+        while lock(&self.totals).frame_bytes < BOUND_BYTES * 3 / 2 {
+            self.fill(4096);
+            self.commit();
         }
-        (self.commits, self.frame_bytes, self.commit_pages) = (0, 0, 0);
-        (self.commit_syncs, self.device_bytes) = (0, 0);
+        self.take_cost();
     }
 
-    pub(crate) fn commit(&mut self, records: usize) {
+    pub(crate) fn take_cost(&self) -> Cost {
+        let device_bytes = counting::bytes_of_all_threads();
+        let since = Totals {
+            device_bytes_before: device_bytes,
+            ..Totals::default()
+        };
+        let totals = std::mem::replace(&mut *lock(&self.totals), since);
+        let frames = totals.frame_bytes as f64;
+        Cost {
+            syncs_per_commit: totals.written.syncs as f64 / totals.commits as f64,
+            commit_pages: (totals.written.pages * 4096) as f64 / frames,
+            device_bytes: (device_bytes - totals.device_bytes_before) as f64 / frames,
+        }
+    }
+}
+
+impl Log for Subject {
+    fn fill(&self, records: usize) {
         // A node reads the clock for each round of input, not for each record.
         let now = self.clock.now();
-        for _ in 0..records {
-            self.number += 1;
-            append(&self.spool, now, self.number, RouteId::NOBODY);
+        for number in 0..records {
+            append(&self.spool, now, number as u64);
         }
-        let before = counting::of_this_thread();
-        while self.spool.commit_once() {}
-        let after = counting::of_this_thread();
-        self.commit_syncs += after.syncs - before.syncs;
-        self.commit_pages += after.pages - before.pages;
-        self.commits += 1;
-        self.frame_bytes += (FRAME_HEADER + (records * RECORD_BYTES) as u64).next_multiple_of(4096);
+        let rounded = (FRAME_HEADER + (records * RECORD_BYTES) as u64).next_multiple_of(4096);
+        lock(&self.totals).frame_bytes += rounded;
     }
 
-    pub(crate) fn cost(&self) -> Cost {
-        let (commits, frames) = (self.commits as f64, self.frame_bytes as f64);
-        Cost {
-            syncs_per_commit: self.commit_syncs as f64 / commits,
-            commit_pages: (self.commit_pages * 4096) as f64 / frames,
-            device_bytes: self.device_bytes as f64 / frames,
-        }
+    fn commit(&self) {
+        let before = counting::of_this_thread();
+        assert!(self.spool.commit_once());
+        let written = counting::of_this_thread().since(before);
+        let mut totals = lock(&self.totals);
+        totals.commits += 1;
+        totals.flushes.push(written.sync_us);
+        totals.written = totals.written.plus(written);
+    }
+
+    fn taken(&self) -> &Taken {
+        &self.taken
+    }
+
+    fn take_flushes(&self) -> Vec<f64> {
+        std::mem::take(&mut lock(&self.totals).flushes)
     }
 }
 
 impl Drop for Subject {
     fn drop(&mut self) {
+        assert_eq!(
+            self.spool.committed(),
+            self.spool.appended(),
+            "each batch was one frame"
+        );
         self.stop.store(true, Ordering::Relaxed);
         if let Some(housekeeper) = self.housekeeper.take() {
             housekeeper.thread().unpark();
@@ -122,10 +154,10 @@ impl Drop for Subject {
     }
 }
 
-pub(crate) fn open(storage: Arc<dyn Storage>, bound_bytes: u64) -> (Spool, SystemClock) {
+fn open(storage: Arc<dyn Storage>) -> (Spool, SystemClock) {
     let clock = SystemClock::start(None, Default::default());
     let options = Options {
-        bound_bytes: Some(bound_bytes),
+        bound_bytes: Some(BOUND_BYTES),
         min_free_percent: 0,
         ..Options::default()
     };
@@ -133,23 +165,15 @@ pub(crate) fn open(storage: Arc<dyn Storage>, bound_bytes: u64) -> (Spool, Syste
     (spool, clock)
 }
 
-pub(crate) fn append(spool: &Spool, now: NodeTime, number: u64, route: RouteId) -> Seq {
+fn append(spool: &Spool, now: NodeTime, number: u64) {
     let mut transaction = spool.transaction(now);
     let head = Head {
         kind: Kind::Event,
         lane: Lane(1),
-        route,
+        route: RouteId::NOBODY,
     };
     transaction
         .append(head, |bytes| write_record(number, bytes))
         .unwrap();
-    transaction.finish()
-}
-
-pub(crate) fn owed_to_one(spool: &Spool, clock: &SystemClock) -> RouteId {
-    let mut transaction = spool.transaction(clock.now());
-    let cursor = transaction.create_cursor("uplink", Start::Now, None);
-    let route = transaction.route(&[cursor], b"");
     transaction.finish();
-    route
 }
