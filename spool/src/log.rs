@@ -206,6 +206,8 @@ impl State {
             let next = batch.split_off(mark, self.buffers.pop().unwrap_or_default());
             self.queued_bytes += batch.len();
             self.pending.push_back(next);
+        } else {
+            batch.sum_ahead();
         }
     }
 
