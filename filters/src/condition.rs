@@ -8,6 +8,7 @@ mod wildcard;
 use std::fmt;
 
 pub use fold::fold_case;
+pub(crate) use fold::fold_into;
 pub use network::{Network, NetworkError};
 pub use range::NumberRange;
 pub use wildcard::{Wildcard, WildcardError};

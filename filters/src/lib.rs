@@ -17,11 +17,17 @@ pub mod cesql;
 mod condition;
 pub mod decode;
 mod dialect;
+mod document;
 mod event;
+mod hash;
 pub mod http;
 pub mod index;
 pub mod json;
 mod number;
+#[cfg(any(feature = "oracle", test))]
+pub mod oracle;
+mod paths;
+mod pattern;
 #[cfg(any(feature = "sdk", test))]
 mod sdk;
 pub mod stage;
@@ -38,6 +44,9 @@ pub use event::{
     is_extension, is_json, is_text, timestamp_millis, timestamp_text, without_control_characters,
 };
 pub use number::Number;
+pub use pattern::{
+    MAX_BRANCHES, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH, Pattern, PatternError, PatternProblem,
+};
 pub use topic::{
     MAX_FILTER_LEVELS, MAX_TOPIC_BYTES, Subscription, TopicError, TopicFilter, TopicTrie,
     check_topic_name,

@@ -35,6 +35,41 @@ impl Number {
     }
 
     pub(crate) fn parse_bytes(text: &[u8]) -> Option<Number> {
+        Number::of_few_digits(text).or_else(|| Number::of_any(text))
+    }
+
+    /// What nearly all numbers are: short and without an exponent.
+    fn of_few_digits(text: &[u8]) -> Option<Number> {
+        let (negative, digits) = match text {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        let is_grammar = matches!(digits, [b'0'] | [b'0', b'.', ..] | [b'1'..=b'9', ..]);
+        if !is_grammar || digits.len() >= HEAD_DIGITS as usize {
+            return None;
+        }
+        let mut value = 0_u64;
+        let mut point = None;
+        for (at, byte) in digits.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => value = value * 10 + u64::from(byte - b'0'),
+                b'.' if point.is_none() => point = Some(at),
+                _ => return None,
+            }
+        }
+        let fraction = match point {
+            None => 0,
+            Some(point) if point + 1 < digits.len() => digits.len() - point - 1,
+            Some(_) => return None,
+        };
+        let mut number = Number::of_size(value, negative);
+        if value > 0 {
+            number.exponent -= i64::try_from(fraction).ok()?;
+        }
+        Some(number)
+    }
+
+    fn of_any(text: &[u8]) -> Option<Number> {
         let (negative, rest) = match text {
             [b'-', rest @ ..] => (true, rest),
             rest => (false, rest),
@@ -64,6 +99,36 @@ impl Number {
         self.exponent.abs() < MAX_EXPONENT / 2
     }
 
+    /// The number as an integer, where it is one of 64 bits.
+    pub(crate) fn integer(&self) -> Option<i64> {
+        if self.sign == 0 {
+            return Some(0);
+        }
+        let behind = HEAD_DIGITS.checked_sub(u32::try_from(self.exponent).ok()?)?;
+        let unit = 10_u64.checked_pow(behind)?;
+        if !self.head.is_multiple_of(unit) || !self.tail.is_empty() {
+            return None;
+        }
+        let size = i128::from(self.head / unit);
+        i64::try_from(size * i128::from(self.sign)).ok()
+    }
+
+    /// An integer of at most 19 digits, by its size.
+    fn of_size(size: u64, negative: bool) -> Number {
+        let digits = size.checked_ilog10().map_or(0, |it| it + 1);
+        let sign = match (size, negative) {
+            (0, _) => 0,
+            (_, true) => -1,
+            (_, false) => 1,
+        };
+        Number {
+            sign,
+            exponent: digits.into(),
+            head: size * power_of_ten(HEAD_DIGITS - digits),
+            tail: Box::default(),
+        }
+    }
+
     fn of_digits(negative: bool, whole: &[u8], fraction: &[u8], exponent: i64) -> Number {
         let length = |digits: &[u8]| i64::try_from(digits.len()).unwrap_or(MAX_EXPONENT / 4);
         let mut leading_zeros = 0;
@@ -89,7 +154,7 @@ impl Number {
         Number {
             sign: if negative { -1 } else { 1 },
             exponent: exponent + length(whole) - leading_zeros,
-            head: head * 10_u64.pow(HEAD_DIGITS - head_digits),
+            head: head * power_of_ten(HEAD_DIGITS - head_digits),
             tail: tail.into(),
         }
     }
@@ -97,23 +162,7 @@ impl Number {
 
 impl From<i64> for Number {
     fn from(value: i64) -> Number {
-        let mut head = value.unsigned_abs();
-        if head == 0 {
-            return Number {
-                sign: 0,
-                exponent: 0,
-                head: 0,
-                tail: Box::default(),
-            };
-        }
-        let digits = head.ilog10() + 1;
-        head *= 10_u64.pow(HEAD_DIGITS - digits);
-        Number {
-            sign: if value < 0 { -1 } else { 1 },
-            exponent: i64::from(digits),
-            head,
-            tail: Box::default(),
-        }
+        Number::of_size(value.unsigned_abs(), value < 0)
     }
 }
 
@@ -167,6 +216,22 @@ impl std::fmt::Display for Number {
             },
         }
     }
+}
+
+/// 10^`digits`, for up to 19 digits.
+fn power_of_ten(digits: u32) -> u64 {
+    const POWERS: [u64; 20] = {
+        let mut powers = [1; 20];
+        let mut rest: &mut [u64] = &mut powers;
+        let mut power = 1_u64;
+        while let Some((first, behind)) = rest.split_first_mut() {
+            *first = power;
+            power = power.wrapping_mul(10);
+            rest = behind;
+        }
+        powers
+    };
+    POWERS.get(digits as usize).copied().unwrap_or_default()
 }
 
 /// Splits behind the digits that `text` begins with.

@@ -122,7 +122,6 @@ impl<'a> Attributes<'a> {
     }
 
     /// The one added as number `index`, from 0.
-    #[expect(dead_code, reason = "read by the index")]
     pub(crate) fn nth(&self, index: usize) -> Option<&AttributeValue<'a>> {
         self.list.get(index).map(|it| &it.1)
     }

@@ -10,8 +10,6 @@ pub fn fold_case(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(text.chars().map(fold).collect())
 }
-
-#[expect(dead_code, reason = "read by the index")]
 pub(crate) fn fold_into(text: &str, out: &mut Vec<u8>) {
     if text.is_ascii() {
         out.extend(text.bytes().map(|it| it.to_ascii_lowercase()));

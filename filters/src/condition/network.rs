@@ -50,7 +50,6 @@ impl Network {
     }
 
     /// Its first and its last address.
-    #[expect(dead_code, reason = "read by the index")]
     pub(crate) fn bounds(&self) -> (IpAddr, IpAddr) {
         (self.first, self.last)
     }

@@ -44,6 +44,22 @@ impl NumberRange {
         (&self.low, &self.high)
     }
 
+    /// The number, where there is only one.
+    pub(crate) fn single(&self) -> Option<&Number> {
+        match (&self.low, &self.high) {
+            (Bound::Included(low), Bound::Included(high)) if low == high => Some(low),
+            _ => None,
+        }
+    }
+
+    /// Whether it ends at one side only.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(
+            (&self.low, &self.high),
+            (Bound::Unbounded, _) | (_, Bound::Unbounded)
+        )
+    }
+
     /// What both ranges hold, if there is any.
     pub fn intersect(&self, other: &NumberRange) -> Option<NumberRange> {
         let low = tighter(&self.low, &other.low, Ordering::Greater);
@@ -74,18 +90,15 @@ fn tighter<'a>(
 
 impl fmt::Display for NumberRange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (Bound::Included(low), Bound::Included(high)) = self.bounds()
-            && low == high
-        {
-            return write!(out, "= {low}");
+        if let Some(number) = self.single() {
+            return write!(out, "= {number}");
         }
-        let both = !matches!(self.bounds(), (Bound::Unbounded, _) | (_, Bound::Unbounded));
         match &self.low {
             Bound::Unbounded => {}
             Bound::Included(low) => write!(out, ">= {low}")?,
             Bound::Excluded(low) => write!(out, "> {low}")?,
         }
-        if both {
+        if !self.is_open() {
             out.write_str(" ")?;
         }
         match &self.high {

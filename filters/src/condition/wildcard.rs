@@ -87,6 +87,20 @@ impl Wildcard {
         }
     }
 
+    /// Bytes of the longest run.
+    pub(crate) fn longest_run(&self) -> usize {
+        self.runs
+            .iter()
+            .map(|it| it.len())
+            .max()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let runs = self.runs.iter().map(|it| it.len() + size_of::<Box<str>>());
+        runs.sum()
+    }
+
     /// The literal runs: before the first star, between stars, behind the last one.
     pub fn runs(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
         self.runs.iter().map(|it| &**it)

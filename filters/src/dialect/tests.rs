@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{MAX_FILTER_DEPTH, SubscriptionFilter};
 use crate::{
     Attributes, DataView, Event, EventView,
-    index::{Access, Check, Index, Rule, When},
+    index::{Access, Budget, Check, IndexBuilder, Rule, Scratch, When},
 };
 
 fn filter(value: &Value) -> SubscriptionFilter {
@@ -230,15 +230,17 @@ fn what_a_filter_needs_is_told_to_the_index() {
 #[test]
 fn random_filters_are_found_where_they_pass() {
     let mut random = fastrand::Rng::with_seed(21);
+    let mut scratch = Scratch::default();
     let mut matched = 0;
     for _ in 0..2_000 {
         let values: Vec<Value> = (0..8).map(|_| random_filter(&mut random, 3)).collect();
         let filters: Vec<_> = values.iter().map(filter).collect();
-        let mut index = Index::default();
+        let mut index = IndexBuilder::new(Budget::default());
         for filter in &filters {
             let when = When::Check(Arc::new(filter.clone()));
-            index.add(&Rule { topic: None, when });
+            index.add(&Rule { topic: None, when }).expect("few rules");
         }
+        let index = index.build();
         for _ in 0..8 {
             let mut attributes = Attributes::new();
             for name in ["a", "b", "c"] {
@@ -255,7 +257,11 @@ fn random_filters_are_found_where_they_pass() {
                 .zip(&filters)
                 .filter(|(_, filter)| filter.passes(&event));
             let passing: Vec<u32> = passing.map(|(id, _)| id).collect();
-            let found: Vec<u32> = index.matches(&event).iter().map(|id| id.0).collect();
+            let found: Vec<u32> = index
+                .matches(&event, &mut scratch)
+                .iter()
+                .map(|id| id.0)
+                .collect();
             assert_eq!(found, passing, "{values:#?}\n{event:?}");
             matched += found.len();
         }

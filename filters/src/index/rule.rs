@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::{Condition, EventView, Path, TopicFilter};
+use crate::{Condition, EventView, Path, Pattern, TopicFilter};
 
 /// What an index holds of a rule: when it matches. Its name, steps and counters are its owner's, by [`RuleId`].
 #[derive(Clone, Debug, Default)]
@@ -8,7 +8,7 @@ pub struct Rule<'a> {
     /// The topics on which it looks at events at all; without one, all of them.
     pub topic: Option<&'a TopicFilter>,
     /// What it asks of the event.
-    pub when: When,
+    pub when: When<'a>,
 }
 
 /// The place of a rule among those of its index, from 0 in the order in which they were added.
@@ -17,10 +17,12 @@ pub struct RuleId(pub u32);
 
 /// What a rule asks of an event, besides its topic.
 #[derive(Clone, Debug, Default)]
-pub enum When {
+pub enum When<'a> {
     /// Nothing.
     #[default]
     Always,
+    /// What a pattern asks of its attributes and its data.
+    Pattern(&'a Pattern),
     /// Something about its attributes.
     Check(Arc<dyn Check>),
 }

@@ -121,3 +121,22 @@ fn only_an_exponent_that_nobody_can_mean_is_not_exact() {
     assert!(!number("1e99999999999999999999").is_exact());
     assert!(number("1e99999999999999999999") > number("9e400000000000000000"));
 }
+
+#[test]
+fn integers_of_64_bits_are_told_from_other_numbers() {
+    for value in [0, 1, -1, 10, 1_000_000, i64::MAX, i64::MIN] {
+        assert_eq!(Number::from(value).integer(), Some(value));
+    }
+    assert_eq!(number("3e1").integer(), Some(30));
+    for text in [
+        "0.5",
+        "1.5",
+        "9223372036854775808",
+        "1e19",
+        "12345678901234567890123",
+        "1e999999999",
+        "1e-999999999",
+    ] {
+        assert_eq!(number(text).integer(), None, "{text}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::Expression;
 use crate::{
     AttributeValue, Attributes, Condition, DataView, EventView, Path, Scalar,
-    index::{Access, Check, Index, Rule, When},
+    index::{Access, Budget, Check, IndexBuilder, Rule, Scratch, When},
 };
 
 #[test]
@@ -137,15 +137,17 @@ fn memory_is_counted() {
 #[test]
 fn random_expressions_are_found_where_they_pass() {
     let mut random = fastrand::Rng::with_seed(4);
+    let mut scratch = Scratch::default();
     let (mut passed, mut narrowed) = (0, 0);
     for _ in 0..3_000 {
         let texts: Vec<String> = (0..8).map(|_| expression(&mut random, 4)).collect();
         let rules: Vec<Expression> = texts.iter().map(|text| parse(text)).collect();
-        let mut index = Index::default();
+        let mut index = IndexBuilder::new(Budget::default());
         for rule in &rules {
             let when = When::Check(Arc::new(rule.clone()));
-            index.add(&Rule { topic: None, when });
+            index.add(&Rule { topic: None, when }).expect("few rules");
         }
+        let index = index.build();
         for _ in 0..8 {
             let event = random_event(&mut random);
             let mut expected = Vec::new();
@@ -164,8 +166,8 @@ fn random_expressions_are_found_where_they_pass() {
                 passed += usize::from(passes);
                 narrowed += usize::from(!found);
             }
-            let found = index.matches(&event);
-            let found: Vec<usize> = found.into_iter().map(|id| id.0 as usize).collect();
+            let found = index.matches(&event, &mut scratch);
+            let found: Vec<usize> = found.iter().map(|id| id.0 as usize).collect();
             assert_eq!(found, expected, "{texts:#?}\n{event:?}");
         }
     }

@@ -1,0 +1,9 @@
+//! How the entries that may match are found: by the condition of each that is expected to hold least often.
+
+mod affixes;
+mod exact;
+mod intervals;
+mod runs;
+mod tables;
+
+pub(super) use tables::{Sink, Tables, TablesBuilder, address, integer};
