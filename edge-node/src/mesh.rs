@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - A mesh topic is an MQTT topic: what is published here on `subject` = T reaches MQTT subscribers of T, and the reverse.
-//!   An event that another node sent has the MQTT topic on which it entered in its extension `mqtttopic`; it is published
-//!   on the mesh topic all the same, since that is what its subscribers here have asked for.
+//!   An event that another node sent has the MQTT topic on which it entered in its extension `mqtttopic`, and is published
+//!   on that; subscribers here hear it by either topic and get the mesh topic as `subject` (docs/decisions).
 //! - `publish` answers 0 once the event is on stable storage. `batchPublish` takes all of its events or none, and says so.
 //! - A subscription is a durable cursor. Over a stream that breaks, delivery is at least once: what was handed to it in its
 //!   last 60 s (16,384 events of a group at most) is given again, with the same ids. What a client had taken off its

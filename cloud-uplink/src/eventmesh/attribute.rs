@@ -73,6 +73,8 @@ pub const NO_DATA: &str = "nodata";
 pub const CE_DATA_CONTENT_TYPE: &str = "cedatacontenttype";
 /// `true` where data that travels as bytes is text.
 pub const TEXT_DATA: &str = "textdata";
+/// The topic under which a mesh carried an event to a node, kept there for those who subscribe to it.
+pub const MESH_TOPIC: &str = "meshtopic";
 /// What a publisher said of itself, kept in a node for those who get the event over gRPC.
 pub const MESH_SENDER: &str = "meshsender";
 

@@ -28,7 +28,9 @@ impl Broker {
         let mut taken = Vec::with_capacity(events.len());
         for incoming in events {
             let (published, minted) = journal.mint_event(&incoming.topic, &incoming.event);
-            let audience = self.subscriptions.audience(&incoming.topic);
+            let audience = self
+                .subscriptions
+                .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
             let route = self.route(journal, &audience, QoS::AtLeastOnce, None, minted.lane);
             let properties =
                 stored::encode(&published.properties.clone().into()).unwrap_or_default(); // checked texts
@@ -62,7 +64,9 @@ impl Broker {
                 retain: false,
                 payload,
             };
-            let audience = self.subscriptions.audience(&incoming.topic);
+            let audience = self
+                .subscriptions
+                .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
             self.fan_out(
                 journal.now,
                 &message,

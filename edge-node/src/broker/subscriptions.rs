@@ -118,6 +118,35 @@ impl Subscriptions {
             .insert(topic.to_owned(), Rc::clone(&audience));
         audience
     }
+
+    /// Who hears an event that a mesh carried under a topic of its own: besides those who hear `topic` the groups of the
+    /// mesh services that hear that.
+    pub(crate) fn audience_of_carried(
+        &mut self,
+        topic: &str,
+        mesh_topic: Option<&str>,
+    ) -> Rc<Audience> {
+        let audience = self.audience(topic);
+        let Some(mesh_topic) = mesh_topic else {
+            return audience;
+        };
+        // A group of the mesh services has no members here.
+        let carried = self.audience(mesh_topic);
+        let groups = carried
+            .groups
+            .iter()
+            .filter(|(id, members)| members.is_empty() && !audience.groups.contains_key(id));
+        let more: Vec<GroupId> = groups.map(|(id, _)| *id).collect();
+        if more.is_empty() {
+            return audience;
+        }
+        let mut both = audience.without(&BTreeSet::new());
+        both.sinks.clone_from(&audience.sinks);
+        both.depends_on_publisher = audience.depends_on_publisher;
+        both.groups
+            .extend(more.into_iter().map(|id| (id, BTreeMap::new())));
+        Rc::new(both)
+    }
 }
 
 impl Audience {

@@ -99,10 +99,7 @@ impl<N> Shared<N> {
         };
         filters::check_topic_name(topic)
             .map_err(|error| Fault::event(index, format!("`{topic}` is no topic: {error}")))?;
-        Ok(Incoming {
-            topic: topic.to_owned(),
-            event,
-        })
+        Ok(Incoming::on(topic.to_owned(), event))
     }
 }
 

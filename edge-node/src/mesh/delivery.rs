@@ -1,13 +1,14 @@
 //! What a record is to a subscriber: a message with what EventMesh adds on delivery.
 
 use std::{
+    borrow::Cow,
     sync::LazyLock,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use cloud_uplink::eventmesh::{
     Envelope, Sender,
-    attribute::{REQ_MESH_TO_CLIENT, REQ_MQ_TO_MESH},
+    attribute::{MESH_TOPIC, REQ_MESH_TO_CLIENT, REQ_MQ_TO_MESH},
     encode,
     proto::CloudEvent,
 };
@@ -66,13 +67,16 @@ pub(super) fn reading(
 
 /// An event as a subscriber gets it.
 fn message(incoming: Incoming, now: SystemTime) -> CloudEvent {
+    let mesh_topic = incoming.mesh_topic().map(Cow::into_owned);
+    let mut event = incoming.event;
+    event.extensions.remove(MESH_TOPIC);
     let envelope = Envelope {
-        mesh_topic: &incoming.topic,
+        mesh_topic: mesh_topic.as_deref().unwrap_or(&incoming.topic),
         mqtt_topic: None,
         sender: &SENDER,
         as_first_sent: true,
     };
-    let mut message = encode(incoming.event, &envelope);
+    let mut message = encode(event, &envelope);
     let millis = now
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

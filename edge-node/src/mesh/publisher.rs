@@ -42,10 +42,7 @@ fn incoming(message: CloudEvent) -> Result<Incoming, Fault> {
             "`subject`: topics that begin with `$` are the node's own",
         ));
     }
-    Ok(Incoming {
-        topic: mesh_topic,
-        event,
-    })
+    Ok(Incoming::on(mesh_topic, event))
 }
 
 fn peer<T>(request: &Request<T>) -> String {

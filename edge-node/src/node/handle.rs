@@ -1,8 +1,9 @@
 //! How the HTTP and gRPC doors reach the node's core, from any thread.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use filters::{Event, TopicFilter};
+use cloud_uplink::eventmesh::attribute::{MESH_TOPIC, MQTT_TOPIC};
+use filters::{Event, TopicFilter, Value};
 use spool::{CursorId, Seq, Spool};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -35,6 +36,34 @@ pub struct Incoming {
     pub topic: String,
     /// The event.
     pub event: Event,
+}
+
+impl Incoming {
+    /// An event that came on `topic`. One that another node sent names the topic it was published on there: it is
+    /// published on that here too, and its mesh topic stays with it, for those who subscribe to that.
+    pub fn on(topic: String, mut event: Event) -> Incoming {
+        event.extensions.remove(MESH_TOPIC);
+        let named = event.extension_text(MQTT_TOPIC).map(Cow::into_owned);
+        let fits = |named: &String| {
+            *named != topic && !named.starts_with('$') && filters::check_topic_name(named).is_ok()
+        };
+        match named.filter(fits) {
+            None => Incoming { topic, event },
+            Some(named) => {
+                let carried = Value::String(topic);
+                event.extensions.insert(MESH_TOPIC.to_owned(), carried);
+                Incoming {
+                    topic: named,
+                    event,
+                }
+            }
+        }
+    }
+
+    /// The topic under which a mesh carried it, if that is not the one it is published on.
+    pub fn mesh_topic(&self) -> Option<Cow<'_, str>> {
+        self.event.extension_text(MESH_TOPIC)
+    }
 }
 
 /// Who sent it: what a sink's peer sent is not sent back to it.

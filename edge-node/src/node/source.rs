@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use cloud_uplink::{DeadLetter, DeadLetters, Outgoing, RecordSource};
+use cloud_uplink::{
+    DeadLetter, DeadLetters, Outgoing, RecordSource, eventmesh::attribute::MESH_TOPIC,
+};
 use filters::TopicFilter;
 use spool::{CursorId, Entry, Full, Head, Kind, NodeTime, Spool, Transaction};
 
@@ -48,7 +50,9 @@ impl Source {
 
 impl RecordSource for Source {
     fn event(&self, entry: &Entry) -> Option<Outgoing> {
-        let seen = view::event(entry)?;
+        let mut seen = view::event(entry)?;
+        // The sink gives it a mesh topic of its own.
+        seen.event.extensions.remove(MESH_TOPIC);
         let lane = 1_u32.checked_shl(u32::from(entry.lane.0)).unwrap_or(0);
         let accepts =
             || self.lanes & lane != 0 && self.from.iter().any(|filter| filter.matches(&seen.topic));

@@ -14,7 +14,9 @@ mod eventmesh;
 #[cfg(feature = "peers")]
 mod eventmesh_java;
 mod full_disk;
+mod hub_topics;
 mod kill_storm;
+mod operator;
 mod outage;
 #[cfg(feature = "peers")]
 mod peers;
