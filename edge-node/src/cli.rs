@@ -24,6 +24,7 @@ mod check;
 pub(crate) mod client;
 mod error;
 mod node;
+mod sink;
 mod spool;
 mod table;
 
@@ -53,6 +54,9 @@ enum Command {
     /// Look into the log of a node, running or not, or have it sent again
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// Look after the places events go to
+    #[command(subcommand)]
+    Sink(sink::SinkCommand),
     /// Show how a running node is
     Status(node::StatusArgs),
     /// See it work: a link to the mesh is cut, a node is killed, and nothing acknowledged is lost
@@ -152,6 +156,7 @@ impl Cli {
             Some(Command::Run(args)) => Ok(run::node::run(&args.config()?)?),
             Some(Command::Check(args)) => check::check(&args, out),
             Some(Command::Spool(command)) => spool::execute(&command, out),
+            Some(Command::Sink(command)) => sink::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),
             Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),

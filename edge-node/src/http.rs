@@ -4,6 +4,7 @@
 //! POST /events/publish?topic=T         one CloudEvent, structured or binary      202 once it is on stable storage
 //! POST /events/publish-batch?topic=T   a JSON array of CloudEvents, all or none  202 once all are
 //! POST /api/v1/replay                  {"sink": …, "from": …, "to": …}           202 once that is durable
+//! DELETE /api/v1/sinks/NAME            what is held for a sink that left the configuration  204 once that is durable
 //! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
 //! GET  /metrics                        the same for Prometheus
 //! GET  /health                         200, or 503 while nothing is acknowledged
@@ -14,6 +15,8 @@
 //! `topic` of `[http]`. Publishing and replaying ask for a media type or a header that no web page can send to another
 //! origin unasked, so that a page in a browser on this machine cannot publish.
 //!
+//! Replaying and removing are the operator's: they are refused to a peer that is not on this machine.
+//!
 //! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
 //! bodies in memory together. A peer that is over one of them costs its own connection or request.
 
@@ -22,7 +25,7 @@ use std::{future::Future, sync::Arc};
 use axum::{
     Router,
     http::StatusCode,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tokio::net::TcpListener;
 
@@ -30,7 +33,7 @@ use crate::{
     config::HttpConfig,
     node::{
         door::DoorCounters,
-        handle::{Incoming, NodeHandle, Origin, PublishError},
+        handle::{Incoming, NodeHandle, Origin, PublishError, RemoveError},
         replay::{ReplayAnswer, ReplayError, ReplayRequest},
         status::NodeStatus,
     },
@@ -43,6 +46,7 @@ mod inspect;
 mod metrics;
 mod publish;
 mod replay;
+mod sinks;
 mod timed;
 
 use answer::Fault;
@@ -63,6 +67,8 @@ pub trait Node: Clone + Send + Sync + 'static {
         &self,
         request: ReplayRequest,
     ) -> impl Future<Output = Result<ReplayAnswer, ReplayError>> + Send;
+    /// See [`NodeHandle::remove_sink`].
+    fn remove_sink(&self, name: &str) -> impl Future<Output = Result<(), RemoveError>> + Send;
 }
 
 impl Node for NodeHandle {
@@ -76,6 +82,10 @@ impl Node for NodeHandle {
 
     async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
         NodeHandle::replay(self, request).await
+    }
+
+    async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
+        NodeHandle::remove_sink(self, name).await
     }
 }
 
@@ -109,6 +119,7 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
         .route("/events/publish", post(publish::one::<N>))
         .route("/events/publish-batch", post(publish::batch::<N>))
         .route("/api/v1/replay", post(replay::replay::<N>))
+        .route("/api/v1/sinks/{name}", delete(sinks::remove::<N>))
         .route("/api/v1/status", get(inspect::status::<N>))
         .route("/metrics", get(inspect::metrics::<N>))
         .route("/health", get(inspect::health::<N>))

@@ -42,7 +42,10 @@ pub enum OpenError {
         supported: u16,
     },
     /// The bound leaves no room for a log. Give more.
-    #[error("a bound of {bound_bytes} bytes is too small, at least {minimum_bytes} are needed")]
+    #[error(
+        "a bound of {bound_bytes} bytes is too small, at least {minimum_bytes} are needed; raise the bound, or, where none \
+         is set, free space: it is a quarter of what the disk has free"
+    )]
     TooSmall {
         /// As configured, or a quarter of the free space.
         bound_bytes: u64,

@@ -36,6 +36,7 @@ impl Default for Options {
 /// Segments a bound is divided into at least.
 const SEGMENTS_PER_BOUND: u64 = 32;
 const SMALLEST_SEGMENT: u64 = 64 << 10;
+const SMALLEST_DEFAULT: u64 = 256 << 10;
 const LARGEST_SEGMENT: u64 = 16 << 20;
 /// Segments without which neither lanes nor reserves have room.
 const FEWEST_SEGMENTS: u64 = 12;
@@ -52,10 +53,18 @@ impl Sizes {
     /// `used`: what the log has in the directory, which is as good as free.
     pub(crate) fn of(options: &Options, space: Space, used: u64) -> Result<Sizes, OpenError> {
         let quarter = (space.free_bytes.saturating_add(used)) / 4;
-        let bound = options.bound_bytes.unwrap_or_else(|| quarter.min(4 << 30));
+        // A log that is there is opened on any disk: to hand out what it holds is what makes room.
+        let least = if used > 0 {
+            SMALLEST_DEFAULT * FEWEST_SEGMENTS
+        } else {
+            0
+        };
+        let bound = options
+            .bound_bytes
+            .unwrap_or_else(|| quarter.min(4 << 30).max(least));
         let segment = match options.segment_bytes {
             Some(bytes) => u64::from(bytes).clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT),
-            None => (bound / SEGMENTS_PER_BOUND).clamp(256 << 10, 8 << 20),
+            None => (bound / SEGMENTS_PER_BOUND).clamp(SMALLEST_DEFAULT, 8 << 20),
         };
         let segment = segment / 4096 * 4096;
         let minimum_bytes = segment * FEWEST_SEGMENTS;

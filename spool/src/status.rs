@@ -56,6 +56,8 @@ pub struct Status {
     pub bound_bytes: u64,
     /// Free bytes of the file system, as of the last look.
     pub free_bytes: u64,
+    /// Bytes of these that the log leaves free.
+    pub min_free_bytes: u64,
     /// Segments that hold records.
     pub segments: u64,
     /// Commits since the start.
@@ -86,6 +88,7 @@ impl Spool {
             used_bytes: state.files_bytes(),
             bound_bytes: state.sizes.bound,
             free_bytes: state.room.free_bytes,
+            min_free_bytes: state.sizes.min_free,
             segments: state.segments.len() as u64,
             commits: state.commits.count,
             commit_p50_us: state.commits.median_us(),

@@ -1,8 +1,8 @@
 //! What is due at a time.
 
-use spool::{CursorId, NodeTime};
+use spool::NodeTime;
 
-use super::{Broker, connection::ConnectionId, journal::Journal};
+use super::{Broker, KnownSink, connection::ConnectionId, journal::Journal};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -10,7 +10,7 @@ pub(super) enum Timer {
     Will(String),
     SessionEnd(String),
     Retained,
-    MissingSink(String, CursorId),
+    MissingSink(String, KnownSink),
 }
 
 impl Broker {
@@ -31,13 +31,7 @@ impl Broker {
                 Timer::Will(client) => self.will_is_due(journal, &client),
                 Timer::SessionEnd(client) => self.session_is_due(journal, &client),
                 Timer::Retained => self.expire_retained(journal),
-                Timer::MissingSink(name, cursor) => {
-                    if self.handle_missing_sink(journal, &name, cursor).is_err() {
-                        let again = NodeTime(journal.now.0 + 60_000);
-                        self.timers
-                            .insert((again, Timer::MissingSink(name, cursor)));
-                    }
-                }
+                Timer::MissingSink(name, known) => self.handle_missing_sink(journal, &name, known),
             }
         }
     }

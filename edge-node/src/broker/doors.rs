@@ -144,7 +144,7 @@ impl Broker {
         start: Start,
         from: &[TopicFilter],
         lanes: u32,
-    ) -> Result<SinkCursors, Full> {
+    ) -> SinkCursors {
         let debt = known
             .debt
             .unwrap_or_else(|| journal.create_cursor(&sink_cursor(name), start, None));
@@ -152,13 +152,11 @@ impl Broker {
             .dead
             .unwrap_or_else(|| journal.create_cursor(&dead_cursor(name), Start::Now, None));
         if self.sinks.contains_key(name) {
-            self.change(
-                journal,
-                Change::SinkLeft {
-                    name: name.to_owned(),
-                    at: None,
-                },
-            )?;
+            let back = Change::SinkLeft {
+                name: name.to_owned(),
+                at: None,
+            };
+            let _ = self.change(journal, back); // no room: the next start does it
         }
         let options = SubscriptionOptions {
             qos: 2,
@@ -169,45 +167,58 @@ impl Broker {
             self.subscriptions
                 .insert(filter, Subscriber::Sink(debt), options);
         }
-        Ok(SinkCursors { debt, dead })
+        SinkCursors { debt, dead }
     }
 
-    /// A sink's cursor is there and the sink is not in the configuration: its day runs, or is over.
-    pub fn handle_missing_sink(
+    /// There are cursors of a sink that is not in the configuration: their day runs, or is over.
+    pub fn handle_missing_sink(&mut self, journal: &mut Journal<'_>, name: &str, known: KnownSink) {
+        let now = journal.now;
+        let due = match self.sink_left(name) {
+            Some(at) if now.0 >= at.0 + MISSING_SINK_MS => {
+                match self.handle_remove_sink(journal, name, known) {
+                    Ok(_) => return,
+                    Err(_) => now.0 + NO_ROOM_AGAIN_MS,
+                }
+            }
+            Some(at) => at.0 + MISSING_SINK_MS,
+            None => {
+                let left = Change::SinkLeft {
+                    name: name.to_owned(),
+                    at: Some(now),
+                };
+                match self.change(journal, left) {
+                    Ok(_) => now.0 + MISSING_SINK_MS,
+                    Err(_) => now.0 + NO_ROOM_AGAIN_MS,
+                }
+            }
+        };
+        let timer = Timer::MissingSink(name.to_owned(), known);
+        self.timers.insert((NodeTime(due), timer));
+    }
+
+    /// Removes what is held for a sink that is not in the configuration; what it was owed enters the ledger.
+    pub fn handle_remove_sink(
         &mut self,
         journal: &mut Journal<'_>,
         name: &str,
-        cursor: CursorId,
-    ) -> Result<(), Full> {
-        match self.sink_left(name) {
-            None => {
-                let at = Some(journal.now);
-                self.change(
-                    journal,
-                    Change::SinkLeft {
-                        name: name.to_owned(),
-                        at,
-                    },
-                )?;
-            }
-            Some(at) if journal.now.0 >= at.0 + MISSING_SINK_MS => {
-                journal.remove_cursor(cursor, Some(LossReason::CursorRemoved));
-                self.change(
-                    journal,
-                    Change::SinkLeft {
-                        name: name.to_owned(),
-                        at: None,
-                    },
-                )?;
-            }
-            Some(_) => {}
+        known: KnownSink,
+    ) -> Result<Seq, Full> {
+        let left = Change::SinkLeft {
+            name: name.to_owned(),
+            at: None,
+        };
+        let seq = self.change(journal, left)?;
+        for cursor in [known.debt, known.dead].into_iter().flatten() {
+            journal.remove_cursor(cursor, Some(LossReason::CursorRemoved));
         }
-        if let Some(at) = self.sink_left(name) {
-            let due = NodeTime(at.0 + MISSING_SINK_MS);
-            self.timers
-                .insert((due, Timer::MissingSink(name.to_owned(), cursor)));
-        }
-        Ok(())
+        self.timers
+            .retain(|(_, timer)| !matches!(timer, Timer::MissingSink(other, _) if other == name));
+        Ok(seq)
+    }
+
+    /// Whether this is the cursor of a sink of the configuration.
+    pub fn is_sink(&self, cursor: CursorId) -> bool {
+        self.sink_lanes.contains_key(&cursor)
     }
 
     /// The sessions and what is retained, for status.
@@ -233,9 +244,11 @@ impl Broker {
 
 /// How long the cursor of a sink that left the configuration holds back what it is owed.
 const MISSING_SINK_MS: u64 = 24 * 60 * 60 * 1000;
+/// How soon what found no room in the log is tried again.
+const NO_ROOM_AGAIN_MS: u64 = 60_000;
 
 /// The cursors of a sink that are in the log already.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KnownSink {
     /// Over what it is owed.
     pub debt: Option<CursorId>,

@@ -26,7 +26,8 @@ pub struct Identity {
 pub(super) const WILL_GRACE_MS: u64 = 30_000;
 
 impl Broker {
-    /// Ends recovery: names the node where it has no name yet, and lets wills and expiries run.
+    /// Ends recovery: names the node where it has no name yet, and lets wills and expiries run. A node that has a name
+    /// starts without room in the log too: to serve who is owed something is what makes room.
     pub fn start(&mut self, journal: &mut Journal<'_>, random: u64) -> Result<Identity, Full> {
         self.recovered = journal.appended();
         let clock = journal.clock();
@@ -40,7 +41,11 @@ impl Broker {
             )?;
         }
         let boot = self.identity.boot.wrapping_add(1);
-        self.change(journal, Change::Started { boot, clock })?;
+        if let Err(full) = self.change(journal, Change::Started { boot, clock }) {
+            tracing::error!(%full, "the node starts, and takes no message before there is room");
+            // The next start counts on from the last that is in the log: this one stands apart from all of them.
+            self.identity.boot = (random >> 32) as u32 | 1 << 31;
+        }
         for seq in self.retained.positions() {
             self.actions.push_back(Action::Pin(seq));
         }

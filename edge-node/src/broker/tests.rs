@@ -4,3 +4,4 @@ mod durability;
 pub(crate) mod harness;
 mod protocol;
 mod sessions;
+mod sinks;

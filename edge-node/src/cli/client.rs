@@ -33,6 +33,12 @@ pub(super) fn post<T: DeserializeOwned>(
     answer(address, &exchange(address, request.as_bytes())?)
 }
 
+/// The answer to it has no body.
+pub(super) fn delete(address: SocketAddr, path: &str) -> Result<(), CliError> {
+    let request = format!("DELETE {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
+    body(address, &exchange(address, request.as_bytes())?).map(drop)
+}
+
 /// In HTTP/1.0 the end of the connection is the end of the answer.
 fn exchange(address: SocketAddr, request: &[u8]) -> Result<String, CliError> {
     let exchange = || -> io::Result<String> {
@@ -48,6 +54,14 @@ fn exchange(address: SocketAddr, request: &[u8]) -> Result<String, CliError> {
 }
 
 fn answer<T: DeserializeOwned>(address: SocketAddr, answer: &str) -> Result<T, CliError> {
+    let body = body(address, answer)?;
+    serde_json::from_str(body).map_err(|error| CliError::Answer {
+        address,
+        what: error.to_string(),
+    })
+}
+
+fn body(address: SocketAddr, answer: &str) -> Result<&str, CliError> {
     #[derive(Deserialize)]
     struct Fault {
         error: String,
@@ -63,5 +77,5 @@ fn answer<T: DeserializeOwned>(address: SocketAddr, answer: &str) -> Result<T, C
             Err(_) => not_understood(format!("it is HTTP status {status}")),
         });
     }
-    serde_json::from_str(body).map_err(|error| not_understood(error.to_string()))
+    Ok(body)
 }

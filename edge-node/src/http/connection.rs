@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, body::Body, http::StatusCode, response::Response};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -21,7 +21,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::timed::Timed;
+use super::{Fault, timed::Timed};
 use crate::{config::HttpConfig, logging::LogLimit, node::door::DoorCounters};
 
 /// Bytes for the head of a request; a longer one is answered 431.
@@ -34,6 +34,19 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// Who sent a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Peer {
+    /// Until there are users, whoever is on this machine is the operator.
+    pub(super) fn is_operator(self) -> Result<(), Fault> {
+        match self.0.ip().to_canonical().is_loopback() {
+            true => Ok(()),
+            false => Err(Fault::new(
+                StatusCode::FORBIDDEN,
+                "only from this machine: ask at an address of its loopback",
+            )),
+        }
+    }
+}
 
 /// What a connection may take.
 #[derive(Clone, Copy)]

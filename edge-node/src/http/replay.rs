@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Request, State},
     http::StatusCode,
 };
 
-use super::{Fault, Node, Shared, publish::content_type};
+use super::{Fault, Node, Shared, connection::Peer, publish::content_type};
 use crate::node::replay::{ReplayAnswer, ReplayError, ReplayRequest};
 
 pub(super) async fn replay<N: Node>(
     State(shared): State<Arc<Shared<N>>>,
+    Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Result<(StatusCode, Json<ReplayAnswer>), Fault> {
+    peer.is_operator()?;
     let (head, body) = request.into_parts();
     let json = |text: &str| text.trim().eq_ignore_ascii_case("application/json");
     if !content_type(&head.headers).is_some_and(json) {

@@ -338,6 +338,43 @@ async fn a_replay_is_passed_on_and_an_unknown_sink_is_named() {
 }
 
 #[tokio::test]
+async fn a_sink_that_is_gone_is_removed_and_one_that_runs_is_not() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    for (name, status, body) in [
+        ("gone", 204, ""),
+        (
+            "mash",
+            404,
+            r#"{"error":"nothing is held for a sink `mash`"}"#,
+        ),
+        (
+            "mesh",
+            409,
+            r#"{"error":"`mesh` is in the configuration; take its [[uplink]] out of the file and start the node again"}"#,
+        ),
+    ] {
+        let request =
+            format!("DELETE /api/v1/sinks/{name} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = exchange(door.address, request.as_bytes()).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body));
+    }
+}
+
+#[test]
+fn only_a_peer_on_this_machine_is_the_operator() {
+    for (peer, operator) in [
+        ("127.0.0.1:9", true),
+        ("[::1]:9", true),
+        ("[::ffff:127.0.0.1]:9", true),
+        ("192.0.2.7:9", false),
+        ("[2001:db8::7]:9", false),
+    ] {
+        let peer = super::connection::Peer(peer.parse().unwrap());
+        assert_eq!(peer.is_operator().is_ok(), operator, "{peer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_there_and_a_wrong_method_are_told_as_json() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     let answer = get(door.address, "/events").await;
@@ -515,6 +552,15 @@ impl Node for FakeNode {
 
     async fn status(&self) -> Result<NodeStatus, PublishError> {
         Ok(self.status.lock().unwrap().clone())
+    }
+
+    async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
+        let sink = name.to_owned();
+        match name {
+            "gone" => Ok(()),
+            "mesh" => Err(RemoveError::Configured { sink }),
+            _ => Err(RemoveError::Unknown { sink }),
+        }
     }
 
     async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {

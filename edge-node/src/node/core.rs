@@ -9,11 +9,15 @@ use bytes::BytesMut;
 use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
 
 use crate::{
-    broker::{Action, Broker, ConnectionId, Errand, Journal, PeerError, ReadRequest, Reader},
+    broker::{
+        Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest, Reader,
+        dead_cursor, sink_cursor,
+    },
+    config::units::ByteSize,
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
-        handle::{PublishError, Request},
+        handle::{PublishError, RemoveError, Request},
         status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SpoolStatus},
     },
 };
@@ -323,8 +327,28 @@ impl Core {
                     self.transact(|broker, journal| broker.handle_remove_group(journal, &name));
                 drop(reply.send(removed.map_err(full)));
             }
+            Request::RemoveSink { name, reply } => drop(reply.send(self.remove_sink(&name))),
             Request::Status { reply } => drop(reply.send(self.status())),
         }
+    }
+
+    fn remove_sink(&mut self, name: &str) -> Result<Seq, RemoveError> {
+        let sink = || name.to_owned();
+        let known = KnownSink {
+            debt: self.spool.cursor(&sink_cursor(name)),
+            dead: self.spool.cursor(&dead_cursor(name)),
+        };
+        match known.debt {
+            Some(debt) if self.broker.is_sink(debt) => {
+                return Err(RemoveError::Configured { sink: sink() });
+            }
+            None if known.dead.is_none() => return Err(RemoveError::Unknown { sink: sink() }),
+            _ => {}
+        }
+        self.transact(|broker, journal| broker.handle_remove_sink(journal, name, known))
+            .map_err(|error| RemoveError::Unavailable {
+                what: error.to_string(),
+            })
     }
 
     fn status(&self) -> NodeStatus {
@@ -407,20 +431,28 @@ fn full(full: spool::Full) -> PublishError {
 }
 
 fn health(log: &spool::Status) -> NodeHealth {
-    if let spool::Health::Failing { error, .. } = &log.health {
-        return NodeHealth::Failing {
-            reasons: vec![format!("the disk does not take what it is given: {error}")],
-        };
-    }
-    let full: Vec<String> = log
-        .lanes
-        .iter()
-        .filter(|lane| lane.full)
+    let full = log.lanes.iter().filter(|lane| lane.full);
+    let mut reasons: Vec<String> = full
         .map(|lane| format!("lane {} is full", lane.name))
         .collect();
-    if full.is_empty() {
+    let (free, kept) = (log.free_bytes, log.min_free_bytes);
+    if free < kept {
+        reasons.push(format!(
+            "the disk has {} free and `min-free` of [spool] keeps {}: the log gets no new file",
+            ByteSize(free),
+            ByteSize(kept)
+        ));
+    }
+    if let spool::Health::Failing { error, .. } = &log.health {
+        reasons.insert(
+            0,
+            format!("the disk does not take what it is given: {error}"),
+        );
+        return NodeHealth::Failing { reasons };
+    }
+    if reasons.is_empty() {
         NodeHealth::Ok
     } else {
-        NodeHealth::Degraded { reasons: full }
+        NodeHealth::Degraded { reasons }
     }
 }

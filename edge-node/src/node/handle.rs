@@ -113,6 +113,31 @@ pub enum PublishError {
     Stopping,
 }
 
+/// Why a sink was not removed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RemoveError {
+    /// Nothing is held under this name.
+    #[error("nothing is held for a sink `{sink}`")]
+    Unknown {
+        /// As asked for.
+        sink: String,
+    },
+    /// It runs.
+    #[error(
+        "`{sink}` is in the configuration; take its [[uplink]] out of the file and start the node again"
+    )]
+    Configured {
+        /// As asked for.
+        sink: String,
+    },
+    /// The log does not take it; try again later.
+    #[error("the node cannot take it at the moment: {what}")]
+    Unavailable {
+        /// What the log said.
+        what: String,
+    },
+}
+
 /// What a door asks of the core.
 pub enum Request {
     /// Take these events in, all or none.
@@ -139,6 +164,13 @@ pub enum Request {
         name: String,
         /// The position that must be committed before it is gone.
         reply: oneshot::Sender<Result<Seq, PublishError>>,
+    },
+    /// Remove what is held for a sink that left the configuration.
+    RemoveSink {
+        /// Its name.
+        name: String,
+        /// The position that must be committed before it is gone.
+        reply: oneshot::Sender<Result<Seq, RemoveError>>,
     },
     /// Tell how the node is.
     Status {
@@ -207,6 +239,17 @@ impl NodeHandle {
             .ask(|reply| Request::RemoveGroup { name, reply })
             .await??;
         self.committed(seq).await
+    }
+
+    /// Removes what is held for a sink that left the configuration; what it was owed enters the ledger.
+    pub async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
+        let unavailable = |error: PublishError| RemoveError::Unavailable {
+            what: error.to_string(),
+        };
+        let name = name.to_owned();
+        let asked = self.ask(|reply| Request::RemoveSink { name, reply }).await;
+        let seq = asked.map_err(unavailable)??;
+        self.committed(seq).await.map_err(unavailable)
     }
 
     /// The whole of status, as `GET /api/v1/status` shows it.

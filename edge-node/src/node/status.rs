@@ -162,6 +162,8 @@ pub struct SpoolStatus {
     pub bound_bytes: u64,
     /// Bytes free on the file system.
     pub free_bytes: u64,
+    /// Bytes of these that the log leaves free (`min-free`).
+    pub min_free_bytes: u64,
     /// Files of the log.
     pub segments: u64,
     /// Commits, each one flush.
@@ -330,6 +332,7 @@ impl SpoolStatus {
             used_bytes: status.used_bytes,
             bound_bytes: status.bound_bytes,
             free_bytes: status.free_bytes,
+            min_free_bytes: status.min_free_bytes,
             segments: status.segments,
             commits: status.commits,
             commit_p50_us: status.commit_p50_us,

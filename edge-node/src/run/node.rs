@@ -28,7 +28,7 @@ use super::{
     uplinks::SinkReports,
 };
 use crate::{
-    config::Config,
+    config::{Config, Percent, units::ByteSize},
     endpoints::{Endpoints, EndpointsError},
     node::{
         core::Core,
@@ -62,9 +62,22 @@ pub enum RunError {
     /// The checkpoint passed its checksum and is none of this version; nothing was touched.
     #[error("the checkpoint in the data directory cannot be understood: {0}")]
     Checkpoint(String),
-    /// No room for the record that the node started.
-    #[error("the log has no room for the node to start: {0}")]
-    Full(#[from] spool::Full),
+    /// A node that has never started finds no room for its log.
+    #[error(
+        "there is no room for a new log in {}: its disk has {free} free, and `min-free` of [spool] ({min_free}) keeps \
+         {kept} of them; free some space, choose another --data, or lower `min-free`",
+        data.display()
+    )]
+    NoRoom {
+        /// The data directory.
+        data: std::path::PathBuf,
+        /// Bytes free on its file system.
+        free: ByteSize,
+        /// As configured.
+        min_free: Percent,
+        /// Bytes that stay free.
+        kept: ByteSize,
+    },
     /// The addresses of the doors cannot be written down for other commands.
     #[error(transparent)]
     Endpoints(#[from] EndpointsError),

@@ -1,14 +1,14 @@
 //! From the data directory to a core that serves.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use filters::TopicFilter;
-use spool::{CursorId, Recovery, Spool, Start, clock::SystemClock};
+use spool::{CursorStatus, Recovery, Spool, Start, clock::SystemClock};
 
 use super::node::RunError;
 use crate::{
     broker::{Broker, Identity, Journal, KnownSink, Limits, SinkCursors, dead_cursor, sink_cursor},
-    config::{Config, NodeId, UplinkConfig, UplinkStart},
+    config::{Config, NodeId, UplinkConfig, UplinkStart, units::ByteSize},
     ingest::Ingest,
     node::core::{Clock, Core},
 };
@@ -19,7 +19,7 @@ pub(super) struct Recovered {
     pub(super) node: NodeId,
     pub(super) sinks: Vec<RecoveredSink>,
     /// Sinks that left the configuration, and what is still held for them.
-    pub(super) missing: Vec<(String, CursorId)>,
+    pub(super) missing: Vec<(String, KnownSink)>,
     pub(super) clock: Clock,
 }
 
@@ -53,19 +53,25 @@ pub(super) fn recover(
     let known: Vec<KnownSink> = config
         .uplink
         .iter()
-        .map(|uplink| known(spool, uplink))
+        .map(|uplink| known(spool, uplink.name.as_str()))
         .collect();
     let missing = missing_sinks(config, spool);
     // Nothing is minted before the node knows how often it has started.
     let mut unnamed = Ingest::new(config, node_id(config, Identity::default()), [0; 16]);
     let keeps_history = config.uplink.is_empty();
     let mut journal = Journal::begin(spool, &mut unnamed, clock(), keeps_history);
-    let identity = broker.start(&mut journal, name)?;
+    let identity = match broker.start(&mut journal, name) {
+        Ok(identity) => identity,
+        Err(_) => {
+            drop(journal); // it holds the log
+            return Err(no_room(config, spool));
+        }
+    };
     let mut sinks = Vec::with_capacity(config.uplink.len());
     for (uplink, known) in config.uplink.iter().zip(known) {
         let (from, lanes) = (topics(uplink), lanes(config, uplink));
         let name = uplink.name.as_str();
-        let cursors = broker.handle_sink(&mut journal, name, known, start(uplink), &from, lanes)?;
+        let cursors = broker.handle_sink(&mut journal, name, known, start(uplink), &from, lanes);
         sinks.push(RecoveredSink {
             config: uplink.clone(),
             cursors,
@@ -73,8 +79,8 @@ pub(super) fn recover(
             lanes,
         });
     }
-    for (name, cursor) in &missing {
-        broker.handle_missing_sink(&mut journal, name, *cursor)?;
+    for (name, known) in &missing {
+        broker.handle_missing_sink(&mut journal, name, *known);
     }
     journal.finish();
 
@@ -106,11 +112,20 @@ pub(super) fn recover(
     })
 }
 
+fn no_room(config: &Config, spool: &Spool) -> RunError {
+    let status = spool.status();
+    RunError::NoRoom {
+        data: config.node.data.clone(),
+        free: ByteSize(status.free_bytes),
+        min_free: config.spool.min_free,
+        kept: ByteSize(status.min_free_bytes),
+    }
+}
+
 /// Topics with a retained message: 100 bytes or so of memory each.
 const RETAINED_MAX: usize = 100_000;
 
-fn known(spool: &Spool, uplink: &UplinkConfig) -> KnownSink {
-    let name = uplink.name.as_str();
+fn known(spool: &Spool, name: &str) -> KnownSink {
     KnownSink {
         debt: spool.cursor(&sink_cursor(name)),
         dead: spool.cursor(&dead_cursor(name)),
@@ -118,20 +133,25 @@ fn known(spool: &Spool, uplink: &UplinkConfig) -> KnownSink {
 }
 
 /// Sinks that have a cursor and are not in the configuration.
-fn missing_sinks(config: &Config, spool: &Spool) -> Vec<(String, CursorId)> {
+fn missing_sinks(config: &Config, spool: &Spool) -> Vec<(String, KnownSink)> {
     let status = spool.status();
-    let names = status
-        .cursors
-        .iter()
-        .filter_map(|cursor| cursor.name.strip_prefix(sink_cursor("").as_str()));
-    let missing = names.filter(|name| {
-        config
-            .uplink
-            .iter()
-            .all(|uplink| uplink.name.as_str() != *name)
-    });
+    let sink = |cursor: &CursorStatus| {
+        let (debt, dead) = (sink_cursor(""), dead_cursor(""));
+        let name = cursor.name.strip_prefix(&debt);
+        name.or_else(|| cursor.name.strip_prefix(&dead))
+            .map(str::to_owned)
+    };
+    let configured = |name: &str| {
+        let mut uplinks = config.uplink.iter();
+        uplinks.any(|uplink| uplink.name.as_str() == name)
+    };
+    let names: BTreeSet<String> = status.cursors.iter().filter_map(sink).collect();
+    let missing = names.into_iter().filter(|name| !configured(name));
     missing
-        .filter_map(|name| Some((name.to_owned(), spool.cursor(&sink_cursor(name))?)))
+        .map(|name| {
+            let known = known(spool, &name);
+            (name, known)
+        })
         .collect()
 }
 

@@ -5,13 +5,13 @@ use std::{path::Path, process::Command};
 use tests::{Reading, TestNode};
 
 /// A file system of its own, so that it can be filled.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// `None`, with a word why, where nothing may be mounted.
-    fn mount(size: &str) -> Option<SmallDisk> {
+    pub(crate) fn mount(size: &str) -> Option<SmallDisk> {
         let folder = tempfile::tempdir().unwrap();
         let output = Command::new("mount")
             .args([
@@ -32,18 +32,27 @@ impl SmallDisk {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Leaves no byte.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let filler = std::fs::File::create(self.path().join("filler")).unwrap();
         let chunk = [0; 4096];
         while std::io::Write::write_all(&mut &filler, &chunk).is_ok() {}
     }
 
-    fn empty(&self) {
+    /// Leaves only so many bytes.
+    pub(crate) fn fill_but(&self, bytes: u64) {
+        self.fill();
+        let path = self.path().join("filler");
+        let filler = std::fs::File::options().write(true).open(path).unwrap();
+        let length = filler.metadata().unwrap().len();
+        filler.set_len(length - bytes).unwrap();
+    }
+
+    pub(crate) fn empty(&self) {
         std::fs::remove_file(self.path().join("filler")).unwrap();
     }
 }

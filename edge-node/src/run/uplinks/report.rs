@@ -7,6 +7,7 @@ use spool::{CursorId, NodeTime, Spool};
 
 use super::replay::ReplaySlot;
 use crate::{
+    broker::KnownSink,
     config::UplinkKind,
     node::{
         core::Clock,
@@ -19,7 +20,7 @@ use crate::{
 pub(in crate::run) struct SinkReports {
     running: Arc<OnceLock<Vec<Report>>>,
     /// Sinks that left the configuration.
-    missing: Arc<[(String, CursorId)]>,
+    missing: Arc<[(String, KnownSink)]>,
 }
 
 /// What is asked about one running sink.
@@ -32,7 +33,7 @@ pub(super) struct Report {
 }
 
 impl SinkReports {
-    pub(in crate::run) fn new(missing: Vec<(String, CursorId)>) -> SinkReports {
+    pub(in crate::run) fn new(missing: Vec<(String, KnownSink)>) -> SinkReports {
         SinkReports {
             running: Arc::default(),
             missing: missing.into(),
@@ -58,20 +59,32 @@ impl SinkReports {
             }
             status.sinks.push(sink);
         }
-        for (name, cursor) in self.missing.iter() {
-            let Some(cursor) = spool.cursor_status(*cursor) else {
-                continue;
-            };
-            status.sinks.push(SinkStatus {
-                name: name.clone(),
-                state: SinkState::Removed,
-                pending_records: cursor.pending_records,
-                pending_bytes: cursor.pending_bytes,
-                oldest_age_ms: cursor.oldest_pending.map(|oldest| age_ms(oldest, now)),
-                ..SinkStatus::default()
-            });
-        }
+        let missing = self.missing.iter();
+        status
+            .sinks
+            .extend(missing.filter_map(|(name, known)| removed(name, *known, spool, now)));
     }
+}
+
+/// A sink that left the configuration, as long as anything is kept for it.
+fn removed(name: &str, known: KnownSink, spool: &Spool, now: NodeTime) -> Option<SinkStatus> {
+    let status = |cursor: Option<CursorId>| cursor.and_then(|cursor| spool.cursor_status(cursor));
+    let (debt, dead) = (status(known.debt), status(known.dead));
+    if debt.is_none() && dead.is_none() {
+        return None;
+    }
+    let mut sink = SinkStatus {
+        name: name.to_owned(),
+        state: SinkState::Removed,
+        dead_letters: dead.map_or(0, |dead| dead.pending_records),
+        ..SinkStatus::default()
+    };
+    if let Some(debt) = debt {
+        sink.pending_records = debt.pending_records;
+        sink.pending_bytes = debt.pending_bytes;
+        sink.oldest_age_ms = debt.oldest_pending.map(|oldest| age_ms(oldest, now));
+    }
+    Some(sink)
 }
 
 impl Report {
