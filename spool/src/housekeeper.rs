@@ -30,6 +30,8 @@ impl Spool {
         let failed = [
             ("ask for free space", inner.look_at_space()),
             ("prepare a segment", inner.prepare().map(drop)),
+            // Before the cleaner leaves out what is damaged.
+            ("copy a damaged segment", inner.fill_quarantine()),
             ("seal a segment", inner.seal_all()),
             // Before more is given up, which may be freed only once it is in the ledger on disk.
             ("clean", inner.clean(REWRITES)),

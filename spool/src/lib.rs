@@ -17,7 +17,8 @@
 //! - A transaction is in one frame: after a crash all of it is there or nothing.
 //! - A frame is written once. After a failed write or sync the same file is never written again; the frame goes into
 //!   another segment, and the file is replaced once its committed frames have been copied.
-//! - Damage is never served and never stops the start. What is gone is in the ledger.
+//! - Damage is never served and never stops the start. What is gone is in the ledger. Sealed segments are read through
+//!   once a day, slowly, so that damage is found although nobody reads them.
 //! - A record is freed when no cursor of its route is owed it, no pin holds it, and both checkpoints cover what it
 //!   changed. What was given up while it was owed is freed only after the ledger entry is on disk.
 //! - An idle log writes nothing.
@@ -130,6 +131,7 @@ mod page;
 mod pending;
 mod position;
 mod prepare;
+mod quarantine;
 mod read;
 mod record;
 mod recovery;

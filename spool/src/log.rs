@@ -97,6 +97,7 @@ pub(crate) struct State {
     pub(crate) stopping: bool,
     pub(crate) marks: crate::marks::Saving,
     pub(crate) scrub: crate::scrub::Scrub,
+    pub(crate) quarantine: crate::quarantine::Quarantine,
 }
 
 /// Records a frame holds before the next transaction begins another.
@@ -148,6 +149,7 @@ impl State {
             stopping: false,
             marks: crate::marks::Saving::default(),
             scrub: crate::scrub::Scrub::default(),
+            quarantine: crate::quarantine::Quarantine::default(),
         }
     }
 

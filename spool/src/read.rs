@@ -787,7 +787,12 @@ impl Inner {
                 match verified_body(bytes, located.place.identity()) {
                     Some(body) => each(located, body),
                     None if self.has_changed(located.version) => return Ok(false),
-                    None => self.lock().note_damage(&located.place),
+                    None => {
+                        let mut state = self.lock();
+                        state.note_damage(&located.place);
+                        state.quarantine.add(located.version.0);
+                        self.wake_housekeeper(&mut state);
+                    }
                 }
             }
         }

@@ -23,6 +23,7 @@ use crate::{
     marks,
     options::Sizes,
     page::Page,
+    quarantine,
     read::Looked,
     record::Tag,
     route::Amount,
@@ -49,10 +50,6 @@ pub(crate) enum Mode {
     ReadWrite,
     ReadOnly,
 }
-
-/// Files of damaged segments that are kept.
-const MOST_QUARANTINED: usize = 2;
-const QUARANTINE: &str = "quarantine-";
 
 impl Spool {
     /// Opens or creates the log. `notify` is called, from any thread and without locks held, after a commit, when room
@@ -530,10 +527,7 @@ impl Opening<'_> {
         if self.mode == Mode::ReadOnly {
             return;
         }
-        for id in std::mem::take(&mut self.damaged)
-            .into_iter()
-            .take(MOST_QUARANTINED)
-        {
+        for id in std::mem::take(&mut self.damaged) {
             if let Err(error) = self.keep_copy(id) {
                 tracing::warn!(%error, "a damaged segment could not be kept as quarantine");
             }
@@ -541,37 +535,17 @@ impl Opening<'_> {
     }
 
     fn keep_copy(&mut self, id: u64) -> io::Result<()> {
-        let kept: Vec<(String, u64)> = self
-            .storage
-            .list()?
-            .into_iter()
-            .filter(|f| f.0.starts_with(QUARANTINE))
-            .collect();
-        let name = format!("{QUARANTINE}{id:016x}");
-        if kept.len() >= MOST_QUARANTINED || kept.iter().any(|(other, _)| *other == name) {
+        let Some(name) = quarantine::free_name(self.storage, id)? else {
             return Ok(());
-        }
+        };
         if self.state.segment_by_id(id).is_none() {
             return self.storage.rename(&file_name(id), &name);
         }
         if self.state.creatable() == 0 {
             return Ok(());
         }
-        let from = self.storage.open(&file_name(id))?;
-        let len = from.len()?;
-        let to = self.storage.create(&name, len)?;
-        let mut chunk = vec![0; 256 << 10];
-        let mut at = 0;
-        while at < len {
-            let part = chunk
-                .get_mut(..(len - at).min(256 << 10) as usize)
-                .unwrap_or_default();
-            from.read_at(part, at)?;
-            to.write_at(part, at)?;
-            at += part.len() as u64;
-        }
-        to.sync()?;
-        self.state.room.other_bytes += len;
+        self.state.room.quarantine_bytes += quarantine::copy(self.storage, id, &name)?;
+        self.state.count_other_bytes();
         Ok(())
     }
 
@@ -605,10 +579,10 @@ impl Opening<'_> {
         }
         let kept: u64 = files
             .iter()
-            .filter(|(name, _)| name.starts_with(QUARANTINE))
+            .filter(|(name, _)| quarantine::is_copy(name))
             .map(|(_, len)| len)
             .sum();
-        self.state.room.quarantine_bytes = kept;
+        self.state.room.quarantine_bytes += kept;
         self.state.count_other_bytes();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A slow look at what is sealed, so that damage is found while there may still be another copy somewhere.
 
-use std::io;
+use std::{io, time::Duration};
 
 use crate::{
     frame::{Found, HEADER, Header, PAGE, salted},
@@ -8,11 +8,13 @@ use crate::{
     lists::Version,
     log::{Inner, State},
     read::{Located, located},
+    segment::Segment,
 };
 
-/// Bytes read at most in one step, unless a frame is larger.
+/// Bytes read in one step, unless a frame is larger: then the next step waits longer.
 const STEP_BYTES: u64 = 256 << 10;
-const STEP_MS: u64 = 1_000;
+const BYTES_PER_SECOND: u64 = 256 << 10;
+const READ_BYTES: u64 = 64 << 10;
 /// Between the end of one round over the log and the begin of the next.
 const ROUND_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -22,93 +24,138 @@ pub(crate) struct Scrub {
     segment: u64,
     offset: u64,
     not_before: u64,
-    commits: u64,
+}
+
+/// The rest of a segment that is to be verified.
+struct Rest {
+    version: Version,
+    salt: u64,
+    offset: u64,
+    end: u64,
+}
+
+/// What a frame was found to be.
+struct Checked {
+    is_whole: bool,
+    /// To where the next can be.
+    span: u64,
 }
 
 impl State {
-    pub(crate) fn next_scrub(&self, now: u64) -> Option<std::time::Duration> {
-        let any = self.segments.iter().any(crate::segment::Segment::is_sealed);
+    pub(crate) fn next_scrub(&self, now: u64) -> Option<Duration> {
+        let any = self.segments.iter().any(Segment::is_sealed);
         let wait = self.scrub.not_before.saturating_sub(now).max(1);
-        any.then(|| std::time::Duration::from_millis(wait))
+        any.then(|| Duration::from_millis(wait))
+    }
+
+    /// Where the scrub goes on, if it is time; at the end of the log it rests.
+    fn rest_to_scrub(&mut self, now: u64) -> Option<Rest> {
+        if now < self.scrub.not_before {
+            return None;
+        }
+        let from = self.scrub.segment;
+        let next = self
+            .segments
+            .iter()
+            .find(|segment| segment.id >= from && segment.is_sealed());
+        let Some(segment) = next else {
+            self.scrub = Scrub {
+                not_before: now + ROUND_MS,
+                ..Scrub::default()
+            };
+            return None;
+        };
+        let begun = if segment.id == from {
+            self.scrub.offset
+        } else {
+            0
+        };
+        Some(Rest {
+            version: (segment.id, segment.generation),
+            salt: segment.salt,
+            offset: begun.max(PAGE),
+            end: segment.end,
+        })
+    }
+
+    /// `read`: bytes of the step that ended at `rest`.
+    fn scrubbed(&mut self, now: u64, rest: &Rest, read: u64) {
+        let (segment, offset) = if rest.offset >= rest.end {
+            (rest.version.0 + 1, 0)
+        } else {
+            (rest.version.0, rest.offset)
+        };
+        self.scrub = Scrub {
+            segment,
+            offset,
+            not_before: now + read.max(STEP_BYTES) * 1_000 / BYTES_PER_SECOND,
+        };
     }
 }
 
 impl Inner {
-    /// Verifies the next frames, unless the log is being written.
+    /// Verifies the next frames. What is damaged is entered record by record; what cannot be read is said and passed.
     pub(crate) fn scrub(&self, now: u64) -> io::Result<()> {
-        let (version, salt, end, mut offset) = {
-            let mut state = self.lock();
-            if now < state.scrub.not_before {
-                return Ok(());
-            }
-            state.scrub.not_before = now + STEP_MS;
-            let commits = state.commits.count;
-            if commits != state.scrub.commits {
-                state.scrub.commits = commits;
-                return Ok(());
-            }
-            let from = state.scrub.segment;
-            let Some(segment) = state
-                .segments
-                .iter()
-                .find(|segment| segment.id >= from && segment.is_sealed())
-            else {
-                state.scrub = Scrub {
-                    not_before: now + ROUND_MS,
-                    commits,
-                    ..Scrub::default()
-                };
-                return Ok(());
-            };
-            let offset = if segment.id == from {
-                state.scrub.offset.max(PAGE)
-            } else {
-                PAGE
-            };
-            (
-                (segment.id, segment.generation),
-                segment.salt,
-                segment.end,
-                offset,
-            )
+        let Some(mut rest) = self.lock().rest_to_scrub(now) else {
+            return Ok(());
         };
-        let stop = offset + STEP_BYTES;
-        while offset < end && offset < stop {
-            offset = match self.check_frame(version, salt, offset)? {
-                Some(span) => offset + span,
-                None => {
-                    if self.has_changed(version) {
-                        return Ok(());
-                    }
-                    self.check_records(version, offset)?;
-                    end
+        let mut read = 0;
+        while rest.offset < rest.end && read < STEP_BYTES {
+            let span = match self.check(&rest) {
+                Ok(span) => span,
+                // It was rewritten or freed: another file to look at.
+                Err(_) if self.has_changed(rest.version) => return Ok(()),
+                Err(error) => {
+                    let (segment, offset) = (rest.version.0, rest.offset);
+                    tracing::error!(segment, offset, %error, "a part of the log cannot be read");
+                    STEP_BYTES
                 }
             };
+            rest.offset += span;
+            read += span;
         }
-        let mut state = self.lock();
-        (state.scrub.segment, state.scrub.offset) = if offset >= end {
-            (version.0 + 1, 0)
-        } else {
-            (version.0, offset)
-        };
+        self.lock().scrubbed(now, &rest, read);
         Ok(())
     }
 
-    /// The bytes the frame takes; `None` if it is damaged.
-    fn check_frame(&self, version: Version, salt: u64, offset: u64) -> io::Result<Option<u64>> {
-        let file = self.files.open(&*self.storage, version)?;
-        let mut bytes = [0; HEADER];
-        file.read_at(&mut bytes, offset)?;
-        let Found::Header(header) = Header::decode(&bytes, salt, offset) else {
-            return Ok(None);
-        };
-        let mut content = vec![0; header.content_len as usize];
-        file.read_at(&mut content, offset + HEADER as u64)?;
-        Ok((salted(salt, &content) == header.content_crc).then(|| header.span()))
+    /// Checks what begins here; the bytes it takes.
+    fn check(&self, rest: &Rest) -> io::Result<u64> {
+        let frame = self.check_frame(rest)?;
+        if !frame.is_whole {
+            let until = rest.offset.saturating_add(frame.span);
+            self.check_records(rest.version, rest.offset, until)?;
+        }
+        Ok(frame.span)
     }
 
-    /// Reads every record from `offset` on by itself, which enters those that are damaged.
-    fn check_records(&self, version: Version, offset: u64) -> io::Result<()> {
+    fn check_frame(&self, rest: &Rest) -> io::Result<Checked> {
+        let file = self.files.open(&*self.storage, rest.version)?;
+        let mut bytes = [0; HEADER];
+        file.read_at(&mut bytes, rest.offset)?;
+        let Found::Header(header) = Header::decode(&bytes, rest.salt, rest.offset) else {
+            return Ok(Checked {
+                is_whole: false,
+                span: STEP_BYTES,
+            });
+        };
+        let mut content = vec![0; READ_BYTES as usize];
+        let (mut at, mut left) = (rest.offset + HEADER as u64, u64::from(header.content_len));
+        let mut crc = salted(rest.salt, &[]);
+        while left > 0 {
+            let len = left.min(READ_BYTES);
+            let part = content.get_mut(..len as usize).unwrap_or_default();
+            file.read_at(part, at)?;
+            crc = crc32c::crc32c_append(crc, part);
+            (at, left) = (at + len, left - len);
+        }
+        Ok(Checked {
+            is_whole: crc == header.content_crc,
+            span: header.span(),
+        })
+    }
+
+    /// Reads every record that begins in this part by itself, which enters those that are damaged.
+    fn check_records(&self, version: Version, from: u64, until: u64) -> io::Result<()> {
         let found: Vec<Located> = self
             .looked(&mut |state, extra| {
                 let Some(segment) = state
@@ -118,7 +165,7 @@ impl Inner {
                     return Ok(Vec::new());
                 };
                 let row = &mut |_: &Row| true;
-                let place = &mut |place: &Place| u64::from(place.offset) >= offset;
+                let place = &mut |place: &Place| (from..until).contains(&u64::from(place.offset));
                 let places = state.gather(segment, 0, row, place, usize::MAX, extra)?;
                 Ok(places
                     .into_iter()

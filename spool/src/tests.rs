@@ -11,6 +11,7 @@ mod appending;
 mod cleaning;
 mod cursors;
 mod recovering;
+mod scrubbing;
 
 const ALL: ReadLimits = ReadLimits {
     records: 10_000,
