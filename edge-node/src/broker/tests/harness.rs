@@ -48,6 +48,8 @@ pub(crate) struct TestNode {
     closing: Vec<ConnectionId>,
     /// Readings of the log fail.
     pub(super) fail_reads: bool,
+    /// How many have failed.
+    pub(super) failed_reads: usize,
 }
 
 /// Name of the sink that a node without history has.
@@ -170,6 +172,7 @@ impl TestNode {
             pending: Vec::new(),
             closing: Vec::new(),
             fail_reads: false,
+            failed_reads: 0,
         }
     }
 
@@ -278,6 +281,7 @@ impl TestNode {
         let any = !readings.is_empty() && !self.fail_reads;
         for reading in readings {
             let found = if self.fail_reads {
+                self.failed_reads += 1;
                 Err(spool::StorageError::Moved)
             } else {
                 reading.order().run(self.core.spool())
@@ -430,6 +434,39 @@ impl Client {
         };
         self.all(node).into_iter().filter_map(publish).collect()
     }
+}
+
+/// Everything that comes until nothing more does, in rounds, each acknowledged once it came (QoS 1).
+pub(crate) fn take_rounds(node: &mut TestNode, client: &mut Client) -> Vec<Vec<Publish>> {
+    let mut rounds = Vec::new();
+    loop {
+        let round = client.publishes(node);
+        if round.is_empty() {
+            return rounds;
+        }
+        for publish in round.iter().filter(|publish| publish.packet_id.is_some()) {
+            node.send(client, puback(publish));
+        }
+        rounds.push(round);
+        node.settle();
+    }
+}
+
+/// As `take_rounds`, in one.
+pub(crate) fn take_publishes(node: &mut TestNode, client: &mut Client) -> Vec<Publish> {
+    take_rounds(node, client).concat()
+}
+
+/// As `take_rounds`, the payloads as text.
+pub(crate) fn take_all(node: &mut TestNode, client: &mut Client) -> Vec<String> {
+    payloads(&take_publishes(node, client))
+}
+
+pub(crate) fn payloads(publishes: &[Publish]) -> Vec<String> {
+    publishes
+        .iter()
+        .map(|publish| String::from_utf8(publish.payload.to_vec()).unwrap())
+        .collect()
 }
 
 pub(crate) fn id(id: u16) -> PacketId {

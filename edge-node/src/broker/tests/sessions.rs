@@ -49,19 +49,9 @@ fn the_receive_maximum_of_a_subscriber_is_kept_and_acknowledgements_alone_bring_
     for n in 1..=10 {
         node.publish(&mut device, "t", &n.to_string(), QoS::AtLeastOnce, n);
     }
-    let mut got = Vec::new();
-    loop {
-        let publishes = reader.publishes(&mut node);
-        assert!(publishes.len() <= 3, "{} in flight", publishes.len());
-        if publishes.is_empty() {
-            break;
-        }
-        for publish in publishes {
-            got.push(String::from_utf8(publish.payload.to_vec()).unwrap());
-            node.send(&reader, puback(&publish));
-        }
-        node.settle();
-    }
+    let rounds = take_rounds(&mut node, &mut reader);
+    assert!(rounds.iter().all(|round| round.len() <= 3), "{rounds:?}");
+    let got: Vec<String> = payloads(&rounds.concat());
     assert_eq!(got, (1..=10).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
@@ -74,18 +64,7 @@ fn a_slow_subscriber_without_durable_session_gets_everything_that_is_in_the_log(
     for n in 1..=50 {
         node.publish(&mut device, "t", &n.to_string(), QoS::AtLeastOnce, n);
     }
-    let mut got = Vec::new();
-    loop {
-        let publishes = reader.publishes(&mut node);
-        if publishes.is_empty() {
-            break;
-        }
-        for publish in publishes {
-            got.push(String::from_utf8(publish.payload.to_vec()).unwrap());
-            node.send(&reader, puback(&publish));
-        }
-        node.settle();
-    }
+    let got = take_all(&mut node, &mut reader);
     assert_eq!(got, (1..=50).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
