@@ -1,7 +1,7 @@
 //! A connection: one live stream of packets, and what is owed to it in order.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     rc::Rc,
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     /// Bytes of encoded packets among them.
     pub(super) gated_bytes: usize,
     pub(crate) withheld: VecDeque<Rc<Withheld>>,
+    /// Sessions that were not given one of these from memory: they are given no later one before it.
+    pub(crate) missed: BTreeSet<SessionId>,
     pub(crate) aliases: HashMap<u16, String>,
     pub(crate) last_seen: NodeTime,
     /// One and a half keep-alives in milliseconds; `None`: off.
@@ -77,6 +79,7 @@ impl Connection {
             acks: VecDeque::new(),
             gated_bytes: 0,
             withheld: VecDeque::new(),
+            missed: BTreeSet::new(),
             aliases: HashMap::new(),
             last_seen: now,
             silence_ms: None,

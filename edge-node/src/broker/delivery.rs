@@ -121,7 +121,7 @@ impl Broker {
         connection.out = out;
         if fits {
             if let Place::Withheld(withheld) = &place {
-                withheld.delivered.borrow_mut().insert(id);
+                withheld.delivered.borrow_mut().sessions.insert(id);
             }
             session
                 .flights

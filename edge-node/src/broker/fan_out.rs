@@ -49,6 +49,10 @@ impl Broker {
         let offered = match (qos, place) {
             (QoS::AtMostOnce, _) => {
                 self.send_unacknowledged(now, id, message, grant);
+                if let Some(Place::Withheld(withheld)) = place {
+                    let mut delivered = withheld.delivered.borrow_mut();
+                    delivered.unacknowledged.insert(id);
+                }
                 return;
             }
             (QoS::AtLeastOnce, Some(place)) if session.feed.is_live() => {

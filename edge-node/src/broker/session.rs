@@ -138,6 +138,7 @@ impl Broker {
         let Some(session) = self.sessions.try_remove(id) else {
             return;
         };
+        self.forget_deliveries(id);
         for filter in session.kept.subscriptions.keys() {
             self.unlink(id, filter);
         }

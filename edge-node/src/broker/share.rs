@@ -44,6 +44,9 @@ impl Broker {
                     self.send_unacknowledged(now, member, message, &grant);
                     self.took_turn(id, member);
                 }
+                if let Some(Place::Withheld(withheld)) = place {
+                    withheld.delivered.borrow_mut().groups.insert(id);
+                }
             }
             (QoS::AtLeastOnce, Some(place @ Place::Stored(seq))) => {
                 let idle = !group.feed.is_behind() && group.returned.is_empty();

@@ -140,7 +140,7 @@ impl Subscriptions {
         if more.is_empty() {
             return audience;
         }
-        let mut both = audience.without(&BTreeSet::new());
+        let mut both = audience.without(&BTreeSet::new(), &BTreeSet::new());
         both.sinks.clone_from(&audience.sinks);
         both.depends_on_publisher = audience.depends_on_publisher;
         both.groups
@@ -174,15 +174,20 @@ impl Audience {
         }
     }
 
-    /// The same without these sessions.
-    pub(crate) fn without(&self, sessions: &BTreeSet<SessionId>) -> Audience {
-        let rest = self
+    /// The same without these sessions and groups.
+    pub(super) fn without(
+        &self,
+        sessions: &BTreeSet<SessionId>,
+        groups: &BTreeSet<GroupId>,
+    ) -> Audience {
+        let sessions = self
             .sessions
             .iter()
             .filter(|(id, _)| !sessions.contains(id));
+        let groups = self.groups.iter().filter(|(id, _)| !groups.contains(id));
         Audience {
-            sessions: rest.map(|(id, listener)| (*id, listener.clone())).collect(),
-            groups: self.groups.clone(),
+            sessions: sessions.map(|(id, one)| (*id, one.clone())).collect(),
+            groups: groups.map(|(id, one)| (*id, one.clone())).collect(),
             ..Audience::default()
         }
     }

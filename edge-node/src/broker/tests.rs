@@ -5,3 +5,4 @@ pub(crate) mod harness;
 mod protocol;
 mod sessions;
 mod sinks;
+mod withheld;

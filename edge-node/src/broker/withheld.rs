@@ -17,9 +17,9 @@ use super::{
     flight::Place,
     group::GroupId,
     journal::Journal,
-    message::Message,
+    message::{Message, effective},
     publish::{Arrival, Taken},
-    session::SessionId,
+    session::{Session, SessionId},
     subscriptions::Audience,
 };
 use crate::{
@@ -41,10 +41,40 @@ pub struct Withheld {
     received: NodeTime,
     /// Its position, once it found room.
     pub(crate) seq: Cell<Option<Seq>>,
-    /// Sessions to which it was sent from memory.
-    pub(crate) delivered: RefCell<BTreeSet<SessionId>>,
+    /// To whom it was sent from memory.
+    pub(super) delivered: RefCell<Delivered>,
     /// Those of them that have acknowledged it.
     pub(crate) settled: RefCell<BTreeSet<(SessionId, Option<GroupId>)>>,
+}
+
+/// Who was sent a withheld publish.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// At QoS 1: it is in flight to them, or was.
+    pub(super) sessions: BTreeSet<SessionId>,
+    /// At QoS 0.
+    pub(super) unacknowledged: BTreeSet<SessionId>,
+    /// To a member, at QoS 0.
+    pub(super) groups: BTreeSet<GroupId>,
+}
+
+impl Delivered {
+    /// Who hears it still: who is granted more than QoS 0 by now is owed it, whatever was sent before.
+    fn rest(&self, qos: QoS, audience: &Audience, publisher: Option<SessionId>) -> Audience {
+        let is_unacknowledged = |grant: u8| effective(qos, grant) == QoS::AtMostOnce;
+        let mut sessions = self.sessions.clone();
+        sessions.extend(self.unacknowledged.iter().filter(|id| {
+            audience
+                .grant(**id, publisher)
+                .is_none_or(|grant| is_unacknowledged(grant.qos))
+        }));
+        let mut groups = self.groups.clone();
+        groups.retain(|id| {
+            let members = audience.groups.get(id).into_iter().flatten();
+            members.map(|(_, grant)| grant.qos).all(is_unacknowledged)
+        });
+        audience.without(&sessions, &groups)
+    }
 }
 
 impl Withheld {
@@ -64,6 +94,15 @@ impl Withheld {
             delivered: RefCell::default(),
             settled: RefCell::default(),
         }
+    }
+
+    /// Those of the sessions that hear it who were not sent it.
+    fn missed_by<'a>(&self, audience: &'a Audience) -> impl Iterator<Item = SessionId> + use<'a> {
+        let delivered = self.delivered.borrow();
+        let mut sent = delivered.sessions.clone();
+        sent.extend(&delivered.unacknowledged);
+        let sessions = audience.sessions.keys().copied();
+        sessions.filter(move |id| !sent.contains(id))
     }
 
     /// Bytes it holds in memory.
@@ -98,7 +137,39 @@ impl Withheld {
     }
 }
 
+impl Session {
+    /// What was sent from memory is owed at this position.
+    fn is_sent(&mut self, withheld: &Rc<Withheld>, seq: Seq) {
+        let is_it =
+            |place: &Place| matches!(place, Place::Withheld(other) if Rc::ptr_eq(other, withheld));
+        for flight in self.flights.values_mut() {
+            if is_it(&flight.place) {
+                flight.place = Place::Stored(seq);
+            }
+        }
+        if self.feed.is_behind() {
+            self.flights.is_ahead(seq);
+        } else {
+            self.feed.advance(seq);
+            self.feed.owed = self.feed.owed.max(seq);
+        }
+    }
+}
+
 impl Broker {
+    /// A session ended: whoever takes its index has been sent nothing.
+    pub(super) fn forget_deliveries(&mut self, session: SessionId) {
+        for id in &self.withholding {
+            let withheld = self.connections.get(*id).map(|c| c.withheld.iter());
+            for one in withheld.into_iter().flatten() {
+                let mut delivered = one.delivered.borrow_mut();
+                delivered.sessions.remove(&session);
+                delivered.unacknowledged.remove(&session);
+                one.settled.borrow_mut().retain(|(id, _)| *id != session);
+            }
+        }
+    }
+
     /// Whether an earlier publish of this connection waits for room in the same lane.
     pub(super) fn waits_in_lane(&self, id: ConnectionId, lane: Lane) -> bool {
         self.connections
@@ -115,17 +186,24 @@ impl Broker {
         packet_id: NonZeroU16,
         arrival: &Arrival<'_>,
     ) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let mut missed = std::mem::take(&mut connection.missed);
         let withheld = Rc::new(Withheld::of(arrival, now));
         let audience = self.subscriptions.audience(arrival.record.topic);
         let place = Place::Withheld(Rc::clone(&withheld));
         let message = withheld.message();
-        self.fan_out(now, &message, &audience, Some(session), Some(&place));
+        let in_order = audience.without(&missed, &BTreeSet::new());
+        self.fan_out(now, &message, &in_order, Some(session), Some(&place));
+        missed.extend(withheld.missed_by(&audience));
         let gate = Gate::Taken(Rc::clone(&withheld));
         let (qos, seq) = (withheld.qos, Seq(u64::MAX));
         self.promise(id, session, qos, packet_id, gate, seq, ReasonCode::Success);
         self.withheld_bytes += withheld.weight();
         if let Some(connection) = self.connections.get_mut(id) {
-            connection.withheld.push_back(withheld);
+            connection.missed = missed;
+            connection.withheld.push_back(Rc::clone(&withheld));
             self.withholding.insert(id);
         }
     }
@@ -169,6 +247,9 @@ impl Broker {
                 self.withholding.insert(id);
             }
             if let Some(connection) = self.connections.get_mut(id) {
+                if still.is_empty() {
+                    connection.missed.clear();
+                }
                 connection.withheld = still;
             }
             self.acking.insert(id);
@@ -200,26 +281,15 @@ impl Broker {
         withheld.seq.set(Some(seq));
         let delivered = withheld.delivered.take();
         let place = Place::Stored(seq);
-        for session in &delivered {
-            if let Some(session) = self.sessions.get_mut(*session) {
-                for flight in session.flights.values_mut() {
-                    if matches!(&flight.place, Place::Withheld(other) if Rc::ptr_eq(other, withheld))
-                    {
-                        flight.place = place.clone();
-                    }
-                }
-                if session.feed.is_behind() {
-                    session.flights.is_ahead(seq);
-                } else {
-                    session.feed.advance(seq);
-                    session.feed.owed = session.feed.owed.max(seq);
-                }
+        for id in &delivered.sessions {
+            if let Some(session) = self.sessions.get_mut(*id) {
+                session.is_sent(withheld, seq);
             }
         }
         for (session, group) in withheld.settled.take() {
             self.settle(session, &place, group);
         }
-        let rest = audience.without(&delivered);
+        let rest = delivered.rest(withheld.qos, audience, publisher);
         self.fan_out(now, &withheld.message(), &rest, publisher, Some(&place));
     }
 }

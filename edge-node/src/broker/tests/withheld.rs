@@ -1,0 +1,98 @@
+//! A full lane: publishes whose acknowledgement is withheld.
+
+use super::harness::*;
+use crate::mqtt::packet::{Packet, QoS};
+
+/// A node whose lane is full of what an offline session is owed, and the publisher that filled it: its last publish is
+/// withheld.
+fn full_node() -> (TestNode, Client) {
+    let mut node = TestNode::with_options(|options| options.bound_bytes = Some(4 << 20));
+    let mut keeper = node.connect(durable("keeper"));
+    node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    let mut device = node.connect(v5("filler"));
+    let filling = "x".repeat(60_000);
+    let full = (1..200).any(|n| {
+        node.core.spool().housekeep_once(node.now());
+        node.publish(&mut device, "fill", &filling, QoS::AtLeastOnce, n)
+            .is_none()
+    });
+    assert!(full, "the bound of 4 MiB holds no 12 MB");
+    (node, device)
+}
+
+/// The offline session comes and takes everything, so that there is room.
+fn make_room(node: &mut TestNode) {
+    let mut keeper = node.connect(durable("keeper"));
+    loop {
+        let got = keeper.publishes(node);
+        if got.is_empty() {
+            return;
+        }
+        for publish in &got {
+            node.send(&keeper, puback(publish));
+        }
+        for _ in 0..4 {
+            node.core.spool().housekeep_once(node.now());
+        }
+        node.settle();
+    }
+}
+
+#[test]
+fn what_is_withheld_is_delivered_once_to_a_subscriber_at_qos_0() {
+    let (mut node, mut device) = full_node();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtMostOnce);
+    let mut member = node.connect(v5("member"));
+    node.subscribe(&mut member, "$share/g/live", QoS::AtMostOnce);
+    node.send(&device, publish("live", "now", QoS::AtLeastOnce, 901));
+    node.settle();
+    for client in [&mut reader, &mut member] {
+        assert_eq!(client.messages(&mut node), [("live".into(), "now".into())]);
+    }
+    make_room(&mut node);
+    let acks = device.all(&mut node);
+    assert!(
+        matches!(acks[..], [Packet::PubAck(_), Packet::PubAck(_)]),
+        "{acks:?}"
+    );
+    for client in [&mut reader, &mut member] {
+        assert_eq!(client.messages(&mut node), [], "delivered again");
+    }
+}
+
+#[test]
+fn a_subscriber_without_room_for_a_withheld_message_gets_no_later_one_first() {
+    let (mut node, device) = full_node();
+    let mut reader = node.connect(with_receive_maximum(v5("reader"), 1));
+    node.subscribe(&mut reader, "live", QoS::AtLeastOnce);
+    for n in 1..=2 {
+        let text = n.to_string();
+        node.send(&device, publish("live", &text, QoS::AtLeastOnce, 900 + n));
+    }
+    node.settle();
+    assert_eq!(take_all(&mut node, &mut reader), ["1"]);
+    node.send(&device, publish("live", "3", QoS::AtLeastOnce, 903));
+    node.settle();
+    assert_eq!(take_all(&mut node, &mut reader), [""; 0], "2 comes first");
+    make_room(&mut node);
+    assert_eq!(take_all(&mut node, &mut reader), ["2", "3"]);
+}
+
+#[test]
+fn qos_0_that_finds_the_lane_full_is_delivered_locally_left_out_and_counted() {
+    let (mut node, _filler) = full_node();
+    let mut keeper = node.connect(durable("other"));
+    node.subscribe(&mut keeper, "live", QoS::AtLeastOnce);
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtLeastOnce);
+    let device = node.connect(v5("pump"));
+    let appended = node.core.spool().status().appended;
+    // A sink or history would keep it; the lane has no room.
+    node.send(&device, publish("live", "now", QoS::AtMostOnce, 0));
+    node.settle();
+    assert_eq!(node.core.spool().status().appended, appended);
+    assert_eq!(reader.messages(&mut node), [("live".into(), "now".into())]);
+    assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 1);
+}
