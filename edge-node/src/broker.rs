@@ -51,6 +51,7 @@ mod limits;
 mod message;
 mod outbound;
 mod publish;
+mod resend;
 mod retained;
 mod route;
 mod session;

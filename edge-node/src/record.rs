@@ -278,6 +278,13 @@ pub enum Change {
     SinkLeft { name: String, at: Option<NodeTime> },
     /// The will of a session was refused by ingest and is done with.
     WillRefused { client: String },
+    /// As `Sent`, a retained message for a new subscription.
+    SentRetained {
+        client: String,
+        packet_id: NonZeroU16,
+        seq: Seq,
+        identifier: Option<u32>,
+    },
 }
 
 impl Change {

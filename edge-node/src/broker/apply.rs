@@ -1,6 +1,6 @@
 //! The fold: the only place where durable state changes.
 
-use std::sync::Arc;
+use std::{num::NonZeroU16, sync::Arc};
 
 use spool::{Entry, Full, NodeTime, Seq};
 
@@ -109,16 +109,26 @@ impl Broker {
                 packet_id,
                 seq,
                 shared,
-            } => self.with_session(&client, |session| {
-                session.kept.sent(packet_id, Outbound::Sent { seq, shared });
-            }),
-            Change::Received { client, packet_id } => self.with_session(&client, |session| {
-                session.kept.sent(packet_id, Outbound::Received);
-            }),
+            } => self.sent(&client, packet_id, Outbound::Sent { seq, shared }),
+            Change::SentRetained {
+                client,
+                packet_id,
+                seq,
+                identifier,
+            } => self.sent(&client, packet_id, Outbound::Retained { seq, identifier }),
+            Change::Received { client, packet_id } => {
+                self.sent(&client, packet_id, Outbound::Received);
+            }
             Change::Completed { client, packet_id } => {
                 self.with_session(&client, |session| session.kept.outbound.remove(&packet_id));
             }
         }
+    }
+
+    fn sent(&mut self, client: &str, packet_id: NonZeroU16, outbound: Outbound) {
+        self.with_session(client, |session| {
+            session.kept.outbound.insert(packet_id, outbound)
+        });
     }
 
     fn with_session<T>(&mut self, client: &str, change: impl FnOnce(&mut Session) -> T) {
@@ -144,7 +154,10 @@ impl Broker {
     fn unsubscribed(&mut self, client: &str, filter: &str) {
         if let Some(id) = self.clients.get(client).copied() {
             self.unlink(id, filter);
-            self.with_session(client, |session| session.kept.subscriptions.remove(filter));
+            self.with_session(client, |session| {
+                session.kept.subscriptions.remove(filter);
+                session.errands.stop_search(filter);
+            });
         }
     }
 

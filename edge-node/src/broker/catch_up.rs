@@ -1,10 +1,11 @@
 //! Catching up: a reader that is behind is given from the log what it is owed, as fast as it takes it.
 
-use spool::{Batch, CursorId, Entry, LossReason, ReadLimits, Seq};
+use spool::{Batch, CursorId, Entry, LossReason, NodeTime, ReadLimits, Seq};
 
 use super::{
     Broker,
     action::{Action, ReadRequest, Reader},
+    deadline::Timer,
     delivery::Offered,
     flight::Place,
     group::GroupId,
@@ -20,6 +21,9 @@ pub(super) const READ_RECORDS: usize = 1024;
 
 /// Bytes asked for in one read of a session.
 pub(super) const READ_BYTES: usize = 256 * 1024;
+
+/// How long a reader waits after a read that failed, in milliseconds.
+const READ_AGAIN_MS: u64 = 1_000;
 
 impl Broker {
     /// Asks for what hungry readers can take.
@@ -125,6 +129,43 @@ impl Broker {
         }
     }
 
+    /// The log could not be read: this reader waits a while.
+    pub fn handle_unread(&mut self, reader: Reader, now: NodeTime) {
+        let feed = match reader {
+            Reader::Session(id) => self.sessions.get_mut(id).map(|session| &mut session.feed),
+            Reader::Group(id) => self.groups.get_mut(id).map(|group| &mut group.feed),
+        };
+
+        if let Some(feed) = feed.filter(|feed| feed.reading) {
+            feed.reading = false;
+            feed.dry_at = Some(Seq(u64::MAX));
+            self.read_again_later(reader, now);
+        }
+    }
+
+    pub(super) fn read_again_later(&mut self, reader: Reader, now: NodeTime) {
+        let at = NodeTime(now.0 + READ_AGAIN_MS);
+        self.timers.insert((at, Timer::ReadAgain(reader)));
+    }
+
+    pub(super) fn read_again(&mut self, reader: Reader) {
+        match reader {
+            Reader::Session(id) => {
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.feed.dry_at = None;
+                    session.errands.resting = false;
+                }
+            }
+            Reader::Group(id) => {
+                if let Some(group) = self.groups.get_mut(id) {
+                    group.feed.dry_at = None;
+                }
+            }
+        }
+        self.hungry.insert(reader);
+        self.feed_hungry();
+    }
+
     fn deliver_read(
         &mut self,
         id: SessionId,
@@ -227,9 +268,7 @@ impl Broker {
                 self.send_acknowledged(now, id, &message, &grant, qos, place, None, dup)
                     == Offered::Sent
             }
-            QoS::ExactlyOnce => {
-                self.send_exactly_once(id, &message, &grant, entry.seq, None, journal)
-            }
+            QoS::ExactlyOnce => self.send_exactly_once(id, &message, &grant, place, None, journal),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use spool::NodeTime;
 
-use super::{Broker, KnownSink, connection::ConnectionId, journal::Journal};
+use super::{Broker, KnownSink, action::Reader, connection::ConnectionId, journal::Journal};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -10,6 +10,7 @@ pub(super) enum Timer {
     Will(String),
     SessionEnd(String),
     Retained,
+    ReadAgain(Reader),
     MissingSink(String, KnownSink),
 }
 
@@ -30,6 +31,7 @@ impl Broker {
                 Timer::KeepAlive(id) => self.check_silence(journal, id),
                 Timer::Will(client) => self.will_is_due(journal, &client),
                 Timer::SessionEnd(client) => self.session_is_due(journal, &client),
+                Timer::ReadAgain(reader) => self.read_again(reader),
                 Timer::Retained => self.expire_retained(journal),
                 Timer::MissingSink(name, known) => self.handle_missing_sink(journal, &name, known),
             }

@@ -4,6 +4,7 @@ use spool::{LossReason, NodeTime};
 
 use super::{
     Broker,
+    action::Action,
     connection::{ConnectionId, OUT_HIGH_BYTES},
     flight::{self, IN_FLIGHT_MAX, Place},
     group::GroupId,
@@ -119,10 +120,13 @@ impl Broker {
         let mut out = std::mem::take(&mut connection.out);
         let fits = connection.encode_publish(&mut out, message, sending, now);
         connection.out = out;
+        if let Place::Withheld(withheld) = &place {
+            withheld.delivered.borrow_mut().sessions.insert(id);
+        }
+        if let Place::Retained(_, seq) = &place {
+            self.actions.push_back(Action::Pin(*seq));
+        }
         if fits {
-            if let Place::Withheld(withheld) = &place {
-                withheld.delivered.borrow_mut().sessions.insert(id);
-            }
             session
                 .flights
                 .insert(packet_id, place, group, qos, flight::Phase::Published);

@@ -7,7 +7,6 @@ use super::{
     action::Action,
     connection::{Connection, ConnectionId, Phase},
     deadline::Timer,
-    errands::Errands,
     fault::PeerError,
     journal::Journal,
     session::SessionId,
@@ -111,7 +110,7 @@ impl Broker {
             return;
         };
         session.connection = None;
-        session.errands = Errands::default();
+        session.errands.interrupt();
         session.feed.resending = false;
         // What was withheld is forgotten, and its identifiers with it: the client sends it again.
         session.kept.inbound.retain(|_, seq| *seq != Seq(u64::MAX));

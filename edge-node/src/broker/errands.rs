@@ -2,26 +2,26 @@
 //! and retained messages of a new subscription. A few at a time, as the client takes them, so that neither the messages
 //! in flight nor a subscription to everything retained are ever in memory as a whole.
 
-use std::{collections::VecDeque, num::NonZeroU16, rc::Rc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU16,
+    rc::Rc,
+};
 
-use bytes::BytesMut;
-use spool::{Entry, NodeTime, Seq};
+use spool::{Entry, Seq};
 
 use super::{
     Broker,
     action::{Action, Reader},
     answer::{Answer, Gate},
     connection::ConnectionId,
-    delivery::Offered,
-    flight::{self, Place},
     journal::Journal,
-    message::{Message, Sending, effective},
-    route::grant_of,
+    message::Message,
+    retained::{Retained, Search},
     session::SessionId,
-    subscriptions::Grant,
     withheld::Withheld,
 };
-use crate::{mqtt::packet::QoS, record::Record};
+use crate::record::Record;
 
 /// Errands of one read: at the largest packet size, so many packets are in memory.
 const AT_ONCE: usize = 16;
@@ -49,9 +49,16 @@ pub struct RetainedGrant {
 /// The errands of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Errands {
-    waiting: VecDeque<Errand>,
-    /// Some are being read.
-    running: bool,
+    /// What was in flight on the last connection.
+    again: VecDeque<Errand>,
+    /// A few retained messages that were found.
+    found: VecDeque<Errand>,
+    /// Where the rest of them is searched, by topic filter.
+    searches: BTreeMap<String, Search>,
+    /// What is being read.
+    running: Vec<Errand>,
+    /// The log could not be read.
+    pub(super) resting: bool,
 }
 
 impl Errand {
@@ -70,75 +77,115 @@ impl Errand {
 
 impl Errands {
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.again.is_empty() && self.found.is_empty() && self.searches.is_empty()
     }
 
-    fn has_resends(&self) -> bool {
-        self.waiting.iter().any(Errand::is_resend)
+    /// What is in flight is to be sent again.
+    pub(super) fn send_again(&mut self, errands: impl Iterator<Item = Errand>) {
+        self.again = errands.collect();
+    }
+
+    /// A subscription is given what is retained; one that is made again begins anew.
+    pub(super) fn search(&mut self, filter: String, search: Search) {
+        self.searches.insert(filter, search);
+    }
+
+    /// A subscription ended.
+    pub(super) fn stop_search(&mut self, filter: &str) {
+        self.searches.remove(filter);
+    }
+
+    /// The connection ended. What is retained is still to be sent on the next one.
+    pub(super) fn interrupt(&mut self) {
+        self.again.clear();
+        self.resting = false;
+        let unsent = std::mem::take(&mut self.running);
+        self.put_back(unsent.into_iter().filter(|errand| !errand.is_resend()));
+    }
+
+    fn put_back(&mut self, errands: impl DoubleEndedIterator<Item = Errand>) {
+        for errand in errands.rev() {
+            if errand.is_resend() {
+                self.again.push_front(errand);
+            } else {
+                self.found.push_front(errand);
+            }
+        }
+    }
+
+    /// Those of `again` that come next, with room for so many messages on the connection.
+    fn next_again(&mut self, committed: Seq, mut room: usize) -> Vec<Errand> {
+        let mut next = Vec::new();
+        while next.len() < AT_ONCE
+            && let Some(errand) = self.again.front()
+            && errand.seq().is_none_or(|seq| seq <= committed)
+        {
+            if !matches!(errand, Errand::Release(_)) {
+                if room == 0 {
+                    break;
+                }
+                room -= 1;
+            }
+            next.extend(self.again.pop_front());
+        }
+        next
+    }
+
+    fn next_found(&mut self, committed: Seq, retained: &Retained) -> Vec<Errand> {
+        while self.found.is_empty()
+            && let Some(mut search) = self.searches.first_entry()
+        {
+            let seqs = retained.find(search.get_mut(), AT_ONCE);
+            let grant = search.get().grant;
+            if seqs.len() < AT_ONCE {
+                search.remove();
+            }
+            let errand = |seq| Errand::Retained(grant, seq);
+            self.found.extend(seqs.into_iter().map(errand));
+        }
+        let mut next = Vec::new();
+        while let Some(errand) = self.found.front()
+            && errand.seq().is_none_or(|seq| seq <= committed)
+        {
+            next.extend(self.found.pop_front());
+        }
+        next
+    }
+
+    /// How many are in flight and not on this connection yet.
+    fn unsent(&self) -> usize {
+        self.again.len()
     }
 }
 
 impl Broker {
-    /// Sends again what was in flight when the last connection of this session ended.
-    pub(crate) fn resume_flights(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let flights = session.flights.in_order().into_iter();
-        let again = flights.map(|(packet_id, flight)| match (flight.phase, flight.place) {
-            (flight::Phase::Released, _) => Errand::Release(packet_id),
-            (flight::Phase::Published, Place::Stored(seq)) => Errand::Publish(packet_id, seq),
-            (flight::Phase::Published, Place::Withheld(withheld)) => {
-                Errand::Memory(packet_id, withheld)
-            }
-        });
-        session.errands = Errands {
-            waiting: again.collect(),
-            running: false,
-        };
-        session.feed.resending = !session.errands.is_empty();
-        self.hungry.insert(Reader::Session(id));
-        self.run_errands(id);
-    }
-
-    /// Sends the retained messages at these positions.
-    pub(crate) fn send_retained_at(&mut self, id: SessionId, grant: RetainedGrant, seqs: Vec<Seq>) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let retained = seqs.into_iter().map(|seq| Errand::Retained(grant, seq));
-        session.errands.waiting.extend(retained);
-        self.hungry.insert(Reader::Session(id));
-        self.run_errands(id);
-    }
-
     /// Orders the next few errands, if the client has room and what they read is committed.
     pub(crate) fn run_errands(&mut self, id: SessionId) {
-        let committed = self.committed;
-        let room = self.has_room(id);
+        let (room, committed) = (self.has_room(id), self.committed);
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        let connection = session
-            .connection
-            .and_then(|id| Some((id, self.connections.get(id)?)));
-        let Some((connection_id, connection)) = connection else {
+        let Some(connection_id) = session.connection else {
             return;
         };
-        if session.errands.running || !connection.has_room() {
+        let Some(connection) = self.connections.get(connection_id) else {
+            return;
+        };
+        let busy = !session.errands.running.is_empty() || session.errands.resting;
+        if busy || !connection.has_room() {
             return;
         }
-        let mut errands = Vec::new();
-        while errands.len() < AT_ONCE
-            && let Some(errand) = session.errands.waiting.front()
-            && errand.seq().is_none_or(|seq| seq <= committed)
-            // What was in flight has its place in the window already.
-            && (room || errand.is_resend())
-        {
-            errands.extend(session.errands.waiting.pop_front());
+        let sent = session
+            .flights
+            .len()
+            .saturating_sub(session.errands.unsent());
+        let window = connection.window.saturating_sub(sent);
+        let mut errands = session.errands.next_again(committed, window);
+        if errands.is_empty() && session.errands.again.is_empty() && room {
+            errands = session.errands.next_found(committed, &self.retained);
         }
         if !errands.is_empty() {
-            session.errands.running = true;
+            session.errands.running.clone_from(&errands);
             self.actions.push_back(Action::RunErrands {
                 connection: connection_id,
                 session: id,
@@ -171,11 +218,13 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        session.errands.running = false;
-        while let Some(errand) = rest.pop_back() {
-            session.errands.waiting.push_front(errand);
+        session.errands.running.clear();
+        session.errands.put_back(rest.into_iter());
+        session.feed.resending = !session.errands.again.is_empty();
+        if entries.is_none() {
+            session.errands.resting = true;
+            self.read_again_later(Reader::Session(id), journal.now);
         }
-        session.feed.resending = session.errands.has_resends();
         self.hungry.insert(Reader::Session(id));
         if entries.is_some() {
             self.feed_hungry();
@@ -209,140 +258,31 @@ impl Broker {
             }
             (Errand::Memory(packet_id, withheld), _) => {
                 let message = withheld.message();
-                self.send_again(
-                    connection_id,
-                    id,
-                    *packet_id,
-                    &message,
-                    journal.now,
-                    None,
-                    journal,
-                );
+                self.send_again(connection_id, id, *packet_id, message, None, journal);
             }
             (Errand::Publish(packet_id, _), Some((entry, message))) => {
-                self.send_again(
-                    connection_id,
-                    id,
-                    *packet_id,
-                    &message,
-                    journal.now,
-                    Some(entry),
-                    journal,
-                );
+                let entry = Some(entry);
+                self.send_again(connection_id, id, *packet_id, message, entry, journal);
             }
             // Gone from the log, by a bound that the ledger names.
             (Errand::Publish(packet_id, _), None) => self.give_up(id, *packet_id),
             (Errand::Retained(grant, _), Some((entry, message))) => {
-                return self.send_retained_entry(id, *grant, entry, message, journal.now);
+                return self.send_retained_entry(id, *grant, entry, message, journal);
             }
             // Replaced or cleared since.
             (Errand::Retained(..), None) => {}
         }
         true
     }
+}
 
-    fn send_retained_entry(
-        &mut self,
-        id: SessionId,
-        grant: RetainedGrant,
-        entry: &Entry,
-        mut message: Message<'_>,
-        now: NodeTime,
-    ) -> bool {
-        if message.is_expired(now) {
-            return true;
-        }
-        message.retain = true;
-        let granted = Grant {
-            qos: grant.qos,
-            retain_as_published: true,
-            identifiers: grant.identifier.into_iter().collect(),
-        };
-        match effective(message.qos, grant.qos) {
-            QoS::AtMostOnce => {
-                let connection = self.live(id).and_then(|id| self.connections.get(id));
-                if !connection.is_some_and(super::connection::Connection::has_room) {
-                    return false;
-                }
-                self.send_unacknowledged(now, id, &message, &granted);
-                true
-            }
-            qos => {
-                let place = Place::Stored(entry.seq);
-                self.send_acknowledged(now, id, &message, &granted, qos, place, None, false)
-                    == Offered::Sent
-            }
-        }
-    }
-
-    fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        if let Some(flight) = session.flights.remove(packet_id) {
-            session.kept.outbound.remove(&packet_id);
-            self.settle(id, &flight.place, flight.group);
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one message, whom it goes to, and how"
-    )]
-    fn send_again(
-        &mut self,
-        connection_id: ConnectionId,
-        id: SessionId,
-        packet_id: NonZeroU16,
-        message: &Message<'_>,
-        now: NodeTime,
-        entry: Option<&Entry>,
-        journal: &Journal<'_>,
-    ) {
-        let (group, qos) = match self
-            .sessions
-            .get_mut(id)
-            .and_then(|session| session.flights.get_mut(packet_id))
-        {
-            Some(flight) => (flight.group, flight.qos),
-            None => return,
-        };
-        let cursor = match group {
-            Some(group) => self.groups.get(group).map(|group| group.cursor),
-            None => self
-                .sessions
-                .get(id)
-                .and_then(|session| session.kept.cursor),
-        };
-        let stored = entry
-            .and_then(|entry| self.terms(journal, entry.route))
-            .zip(cursor)
-            .and_then(|(terms, cursor)| grant_of(&terms, cursor));
-        let grant = stored.or_else(|| {
-            self.subscriptions
-                .audience(message.topic)
-                .grant(id, None)
-                .cloned()
-        });
-        let grant = grant.unwrap_or_default();
-        let Some(connection) = self.connections.get_mut(connection_id) else {
-            return;
-        };
-        let retain = message.retain && grant.retain_as_published;
-        let sending = Sending {
-            qos,
-            id: Some(packet_id),
-            dup: true,
-            retain,
-            identifiers: &grant.identifiers,
-        };
-        let mut encoded = BytesMut::new();
-        if connection.encode_publish(&mut encoded, message, sending, now) {
-            // Behind the CONNACK, which may wait for a commit.
-            connection.answer(Gate::Committed(Seq::ZERO), Answer::Encoded(encoded));
-            self.acking.insert(connection_id);
-        } else {
-            self.give_up(id, packet_id);
-        }
+#[cfg(test)]
+impl Broker {
+    /// Errands in memory, over all sessions.
+    pub(crate) fn errands_in_memory(&self) -> usize {
+        let errands = self.sessions.iter().map(|(_, session)| &session.errands);
+        errands
+            .map(|all| all.again.len() + all.found.len() + all.running.len())
+            .sum()
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use spool::Seq;
 
-use super::{group::GroupId, withheld::Withheld};
+use super::{errands::RetainedGrant, group::GroupId, withheld::Withheld};
 use crate::mqtt::packet::QoS;
 
 /// Messages sent and not acknowledged, per session, whatever receive maximum the client grants.
@@ -30,8 +30,20 @@ pub(crate) struct Flight {
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     Stored(Seq),
+    /// A retained message at this position: nobody's debt, and kept from being freed while it is in flight.
+    Retained(RetainedGrant, Seq),
     /// Its publisher's acknowledgement is withheld: it is in memory only.
     Withheld(Rc<Withheld>),
+}
+
+impl Place {
+    /// Its position; zero while it has none.
+    pub(super) fn seq(&self) -> Seq {
+        match self {
+            Place::Stored(seq) | Place::Retained(_, seq) => *seq,
+            Place::Withheld(withheld) => withheld.seq.get().unwrap_or(Seq::ZERO),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

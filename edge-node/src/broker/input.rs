@@ -124,7 +124,7 @@ impl Broker {
             Packet::Publish(publish) => {
                 self.handle_publish(journal, id, session, publish)?;
             }
-            Packet::PubAck(ack) => self.handle_acknowledgement(session, ack.packet_id.0),
+            Packet::PubAck(ack) => self.handle_acknowledgement(session, ack.packet_id.0)?,
             Packet::PubRec(ack) => {
                 self.handle_receipt(journal, id, session, ack.packet_id.0, ack.reason)?
             }

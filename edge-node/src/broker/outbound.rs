@@ -7,6 +7,7 @@ use spool::{LossReason, Seq};
 
 use super::{
     Broker,
+    acknowledgement::OTHER_QOS,
     answer::{Answer, Gate},
     connection::ConnectionId,
     delivery::Offered,
@@ -30,7 +31,7 @@ impl Broker {
         id: SessionId,
         message: &Message<'_>,
         grant: &Grant,
-        seq: Seq,
+        place: Place,
         group: Option<GroupId>,
         journal: &mut Journal<'_>,
     ) -> bool {
@@ -41,8 +42,7 @@ impl Broker {
             return false;
         };
         if !session.is_durable() {
-            let (qos, place) = (QoS::ExactlyOnce, Place::Stored(seq));
-            let now = journal.now;
+            let (now, qos) = (journal.now, QoS::ExactlyOnce);
             return self.send_acknowledged(now, id, message, grant, qos, place, group, false)
                 == Offered::Sent;
         }
@@ -60,26 +60,27 @@ impl Broker {
         let fits = connection.is_some_and(|connection| {
             connection.encode_publish(&mut encoded, message, sending, journal.now)
         });
+        if let Place::Retained(_, seq) = place {
+            self.pin(seq);
+        }
         if !fits {
-            self.settle(id, &Place::Stored(seq), group);
+            self.settle(id, &place, group);
             let (why, bytes) = (
                 LossReason::TooLargeForSubscriber,
                 message.payload.len() as u64,
             );
-            self.lose_at(why, client, seq, bytes, journal.now);
+            self.lose_at(why, client, place.seq(), bytes, journal.now);
             return true;
         }
+
         let shared = group.and_then(|group| Some(self.groups.get(group)?.name.clone()));
-        let sent = Change::Sent {
-            client,
-            packet_id,
-            seq,
-            shared,
-        };
-        let Ok(gate) = self.change(journal, sent) else {
+        let Ok(gate) = self.change(journal, sent(client, packet_id, &place, shared)) else {
+            if let Place::Retained(_, seq) = place {
+                self.unpin(seq);
+            }
             return false;
         };
-        self.fly_once_durable(id, packet_id, Place::Stored(seq), group, gate, encoded)
+        self.fly_once_durable(id, packet_id, place, group, gate, encoded)
     }
 
     /// The PUBLISH leaves when its packet identifier is on stable storage.
@@ -130,6 +131,9 @@ impl Broker {
             self.answer(id, Gate::Committed(Seq::ZERO), Answer::PubRel(packet_id));
             return Ok(());
         };
+        if flight.qos != QoS::ExactlyOnce {
+            return Err(OTHER_QOS);
+        }
         if reason as u8 >= 0x80 {
             session.flights.remove(packet_id);
             self.settle(session_id, &flight.place, flight.group);
@@ -146,8 +150,10 @@ impl Broker {
                     .get(session_id)
                     .and_then(|session| session.kept.cursor),
             };
-            if let (Some(cursor), Place::Stored(seq)) = (cursor, &flight.place) {
-                journal.acknowledge(cursor, *seq);
+            match (cursor, &flight.place) {
+                (Some(cursor), Place::Stored(seq)) => journal.acknowledge(cursor, *seq),
+                (_, Place::Retained(_, seq)) => self.unpin(*seq),
+                _ => {}
             }
         }
         if let Some(flight) = self
@@ -172,11 +178,34 @@ impl Broker {
             return Ok(());
         };
         let client = session.client.to_string();
-        let Some(flight) = session.flights.remove(packet_id) else {
+        let Some(flight) = session.flights.get_mut(packet_id) else {
             return Ok(());
         };
+        if flight.phase != flight::Phase::Released {
+            return Err(OTHER_QOS);
+        }
+        let flight = flight.clone();
+        session.flights.remove(packet_id);
         self.record_of(journal, id, Change::Completed { client, packet_id })?;
         self.made_room(id, flight.group);
         Ok(())
+    }
+}
+
+/// What the log is told before the first PUBLISH of a message leaves.
+fn sent(client: String, packet_id: NonZeroU16, place: &Place, shared: Option<String>) -> Change {
+    match place {
+        Place::Retained(grant, seq) => Change::SentRetained {
+            client,
+            packet_id,
+            seq: *seq,
+            identifier: grant.identifier,
+        },
+        place => Change::Sent {
+            client,
+            packet_id,
+            seq: place.seq(),
+            shared,
+        },
     }
 }

@@ -1,15 +1,28 @@
 //! Retained messages: topic and position in memory, payload on disk.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use filters::{Subscription, TopicFilter};
 use serde::{Deserialize, Serialize};
-use spool::{NodeTime, Seq};
+use spool::{Entry, NodeTime, Seq};
 
 use super::{
-    Broker, deadline::Timer, errands::RetainedGrant, journal::Journal, session::SessionId,
+    Broker,
+    action::Reader,
+    connection::Connection,
+    deadline::Timer,
+    delivery::Offered,
+    errands::RetainedGrant,
+    flight::Place,
+    journal::Journal,
+    message::{Message, effective},
+    session::SessionId,
+    subscriptions::Grant,
 };
-use crate::{mqtt::packet::SubscriptionRequest, record::Change};
+use crate::{
+    mqtt::packet::{QoS, SubscriptionRequest},
+    record::Change,
+};
 
 /// The newest retained message of each topic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +35,17 @@ pub(crate) struct Retained {
 pub(crate) struct Kept {
     pub(crate) seq: Seq,
     pub(crate) expires: Option<NodeTime>,
+}
+
+/// The retained messages that a new subscription is yet to be given: those that stood when it was made.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) grant: RetainedGrant,
+    filter: TopicFilter,
+    /// What is retained later comes as it is published.
+    upto: Seq,
+    /// The last topic found.
+    after: Option<String>,
 }
 
 impl Retained {
@@ -46,27 +70,32 @@ impl Retained {
         self.by_topic.values().map(|kept| kept.seq)
     }
 
-    /// The positions of all that match and have not expired, by topic.
-    pub(crate) fn matching(&self, filter: &TopicFilter, now: NodeTime) -> Vec<Seq> {
-        let alive = |kept: &&Kept| kept.expires.is_none_or(|at| at > now);
-        let text = filter.as_str();
+    /// The next positions, at most `limit`; fewer: that is all.
+    pub(super) fn find(&self, search: &mut Search, limit: usize) -> Vec<Seq> {
+        let text = search.filter.as_str();
+        let stood = |kept: &&Kept| kept.seq <= search.upto;
         let Some(wildcard) = text.find(['+', '#']) else {
-            return self
-                .by_topic
-                .get(text)
-                .filter(alive)
-                .map(|kept| kept.seq)
-                .into_iter()
-                .collect();
+            let kept = self.by_topic.get(text).filter(stood);
+            return kept.map(|kept| kept.seq).into_iter().collect();
         };
         // `a/#` matches `a` as well, so the common prefix ends before the separator.
         let prefix = text.get(..wildcard).unwrap_or("").trim_end_matches('/');
-        self.by_topic
-            .range(prefix.to_owned()..)
+        let from = match &search.after {
+            Some(topic) => Bound::Excluded(topic.as_str()),
+            None => Bound::Included(prefix),
+        };
+        let found: Vec<_> = self
+            .by_topic
+            .range::<str, _>((from, Bound::Unbounded))
             .take_while(|(topic, _)| topic.starts_with(prefix))
-            .filter(|(topic, kept)| alive(kept) && filter.matches(topic))
-            .map(|(_, kept)| kept.seq)
-            .collect()
+            .filter(|(topic, kept)| stood(kept) && search.filter.matches(topic))
+            .take(limit)
+            .collect();
+        let seqs = found.iter().map(|(_, kept)| kept.seq).collect();
+        if let Some((topic, _)) = found.last() {
+            search.after = Some((*topic).clone());
+        }
+        seqs
     }
 
     /// Topics whose message has expired.
@@ -88,7 +117,18 @@ impl Retained {
 /// How often retained messages are searched for expired ones, in milliseconds, while there are any that expire.
 pub(super) const RETAINED_SWEEP_MS: u64 = 30_000;
 
+impl From<RetainedGrant> for Grant {
+    fn from(retained: RetainedGrant) -> Grant {
+        Grant {
+            qos: retained.qos,
+            retain_as_published: true,
+            identifiers: retained.identifier.into_iter().collect(),
+        }
+    }
+}
+
 impl Broker {
+    /// A new subscription is given what is retained.
     pub(super) fn send_retained(
         &mut self,
         journal: &Journal<'_>,
@@ -102,15 +142,57 @@ impl Broker {
         if subscription.group.is_some() {
             return;
         }
-        let seqs = self.retained.matching(&subscription.filter, journal.now);
-        if seqs.is_empty() {
-            return;
-        }
         let grant = RetainedGrant {
             qos: request.qos as u8,
             identifier,
         };
-        self.send_retained_at(session, grant, seqs);
+        let search = Search {
+            grant,
+            filter: subscription.filter,
+            upto: journal.appended(),
+            after: None,
+        };
+        if let Some(found) = self.sessions.get_mut(session) {
+            found.errands.search(request.filter.clone(), search);
+            self.hungry.insert(Reader::Session(session));
+            self.run_errands(session);
+        }
+    }
+
+    /// Sends a retained message to a new subscriber; false if it has no room.
+    pub(super) fn send_retained_entry(
+        &mut self,
+        id: SessionId,
+        grant: RetainedGrant,
+        entry: &Entry,
+        mut message: Message<'_>,
+        journal: &mut Journal<'_>,
+    ) -> bool {
+        let now = journal.now;
+        if message.is_expired(now) {
+            return true;
+        }
+        message.retain = true;
+        let granted = Grant::from(grant);
+        match effective(message.qos, grant.qos) {
+            QoS::AtMostOnce => {
+                let connection = self.live(id).and_then(|id| self.connections.get(id));
+                if !connection.is_some_and(Connection::has_room) {
+                    return false;
+                }
+                self.send_unacknowledged(now, id, &message, &granted);
+                true
+            }
+            QoS::AtLeastOnce => {
+                let (qos, place) = (QoS::AtLeastOnce, Place::Retained(grant, entry.seq));
+                self.send_acknowledged(now, id, &message, &granted, qos, place, None, false)
+                    == Offered::Sent
+            }
+            QoS::ExactlyOnce => {
+                let place = Place::Retained(grant, entry.seq);
+                self.send_exactly_once(id, &message, &granted, place, None, journal)
+            }
+        }
     }
 
     pub(super) fn expire_retained(&mut self, journal: &mut Journal<'_>) {

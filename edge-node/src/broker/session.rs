@@ -55,6 +55,8 @@ pub(crate) enum Outbound {
     Sent { seq: Seq, shared: Option<String> },
     /// PUBREC came; PUBREL may have been sent.
     Received,
+    /// As `Sent`, a retained message for a new subscription.
+    Retained { seq: Seq, identifier: Option<u32> },
 }
 
 impl Kept {
@@ -83,10 +85,6 @@ impl Kept {
     pub(super) fn spend_will(&mut self) {
         self.will = None;
         self.will_due = None;
-    }
-
-    pub(super) fn sent(&mut self, packet_id: NonZeroU16, outbound: Outbound) {
-        self.outbound.insert(packet_id, outbound);
     }
 }
 
@@ -138,12 +136,18 @@ impl Broker {
         let Some(session) = self.sessions.try_remove(id) else {
             return;
         };
+
         self.forget_deliveries(id);
         for filter in session.kept.subscriptions.keys() {
             self.unlink(id, filter);
         }
         // Inbound QoS 2 records need no release any more; in-flight ones of groups go back.
         for (_, flight) in session.flights.in_order() {
+            if let Place::Retained(_, seq) = flight.place
+                && flight.phase == flight::Phase::Published
+            {
+                self.unpin(seq);
+            }
             if let (Some(group), Place::Stored(seq)) = (flight.group, &flight.place)
                 && flight.phase == flight::Phase::Published
             {

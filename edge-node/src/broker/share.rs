@@ -58,7 +58,7 @@ impl Broker {
             }
             (_, Some(Place::Stored(seq))) => self.note_group_owed(id, *seq, false),
             // A group is given what has found room; its members do not wait for one message twice.
-            (_, Some(Place::Withheld(_)) | None) => {}
+            (_, Some(Place::Withheld(_) | Place::Retained(..)) | None) => {}
         }
     }
 
@@ -157,11 +157,13 @@ impl Broker {
             return true;
         }
         if !returned && group.held.remove(&entry.seq) {
+            group.feed.advance(entry.seq);
             return true;
         }
         let Some(Record::Publish(record)) = Record::decode(&entry.body) else {
             return true;
         };
+
         let message = Message::of(&record, entry.time);
         if message.is_expired(journal.now) {
             self.acknowledged.push((group.cursor, entry.seq));
@@ -208,11 +210,8 @@ impl Broker {
                 .hand_to_member(journal.now, id, message, place, dup)
                 .is_some();
         }
-        let Place::Stored(seq) = place else {
-            return false;
-        };
         self.took_turn(id, member);
-        self.send_exactly_once(member, message, &grant, seq, Some(id), journal)
+        self.send_exactly_once(member, message, &grant, place, Some(id), journal)
     }
 
     /// What the session held for its groups goes to another member; its outbound QoS 2 stays with it.

@@ -6,6 +6,7 @@ use super::{
     Broker,
     action::Action,
     deadline::Timer,
+    errands::RetainedGrant,
     flight::{self, Place},
     journal::Journal,
     retained::RETAINED_SWEEP_MS,
@@ -91,26 +92,28 @@ impl Broker {
 }
 
 /// Restores the flights of a recovered session from its outbound QoS 2 identifiers.
-pub(crate) fn restore_flights(broker: &mut Broker, id: SessionId) {
+fn restore_flights(broker: &mut Broker, id: SessionId) {
     let Some(session) = broker.sessions.get_mut(id) else {
         return;
     };
     for (packet_id, outbound) in session.kept.outbound.clone() {
-        let (place, shared, phase) = match outbound {
+        let mut group = None;
+        let (place, phase) = match outbound {
             Outbound::Sent { seq, shared } => {
-                (Place::Stored(seq), shared, flight::Phase::Published)
+                group = shared.and_then(|name| broker.group_names.get(&name).copied());
+                match group.and_then(|group| broker.groups.get_mut(group)) {
+                    Some(group) => drop(group.held.insert(seq)),
+                    None => session.flights.is_ahead(seq),
+                }
+                (Place::Stored(seq), flight::Phase::Published)
             }
-            Outbound::Received => (Place::Stored(Seq::ZERO), None, flight::Phase::Released),
+            Outbound::Retained { seq, identifier } => {
+                broker.actions.push_back(Action::Pin(seq));
+                let grant = RetainedGrant { qos: 2, identifier };
+                (Place::Retained(grant, seq), flight::Phase::Published)
+            }
+            Outbound::Received => (Place::Stored(Seq::ZERO), flight::Phase::Released),
         };
-        let group = shared.and_then(|name| broker.group_names.get(&name).copied());
-        if let Place::Stored(seq) = place
-            && phase == flight::Phase::Published
-        {
-            match group.and_then(|group| broker.groups.get_mut(group)) {
-                Some(group) => drop(group.held.insert(seq)),
-                None => session.flights.is_ahead(seq),
-            }
-        }
         session
             .flights
             .insert(packet_id, place, group, QoS::ExactlyOnce, phase);

@@ -1,8 +1,10 @@
 //! The broker over a simulated disk, packet by packet.
 
 mod durability;
+mod flight;
 pub(crate) mod harness;
 mod protocol;
+mod retained;
 mod sessions;
 mod sinks;
 mod withheld;

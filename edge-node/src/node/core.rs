@@ -251,7 +251,7 @@ impl Core {
         self.carry_out();
     }
 
-    /// A reading is done. A read that failed is tried again at the next commit.
+    /// A reading is done. A read that failed is tried again after a while.
     pub fn handle_reading(&mut self, reading: Reading, found: Result<Found, StorageError>) {
         let found = found
             .inspect_err(|error| tracing::error!(%error, "the log cannot be read"))
@@ -260,8 +260,8 @@ impl Core {
             (Reading::Debt(reader, request), Some(Found::Batch(batch))) => {
                 broker.handle_read(reader, &request, batch, journal)
             }
-            (Reading::Debt(reader, request), Some(Found::Entries(_)) | None) => {
-                broker.handle_read(reader, &request, Batch::default(), journal);
+            (Reading::Debt(reader, _), Some(Found::Entries(_)) | None) => {
+                broker.handle_unread(reader, journal.now);
             }
             (Reading::Errands(connection, session, errands), found) => {
                 let entries = match &found {

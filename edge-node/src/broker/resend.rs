@@ -1,0 +1,109 @@
+//! What was in flight when a connection ended, sent again on the next one.
+
+use std::num::NonZeroU16;
+
+use bytes::BytesMut;
+use spool::{Entry, Seq};
+
+use super::{
+    Broker,
+    action::Reader,
+    answer::{Answer, Gate},
+    connection::ConnectionId,
+    errands::Errand,
+    flight::{self, Place},
+    journal::Journal,
+    message::{Message, Sending},
+    route::grant_of,
+    session::SessionId,
+    subscriptions::Grant,
+};
+
+impl Broker {
+    /// Sends again what was in flight when the last connection of this session ended.
+    pub(crate) fn resume_flights(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let flights = session.flights.in_order().into_iter();
+        let again = flights.map(|(packet_id, flight)| match (flight.phase, flight.place) {
+            (flight::Phase::Released, _) => Errand::Release(packet_id),
+            (_, Place::Stored(seq) | Place::Retained(_, seq)) => Errand::Publish(packet_id, seq),
+            (_, Place::Withheld(withheld)) => Errand::Memory(packet_id, withheld),
+        });
+        session.errands.send_again(again);
+        session.feed.resending = !session.errands.is_empty();
+        self.hungry.insert(Reader::Session(id));
+        self.run_errands(id);
+    }
+
+    pub(super) fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if let Some(flight) = session.flights.remove(packet_id) {
+            session.kept.outbound.remove(&packet_id);
+            self.settle(id, &flight.place, flight.group);
+        }
+    }
+
+    pub(super) fn send_again(
+        &mut self,
+        connection_id: ConnectionId,
+        id: SessionId,
+        packet_id: NonZeroU16,
+        mut message: Message<'_>,
+        entry: Option<&Entry>,
+        journal: &Journal<'_>,
+    ) {
+        let session = self.sessions.get_mut(id);
+        let Some(flight) = session.and_then(|session| session.flights.get_mut(packet_id)) else {
+            return;
+        };
+        let (place, group, qos) = (flight.place.clone(), flight.group, flight.qos);
+        let grant = match place {
+            Place::Retained(grant, _) => {
+                message.retain = true;
+                grant.into()
+            }
+            Place::Stored(_) | Place::Withheld(_) => {
+                let cursor = match group {
+                    Some(group) => self.groups.get(group).map(|group| group.cursor),
+                    None => self
+                        .sessions
+                        .get(id)
+                        .and_then(|session| session.kept.cursor),
+                };
+                let terms = entry.and_then(|entry| self.terms(journal, entry.route));
+                let stored = terms
+                    .zip(cursor)
+                    .and_then(|(terms, cursor)| grant_of(&terms, cursor));
+                stored.unwrap_or_else(|| self.present_grant(id, message.topic))
+            }
+        };
+        let sending = Sending {
+            qos,
+            id: Some(packet_id),
+            dup: true,
+            retain: message.retain && grant.retain_as_published,
+            identifiers: &grant.identifiers,
+        };
+        let Some(connection) = self.connections.get_mut(connection_id) else {
+            return;
+        };
+        let mut encoded = BytesMut::new();
+        if connection.encode_publish(&mut encoded, &message, sending, journal.now) {
+            // Behind the CONNACK, which may wait for a commit.
+            connection.answer(Gate::Committed(Seq::ZERO), Answer::Encoded(encoded));
+            self.acking.insert(connection_id);
+        } else {
+            self.give_up(id, packet_id);
+        }
+    }
+
+    /// What the session's subscriptions grant of a topic as they are.
+    fn present_grant(&mut self, id: SessionId, topic: &str) -> Grant {
+        let audience = self.subscriptions.audience(topic);
+        audience.grant(id, None).cloned().unwrap_or_default()
+    }
+}

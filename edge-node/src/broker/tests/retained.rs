@@ -1,0 +1,131 @@
+//! Retained messages: what a new subscription gets, and what survives.
+
+use super::harness::*;
+use crate::mqtt::packet::{Ack, Packet, PublishPropertySet, QoS};
+
+fn retain(node: &mut TestNode, topic: &str, text: &str, qos: QoS) {
+    let mut device = node.connect(v5("retainer"));
+    let packet = change_publish(publish(topic, text, qos, 1), |publish| {
+        publish.retain = true;
+    });
+    node.send(&device, packet);
+    node.settle();
+    if qos == QoS::ExactlyOnce {
+        node.send(&device, Packet::PubRel(Ack::success(id(1))));
+        node.settle();
+    }
+    assert_eq!(device.all(node).is_empty(), qos == QoS::AtMostOnce);
+    node.drop_connection(device);
+}
+
+#[test]
+fn a_retained_message_at_qos_2_leaves_after_the_commit_of_its_identifier_and_keeps_it() {
+    let mut node = TestNode::new();
+    retain(&mut node, "state", "on", QoS::ExactlyOnce);
+    let mut reader = node.connect(durable("reader"));
+    node.send(&reader, subscribe("state", QoS::ExactlyOnce));
+    node.commit();
+    node.read();
+    assert_eq!(
+        reader.publishes(&mut node),
+        [],
+        "its identifier is not durable"
+    );
+    node.commit();
+    let sent = reader.publishes(&mut node);
+    assert_eq!(sent.len(), 1);
+    // Replaced meanwhile: the delivery that was begun is finished all the same.
+    retain(&mut node, "state", "off", QoS::AtMostOnce);
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    let again = reader.publishes(&mut node);
+    let seen: Vec<_> = again
+        .iter()
+        .map(|p| (p.packet_id, p.dup, p.retain, &p.payload[..]))
+        .collect();
+    assert_eq!(seen, [(sent[0].packet_id, true, true, &b"on"[..])]);
+    node.send(&reader, pubrec(&again[0]));
+    node.settle();
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    let release = Packet::PubRel(Ack::success(sent[0].packet_id.unwrap()));
+    assert_eq!(reader.all(&mut node), [release]);
+}
+
+#[test]
+fn a_retained_message_that_is_sent_again_is_still_marked_as_retained() {
+    let mut node = TestNode::new();
+    retain(&mut node, "state", "on", QoS::AtLeastOnce);
+    let mut reader = node.connect(durable("reader"));
+    node.send(
+        &reader,
+        subscribe_with(request("state", QoS::AtLeastOnce), Some(7)),
+    );
+    node.settle();
+    assert_eq!(reader.publishes(&mut node).len(), 1);
+    node.drop_connection(reader);
+    let mut reader = node.connect(durable("reader"));
+    let again = reader.publishes(&mut node);
+    let identifiers = |set: &PublishPropertySet| set.subscription_identifiers.clone();
+    let seen: Vec<_> = again
+        .iter()
+        .map(|p| (p.dup, p.retain, p.properties.set().map(identifiers)))
+        .collect();
+    assert_eq!(seen, [(true, true, Some(vec![7]))]);
+}
+
+#[test]
+fn the_acknowledgement_of_a_retained_message_is_none_of_the_copy_that_is_owed() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "state", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    retain(&mut node, "state", "on", QoS::AtLeastOnce);
+    let mut reader = node.connect(with_receive_maximum(durable("reader"), 1));
+    let owed = reader.publishes(&mut node);
+    assert_eq!((owed.len(), owed[0].retain), (1, false));
+    node.send(&reader, subscribe("state", QoS::AtLeastOnce));
+    node.settle();
+    // Only the owed copy is acknowledged, then the retained one comes, and stays in flight.
+    node.send(&reader, puback(&owed[0]));
+    node.settle();
+    let retained = reader.publishes(&mut node);
+    assert_eq!((retained.len(), retained[0].retain), (1, true));
+    let mut node = node.restart();
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.publishes(&mut node), []);
+}
+
+#[test]
+fn what_is_retained_for_a_new_subscription_comes_though_its_connection_breaks() {
+    let mut node = TestNode::new();
+    for n in 1..=40 {
+        retain(&mut node, &format!("state/{n:02}"), "on", QoS::AtLeastOnce);
+    }
+    let mut reader = node.connect(with_receive_maximum(durable("reader"), 5));
+    node.send(&reader, subscribe("state/#", QoS::AtLeastOnce));
+    node.settle();
+    assert_eq!(reader.publishes(&mut node).len(), 5);
+    node.drop_connection(reader);
+    let mut reader = node.connect(durable("reader"));
+    let topics: Vec<String> = take_publishes(&mut node, &mut reader)
+        .iter()
+        .map(|publish| publish.topic.as_str().to_owned())
+        .collect();
+    let all: Vec<String> = (1..=40).map(|n| format!("state/{n:02}")).collect();
+    assert_eq!(topics, all);
+}
+
+#[test]
+fn a_subscriber_that_asks_again_and_again_for_everything_retained_costs_no_memory() {
+    let mut node = TestNode::new();
+    for n in 0..200 {
+        retain(&mut node, &format!("state/{n}"), "on", QoS::AtLeastOnce);
+    }
+    let reader = node.connect(with_receive_maximum(v5("reader"), 1));
+    for _ in 0..50 {
+        node.send(&reader, subscribe("state/#", QoS::AtLeastOnce));
+        node.settle();
+    }
+    assert!(node.core.broker().errands_in_memory() <= 16);
+}
