@@ -32,6 +32,8 @@ mod pattern;
 mod sdk;
 pub mod stage;
 mod topic;
+pub mod transform;
+mod unit;
 mod view;
 
 pub use condition::{
@@ -51,4 +53,5 @@ pub use topic::{
     MAX_FILTER_LEVELS, MAX_TOPIC_BYTES, Subscription, TopicError, TopicFilter, TopicTrie,
     check_topic_name,
 };
+pub use unit::{Conversion, UnitError, UnitProblem};
 pub use view::{AttributeValue, Attributes, DataView, EventView};
