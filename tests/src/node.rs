@@ -192,6 +192,11 @@ impl TestNode {
         self.ended().await
     }
 
+    /// Replaces its configuration, for the next start.
+    pub fn configure(&mut self, toml: &str) {
+        self.builder.config = toml.to_owned();
+    }
+
     /// Starts it on the same data, at the same addresses.
     pub async fn start_again(&mut self) {
         if let Err(ended) = self.launch().await {
@@ -294,12 +299,22 @@ impl TestNode {
     /// Bytes of memory it holds.
     #[must_use]
     pub fn rss(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory it has held since it started.
+    #[must_use]
+    pub fn peak_rss(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let process = self.process.as_ref().expect("the node runs");
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("Linux tells");
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
+            .find(|line| line.starts_with(field))
             .expect("a process has memory");
         let kib: u64 = line
             .split_whitespace()
