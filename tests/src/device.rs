@@ -136,10 +136,12 @@ impl Device {
 
     /// A connection without CONNECT: what is sent on it is up to the test.
     pub async fn raw(to: SocketAddr) -> Device {
-        Device::over(
-            TcpStream::connect(to).await.expect("the node listens"),
-            "raw",
-        )
+        Device::raw_named(to, "raw").await
+    }
+
+    /// The same, for one that will call itself `id`.
+    pub async fn raw_named(to: SocketAddr, id: &str) -> Device {
+        Device::over(TcpStream::connect(to).await.expect("the node listens"), id)
     }
 
     fn over(stream: TcpStream, id: &str) -> Device {

@@ -22,4 +22,5 @@ mod outage;
 mod peers;
 mod refusals;
 mod replay;
+mod stalling_disk;
 mod stopping;
