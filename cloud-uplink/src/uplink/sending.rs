@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use spool::Seq;
+use spool::{Lane, Seq};
 
 use super::{
     ACKS_AHEAD_MAX, Action, BatchId, Flight, READ_BYTES, READ_RECORDS, Reading, Uplink,
@@ -120,27 +120,41 @@ impl Uplink {
         if self.reading.is_some() || self.read_backoff.resting(now).is_some() {
             return;
         }
+        let Some((lane, after)) = self.unread_lane_in_the_way().or_else(|| self.next_lane()) else {
+            return;
+        };
+        self.reading = Some(Reading {
+            lane,
+            outdated: false,
+        });
+        self.actions.push_back(Action::Read {
+            lane,
+            after,
+            records: READ_RECORDS,
+            bytes: READ_BYTES,
+        });
+    }
+
+    fn next_lane(&self) -> Option<(Lane, Seq)> {
         let lanes = self.lanes.len();
-        for (index, reader) in self.lanes.iter().enumerate() {
+        let next = self.lanes.iter().enumerate().find(|(index, reader)| {
             // A lane above may read on when those below it have filled the memory.
             let extra = self.limits.read_ahead_bytes / 8 * (lanes - 1 - index);
-            if !reader.at_end
-                && !reader.blocked
-                && self.held_bytes < self.limits.read_ahead_bytes + extra
-            {
-                let (lane, after) = (reader.lane, reader.after);
-                self.reading = Some(Reading {
-                    lane,
-                    outdated: false,
-                });
-                self.actions.push_back(Action::Read {
-                    lane,
-                    after,
-                    records: READ_RECORDS,
-                    bytes: READ_BYTES,
-                });
-                return;
-            }
+            let room = self.held_bytes < self.limits.read_ahead_bytes + extra;
+            !reader.at_end && !reader.blocked && room
+        });
+        next.map(|(_, reader)| (reader.lane, reader.after))
+    }
+
+    /// A lane that was not read as far as the lowest open event keeps the cursor's mark back. When acknowledgements have run
+    /// far ahead of it, it is read before all others and whatever is held: what it gives is lower, and so is sent first.
+    fn unread_lane_in_the_way(&self) -> Option<(Lane, Seq)> {
+        if self.ahead.acked() < ACKS_AHEAD_MAX / 2 {
+            return None;
         }
+        let (open, _) = self.ahead.lowest()?;
+        let unread = self.lanes.iter().filter(|reader| !reader.at_end);
+        let lowest = unread.min_by_key(|reader| reader.after)?;
+        (lowest.after < open && !lowest.blocked).then_some((lowest.lane, lowest.after))
     }
 }

@@ -510,6 +510,46 @@ fn acknowledgements_run_no_further_ahead_than_a_cursor_can_hold() {
 }
 
 #[test]
+fn a_lane_that_nobody_has_read_does_not_hold_up_a_backlog_in_another() {
+    let limits = Limits {
+        read_ahead_bytes: 256 * 1024,
+        ..Limits::default()
+    };
+    let mut bench = Bench::with_lanes(limits, &[Lane(0), Lane(1)]);
+    let (mut read, mut sent, mut batches) = (0, 0, 0);
+    while sent < 50_000 {
+        for action in bench.all_actions() {
+            match action {
+                Action::Read {
+                    lane: Lane(0),
+                    after,
+                    ..
+                } => {
+                    read = after.0 + 500;
+                    bench.read(Lane(0), after.0 + 1..=read);
+                }
+                Action::Read { lane, .. } => {
+                    let end = Seq(read.max(50_000));
+                    let nothing = Vec::new();
+                    bench
+                        .uplink
+                        .handle_read(bench.now, lane, nothing, end, true);
+                }
+                Action::Send { batch, seqs, .. } => {
+                    (sent, batches) = (sent + seqs.len(), batches + 1);
+                    bench.answer(batch, Answer::All(Outcome::Accepted));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(
+        batches < sent / 100,
+        "{sent} events went in {batches} batches"
+    );
+}
+
+#[test]
 fn catching_up_is_estimated_from_what_drains() {
     let mut bench = Bench::new(Limits {
         batch_events: 100,
