@@ -29,7 +29,7 @@ impl Default for Limits {
             batch_events: 512,
             batch_bytes: 512 * 1024,
             in_flight: 4,
-            read_ahead_bytes: 4 * 1024 * 1024,
+            read_ahead_bytes: 2 * 1024 * 1024,
             refused_tries: 5,
             slow_answer: Duration::from_secs(5),
             connected_for: Duration::from_secs(60),

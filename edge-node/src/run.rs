@@ -132,6 +132,10 @@ async fn follow_commits(
     }
 }
 
+/// Threads of each runtime for reads that may block on the disk. Each keeps the memory of the largest read it has made, so
+/// there are no more than keep two consumers going at once.
+const BLOCKING_THREADS: usize = 2;
+
 /// How often the core looks for what is due when it names no earlier time.
 const TICK: Duration = Duration::from_secs(1);
 

@@ -102,9 +102,11 @@ pub(crate) struct State {
 
 /// Records a frame holds before the next transaction begins another.
 const FRAME_BYTES: u64 = 2 << 20;
-/// Buffers kept for reuse, and the largest kept.
-const MOST_BUFFERS: usize = 3;
-const LARGEST_BUFFER: usize = 4 << 20;
+/// What a buffer has room for beyond them from its beginning, so that one that fills up while the disk stalls is not copied
+/// into one of twice its size. Memory that is not written to costs nothing.
+const BUFFER_MARGIN: u64 = 128 << 10;
+/// Buffers kept for reuse: one is filled while the other is written.
+const MOST_BUFFERS: usize = 2;
 
 impl State {
     pub(crate) fn new(sizes: Sizes, options: &Options, now: NodeTime) -> State {
@@ -164,7 +166,9 @@ impl State {
         };
         if !self.pending.back().is_some_and(fits) {
             self.queued_bytes += self.pending.back().map_or(0, Pending::len);
-            let mut batch = self.buffers.pop().unwrap_or_default();
+            let room = self.buffer_bytes();
+            let reused = self.buffers.pop();
+            let mut batch = reused.unwrap_or_else(|| Pending::with_room(room));
             batch.restart(Base {
                 seq: self.next_seq,
                 time,
@@ -189,7 +193,7 @@ impl State {
 
     /// Ends a transaction that began at `mark`.
     pub(crate) fn finish(&mut self, mark: &Mark) {
-        let limit = self.frame_limit();
+        let (limit, room) = (self.frame_limit(), self.buffer_bytes());
         let Some(batch) = self.pending.back_mut() else {
             return;
         };
@@ -205,7 +209,9 @@ impl State {
             && own < batch.len().saturating_sub(crate::frame::HEADER)
             && own > 0
         {
-            let next = batch.split_off(mark, self.buffers.pop().unwrap_or_default());
+            let into = self.buffers.pop();
+            let into = into.unwrap_or_else(|| Pending::with_room(room));
+            let next = batch.split_off(mark, into);
             self.queued_bytes += batch.len();
             self.pending.push_back(next);
         } else {
@@ -213,8 +219,12 @@ impl State {
         }
     }
 
+    fn buffer_bytes(&self) -> usize {
+        usize::try_from(self.frame_limit() + BUFFER_MARGIN).unwrap_or(usize::MAX)
+    }
+
     pub(crate) fn recycle(&mut self, mut batch: Pending) {
-        if self.buffers.len() < MOST_BUFFERS && batch.bytes.capacity() <= LARGEST_BUFFER {
+        if self.buffers.len() < MOST_BUFFERS && batch.bytes.capacity() <= self.buffer_bytes() {
             batch.restart(Base::default());
             self.buffers.push(batch);
         }

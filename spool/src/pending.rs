@@ -56,6 +56,13 @@ pub(crate) struct Mark {
 }
 
 impl Pending {
+    pub(crate) fn with_room(bytes: usize) -> Pending {
+        Pending {
+            bytes: Vec::with_capacity(bytes),
+            ..Pending::default()
+        }
+    }
+
     pub(crate) fn restart(&mut self, base: Base) {
         self.bytes.clear();
         self.bytes.resize(HEADER, 0);

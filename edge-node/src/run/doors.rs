@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    BLOCKING_THREADS,
     listen::serve,
     node::RunError,
     recover::RecoveredSink,
@@ -50,7 +51,7 @@ impl Doors {
         let (started, outcome) = std::sync::mpsc::channel();
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(4)
+            .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
         let thread = thread::Builder::new()
             .name("edge-doors".to_owned())

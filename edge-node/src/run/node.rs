@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    Shared, accept,
+    BLOCKING_THREADS, Shared, accept,
     doors::Doors,
     follow_commits, follow_deadlines,
     listen::{ListenError, bind, serve},
@@ -123,7 +123,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
 
     let runtime = Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(4)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()?;
     let result = LocalSet::new().block_on(
         &runtime,
