@@ -308,6 +308,12 @@ impl TestNode {
         self.memory("VmHWM:")
     }
 
+    /// Bytes of memory that hold the program and its libraries: part of both.
+    #[must_use]
+    pub fn program_bytes(&self) -> u64 {
+        self.memory("RssFile:")
+    }
+
     fn memory(&self, field: &str) -> u64 {
         let process = self.process.as_ref().expect("the node runs");
         let status =
