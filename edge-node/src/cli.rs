@@ -1,7 +1,7 @@
 //! The command line: `edge-node run`, `check`, `spool`, `status` and the rest.
 //!
 //! Results go to standard output, as tables or, with `--json`, for machines; the log and errors go to standard error.
-//! An error is one line that says what, where, and how to mend it. Exit status: 0 done, 1 not done, 2 wrong usage.
+//! An error is one line that says what, where, and how to mend it. Exit status: 0 done, 1 not done, 2 wrong usage, or rules or events that are none.
 
 use std::{
     io::{self, Write},
@@ -24,6 +24,7 @@ mod check;
 pub(crate) mod client;
 mod error;
 mod node;
+mod rules;
 mod sink;
 mod spool;
 mod table;
@@ -57,6 +58,9 @@ enum Command {
     /// Look after the places events go to
     #[command(subcommand)]
     Sink(sink::SinkCommand),
+    /// Check rules and try them on events
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Show how a running node is
     Status(node::StatusArgs),
     /// See it work: a link to the mesh is cut, a node is killed, and nothing acknowledged is lost
@@ -135,7 +139,7 @@ pub fn main() -> ExitCode {
         Err(error) if error.is_reader_gone() => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "edge-node: {error}"); // nobody reads: the exit status still tells
-            ExitCode::FAILURE
+            error.status()
         }
     }
 }
@@ -157,6 +161,7 @@ impl Cli {
             Some(Command::Check(args)) => check::check(&args, out),
             Some(Command::Spool(command)) => spool::execute(&command, out),
             Some(Command::Sink(command)) => sink::execute(&command, out),
+            Some(Command::Rules(command)) => rules::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),
             Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),

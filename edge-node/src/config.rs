@@ -24,6 +24,7 @@ mod ingest;
 mod mqtt;
 mod node;
 mod overrides;
+mod rules;
 mod spool;
 pub mod units;
 mod uplink;
@@ -35,6 +36,7 @@ pub use ingest::{IngestConfig, IngestMode, WhenInvalid};
 pub use mqtt::MqttConfig;
 pub use node::{NameError, NodeConfig, NodeId};
 pub use overrides::Overrides;
+pub use rules::Rules;
 pub use spool::{Auto, LaneConfig, LaneName, Percent, SpoolConfig};
 pub use uplink::{
     Endpoint, SenderConfig, UplinkConfig, UplinkKind, UplinkName, UplinkReceiver, UplinkStart,
@@ -77,6 +79,23 @@ impl Config {
         match fs::read_to_string(path) {
             Ok(text) => Config::parse(&name, &text, flags),
             Err(source) => Err(ConfigError::Unreadable { path: name, source }),
+        }
+    }
+
+    /// What rules may name under this configuration.
+    pub fn known_to_rules(&self) -> filters::rules::Known {
+        filters::rules::Known {
+            sinks: self
+                .uplink
+                .iter()
+                .map(|it| it.name.as_str().to_owned())
+                .collect(),
+            lanes: self
+                .spool
+                .lanes
+                .iter()
+                .map(|it| it.name.as_str().to_owned())
+                .collect(),
         }
     }
 

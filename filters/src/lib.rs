@@ -28,6 +28,7 @@ mod number;
 pub mod oracle;
 mod paths;
 mod pattern;
+pub mod rules;
 #[cfg(any(feature = "sdk", test))]
 mod sdk;
 pub mod stage;

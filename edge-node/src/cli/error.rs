@@ -1,6 +1,6 @@
 //! Why a command was not done.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use crate::{
     bench::BenchError, config::ConfigError, demo::DemoError, endpoints::EndpointsError,
@@ -13,6 +13,15 @@ pub enum CliError {
     /// The configuration is wrong: mend the file or the flag it names.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A rule file is wrong: mend what it names.
+    #[error("{0}")]
+    Rules(ConfigError),
+    /// What rules were to be tried on is no event, or not there.
+    #[error("{what}")]
+    Invalid {
+        /// What, and what is wrong with it.
+        what: String,
+    },
     /// The node did not start or did not end well.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -92,6 +101,14 @@ impl From<BenchError> for CliError {
 }
 
 impl CliError {
+    /// The exit status of a process that ends with it.
+    pub(super) fn status(&self) -> ExitCode {
+        match self {
+            CliError::Rules(_) | CliError::Invalid { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// Whether the reader of standard output left, as `head` does: no fault.
     pub(super) fn is_reader_gone(&self) -> bool {
         matches!(self, CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

@@ -239,3 +239,13 @@ impl GateInput<'_> {
             .ok_or(GateError::NotANumber)
     }
 }
+
+impl GateError {
+    /// A word for counters.
+    pub fn class(self) -> &'static str {
+        match self {
+            GateError::Missing => "missing",
+            GateError::NotANumber => "not-a-number",
+        }
+    }
+}

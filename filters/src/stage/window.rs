@@ -118,7 +118,7 @@ impl Window {
     ///
     /// It has not what is to be summed up.
     pub fn handle_event(&mut self, input: &WindowInput<'_>) -> Result<Placement, WindowError> {
-        self.check(input)?;
+        self.check(input.readings)?;
         let time = match input.time {
             Some(time) if time <= input.stored.plus(self.timing.max_ahead) => time,
             _ => input.stored,
@@ -141,6 +141,26 @@ impl Window {
         self.close_due(&key, &mut panes);
         self.put(&key, panes);
         Ok(placement)
+    }
+
+    /// Whether it could take an event with these readings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Window::handle_event`].
+    pub fn check(&self, readings: &[Option<Reading>]) -> Result<(), WindowError> {
+        if self.fields > 0 && readings.iter().all(Option::is_none) {
+            return Err(WindowError::Missing);
+        }
+        let bad = self.aggregates.iter().any(|aggregate| {
+            let reading = aggregate.field.and_then(|it| readings.get(it)?.as_ref());
+            aggregate.function.needs_numbers() && reading.is_some_and(|it| it.number().is_none())
+        });
+        if bad {
+            Err(WindowError::NotANumber)
+        } else {
+            Ok(())
+        }
     }
 
     /// The first key that has been silent for so long that it closes.
@@ -198,21 +218,6 @@ impl Window {
     /// Keys that went at a bound; their windows were given as partial.
     pub fn evicted(&self) -> u64 {
         self.evicted
-    }
-
-    fn check(&self, input: &WindowInput<'_>) -> Result<(), WindowError> {
-        if self.fields > 0 && input.readings.iter().all(Option::is_none) {
-            return Err(WindowError::Missing);
-        }
-        let bad = self.aggregates.iter().any(|aggregate| {
-            let reading = input.readings.get(aggregate.field).and_then(Option::as_ref);
-            aggregate.function.needs_numbers() && reading.is_some_and(|it| it.number().is_none())
-        });
-        if bad {
-            Err(WindowError::NotANumber)
-        } else {
-            Ok(())
-        }
     }
 
     /// The open windows an event of that time belongs to.
@@ -348,6 +353,16 @@ impl KeyPanes {
 
     fn heap_bytes(&self) -> usize {
         self.panes.values().map(Pane::heap_bytes).sum()
+    }
+}
+
+impl WindowError {
+    /// A word for counters.
+    pub fn class(self) -> &'static str {
+        match self {
+            WindowError::Missing => "missing",
+            WindowError::NotANumber => "not-a-number",
+        }
     }
 }
 

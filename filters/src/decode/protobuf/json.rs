@@ -164,7 +164,7 @@ fn put_timestamp(json: &mut Vec<u8>, message: &DynamicMessage) -> bool {
 }
 
 /// The shortest text that reads back as the same number.
-fn put_float(json: &mut Vec<u8>, value: Option<impl serde::Serialize>) {
+fn put_float(json: &mut Vec<u8>, value: Option<impl serde::Serialize + Copy>) {
     serde_json::to_writer(json, &value).expect("numbers are written to memory");
 }
 

@@ -38,8 +38,9 @@ pub struct Timing {
 /// One value of what a window derives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
-    /// Which of the fields it is made of, as in [`WindowInput::readings`](super::WindowInput::readings).
-    pub field: usize,
+    /// Which of the fields it is made of, as in [`WindowInput::readings`](super::WindowInput::readings); `None` is the event itself, which can only
+    /// be counted.
+    pub field: Option<usize>,
     /// How it is made.
     pub function: Function,
 }

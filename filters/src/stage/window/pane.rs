@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, Emission, Span, WindowInput, WindowKind, accumulator::Accumulator};
-use crate::stage::EventTime;
+use crate::stage::{EventTime, Reading};
 
 /// One window of one key, open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub(super) struct Pane {
 impl Pane {
     pub(super) fn new(span: Span, fields: usize, aggregates: &[Aggregate]) -> Pane {
         let accumulator = |field| {
-            let of_field = aggregates.iter().filter(move |it| it.field == field);
+            let of_field = aggregates.iter().filter(move |it| it.field == Some(field));
             Accumulator::new(of_field.map(|it| &it.function))
         };
         Pane {
@@ -74,9 +74,9 @@ impl Pane {
         aggregates: &[Aggregate],
         partial: bool,
     ) -> Emission {
-        let value = |aggregate: &Aggregate| {
-            let field = self.fields.get(aggregate.field)?;
-            field.value(&aggregate.function)
+        let value = |aggregate: &Aggregate| match aggregate.field {
+            Some(field) => self.fields.get(field)?.value(&aggregate.function),
+            None => Some(Reading::Integer(self.count.cast_signed())),
         };
         let span = match (kind, self.times) {
             (WindowKind::Count(_), Some((start, end))) => Span { start, end },

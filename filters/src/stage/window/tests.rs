@@ -27,7 +27,10 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn window(kind: WindowKind) -> Window {
-    let aggregates = FUNCTIONS.map(|function| Aggregate { field: 0, function });
+    let aggregates = FUNCTIONS.map(|function| Aggregate {
+        field: Some(0),
+        function,
+    });
     Window::new(kind, TIMING, 1, aggregates.to_vec(), BOUNDS)
 }
 
@@ -184,7 +187,10 @@ fn a_time_too_far_ahead_counts_as_the_time_of_arrival() {
 
 #[test]
 fn at_the_bound_the_least_recent_key_is_given_as_partial() {
-    let aggregates = FUNCTIONS.map(|function| Aggregate { field: 0, function });
+    let aggregates = FUNCTIONS.map(|function| Aggregate {
+        field: Some(0),
+        function,
+    });
     let bounds = Bounds { keys: 2, ..BOUNDS };
     let kind = WindowKind::Tumbling { size: secs(60) };
     let mut window = Window::new(kind, TIMING, 1, aggregates.to_vec(), bounds);
@@ -203,7 +209,7 @@ fn windows_open_for_one_key_are_bounded() {
         size: Duration::from_millis(1),
     };
     let aggregates = vec![Aggregate {
-        field: 0,
+        field: Some(0),
         function: Function::Sum,
     }];
     let mut window = Window::new(kind, TIMING, 1, aggregates, BOUNDS);
@@ -271,7 +277,7 @@ fn functions_of_a_field() {
 #[test]
 fn small_parts_are_not_lost_beside_a_great_one() {
     let aggregates = vec![Aggregate {
-        field: 0,
+        field: Some(0),
         function: Function::Sum,
     }];
     let kind = WindowKind::Count(NonZeroU64::new(10_002).unwrap());

@@ -1,0 +1,324 @@
+//! Events as a timeline: each goes through the rules at its own time, and so does what is derived of them.
+
+use std::io::Write;
+
+use filters::{
+    Data, DataView, Event, EventView,
+    index::{RuleId, Scratch},
+    rules::{Arrival, Derived, Fate, RuleMemory, RuleStages, Ruling, Stored},
+    stage::{EventTime, Moment},
+    timestamp_millis,
+};
+use serde_json::{Value as Json, json};
+
+use super::CliError;
+use crate::config::Rules;
+
+/// How often what is derived goes through the rules again.
+const MAX_DERIVATIONS: usize = 8;
+/// The source of what is derived.
+const SOURCE: &str = "/rules-test";
+
+/// An event, and what decoders make of its payload.
+pub(super) struct Payload {
+    pub(super) event: Event,
+    decoded: Option<Vec<u8>>,
+    /// A payload that nothing could read.
+    opaque: bool,
+}
+
+pub(super) struct Timeline<'a> {
+    rules: &'a Rules,
+    memory: RuleMemory,
+    stages: RuleStages,
+    scratch: Scratch,
+    position: u64,
+    /// Milliseconds since 1970.
+    now: i64,
+}
+
+impl Payload {
+    pub(super) fn of_event(event: Event) -> Payload {
+        Payload {
+            event,
+            decoded: None,
+            opaque: false,
+        }
+    }
+
+    /// A plain PUBLISH of these bytes.
+    pub(super) fn new(bytes: Vec<u8>, content_type: &str) -> Result<Payload, filters::EventError> {
+        let decoded = match content_type {
+            "application/cbor" => Some(filters::decode::cbor_to_json(&bytes).ok()),
+            _ => None,
+        };
+        let data = Data::of(Some(content_type), bytes);
+        let builder = Event::builder("1", SOURCE, crate::ingest::DEFAULT_TYPE);
+        Ok(Payload {
+            event: builder.datacontenttype(content_type).data(data).build()?,
+            opaque: decoded == Some(None),
+            decoded: decoded.flatten(),
+        })
+    }
+}
+
+impl<'a> Timeline<'a> {
+    pub(super) fn new(rules: &'a Rules) -> Timeline<'a> {
+        Timeline {
+            memory: RuleMemory::new(&rules.set),
+            stages: RuleStages::new(&rules.set),
+            scratch: Scratch::default(),
+            position: 0,
+            now: 0,
+            rules,
+        }
+    }
+
+    /// What becomes of the event, and of all that was due before it.
+    pub(super) fn publish(&mut self, payload: &Payload, topic: Option<&str>) -> Json {
+        let time = payload.event.time.as_deref().and_then(timestamp_millis);
+        let mut emitted = self.close_until(time.unwrap_or(self.now));
+        let mut verdict = self.judge(payload, topic, &[]);
+        emitted.extend(self.emitted(&[]));
+        if let Some(verdict) = verdict.as_object_mut() {
+            verdict.insert("emitted".into(), emitted.into());
+        }
+        verdict
+    }
+
+    /// What is due until then.
+    pub(super) fn run_until(&mut self, time: i64) -> Json {
+        let emitted = self.close_until(time);
+        json!({"matched": [], "why": [], "errors": [], "dropped": null, "lane": null, "sinks": null, "topic": null, "event": null, "emitted": emitted})
+    }
+
+    fn close_until(&mut self, time: i64) -> Vec<Json> {
+        let mut emitted = Vec::new();
+        loop {
+            let next = self.stages.next_deadline().map(|it| it.0.cast_signed());
+            let Some(next) = next.filter(|it| *it <= time) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            while let Some((stage, key)) = self.stages.due(moment(self.now)) {
+                self.stages.close(stage, &key, SOURCE);
+            }
+            emitted.extend(self.emitted(&[]));
+        }
+        self.now = self.now.max(time);
+        emitted
+    }
+
+    fn emitted(&mut self, derived_by: &[String]) -> Vec<Json> {
+        let derived: Vec<Derived> = std::iter::from_fn(|| self.stages.poll_derived()).collect();
+        let mut all = Vec::new();
+        for Derived { rule, topic, event } in derived {
+            let mut by = derived_by.to_vec();
+            by.push(rule.clone());
+            let payload = Payload::of_event(event);
+            let mut verdict = self.judge(&payload, Some(&topic), &by);
+            if let Some(verdict) = verdict.as_object_mut() {
+                verdict.insert("rule".into(), rule.into());
+                verdict.insert("topic".into(), topic.into());
+                let deeper = by.len() < MAX_DERIVATIONS;
+                let emitted = if deeper {
+                    self.emitted(&by)
+                } else {
+                    Vec::new()
+                };
+                verdict.insert("emitted".into(), emitted.into());
+            }
+            all.push(verdict);
+        }
+        all
+    }
+
+    fn judge(&mut self, payload: &Payload, topic: Option<&str>, derived_by: &[String]) -> Json {
+        let mut view = EventView::of(&payload.event, topic);
+        match &payload.decoded {
+            Some(json) => view.data = DataView::Json(json),
+            None if payload.opaque => view.data = DataView::Opaque,
+            None => {}
+        }
+        let arrival = Arrival {
+            at: moment(self.now),
+            derived_by,
+        };
+        let event = || payload.event.clone();
+        let set = &self.rules.set;
+        let ruling = set.judge(&mut self.memory, &mut self.scratch, &view, event, &arrival);
+        self.position += 1;
+        let stored = Stored {
+            position: self.position,
+            at: moment(self.now),
+            time: EventTime(self.now),
+        };
+        for input in &ruling.inputs {
+            self.stages.handle_input(input, stored, SOURCE);
+        }
+        self.verdict(&ruling, &view, &payload.event)
+    }
+
+    fn verdict(&self, ruling: &Ruling, view: &EventView<'_>, event: &Event) -> Json {
+        let why: Vec<Json> = ruling.matched.iter().map(|id| self.why(*id)).collect();
+        let failures = ruling.failures.iter().map(
+            |it| json!({"rule": self.name(it.rule), "class": it.class, "message": it.message}),
+        );
+        let errors: Vec<Json> = self.condition_errors(view).chain(failures).collect();
+        let (dropped, owed) = match &ruling.fate {
+            Fate::Owed(owed) => (Json::Null, Some(owed)),
+            Fate::Dropped { rule, step, cause } => {
+                let cause = format!("{cause:?}").to_lowercase();
+                (
+                    json!({"rule": self.name(*rule), "step": step, "cause": cause}),
+                    None,
+                )
+            }
+            Fate::DeadLetter { rule, message } => {
+                let rule = self.name(*rule);
+                (
+                    json!({"rule": rule, "cause": "dead-letter", "message": message}),
+                    None,
+                )
+            }
+        };
+        let known = &self.rules.known;
+        let sinks = owed.and_then(|it| it.sinks.as_ref());
+        let sinks = sinks.map(|it| {
+            it.iter()
+                .filter_map(|it| known.sinks.get(*it))
+                .collect::<Vec<_>>()
+        });
+        let shaped = owed.map(|it| shown(it.common.event.as_ref().unwrap_or(event)));
+        json!({
+            "matched": ruling.matched.iter().map(|id| self.name(*id)).collect::<Vec<_>>(),
+            "why": why,
+            "errors": errors,
+            "dropped": dropped,
+            "lane": ruling.lane.and_then(|it| known.lanes.get(it)),
+            "sinks": sinks,
+            "topic": owed.and_then(|it| it.common.topic.as_deref()),
+            "event": shaped,
+        })
+    }
+
+    fn why(&self, id: RuleId) -> Json {
+        let access = self
+            .rules
+            .set
+            .index()
+            .explain(id)
+            .map_or(Vec::new(), |it| it.access);
+        let found: Vec<String> = access.into_iter().flatten().collect();
+        let condition = match found.as_slice() {
+            [] => self.written(id),
+            found => found.join(" | "),
+        };
+        json!({"rule": self.name(id), "condition": condition})
+    }
+
+    /// The condition of a rule that cannot be looked up, in the words of its author.
+    fn written(&self, id: RuleId) -> String {
+        let definition = self.rules.definitions.get(id.0 as usize);
+        match definition.and_then(|it| it.sql.as_ref()) {
+            Some(expression) => expression.as_str().to_owned(),
+            None => "asked about every event".to_owned(),
+        }
+    }
+
+    /// What the expressions of rules that look at this topic say is wrong.
+    fn condition_errors(&self, view: &EventView<'_>) -> impl Iterator<Item = Json> {
+        let looks = |topic: &Option<filters::TopicFilter>| {
+            let topic = topic.as_ref();
+            topic.is_none_or(|it| view.topic.is_some_and(|topic| it.matches(topic)))
+        };
+        let asked = self
+            .rules
+            .definitions
+            .iter()
+            .filter(move |it| looks(&it.topic));
+        asked.filter_map(move |it| {
+            let error = it.sql.as_ref()?.evaluate(view).error?;
+            let (class, message) = (error.class().as_str(), error.to_string());
+            Some(json!({"rule": it.name, "class": class, "message": message}))
+        })
+    }
+
+    fn name(&self, id: RuleId) -> &str {
+        self.rules.set.name(id).unwrap_or_default()
+    }
+}
+
+/// The event in the JSON format, as a value.
+fn shown(event: &Event) -> Json {
+    serde_json::from_slice(&filters::json::encode(event)).unwrap_or_default()
+}
+
+fn moment(millis: i64) -> Moment {
+    Moment(u64::try_from(millis).unwrap_or(0))
+}
+
+/// A verdict in a few lines.
+pub(super) fn print(verdict: &Json, out: &mut dyn Write) -> Result<(), CliError> {
+    let list = |name: &str| {
+        verdict
+            .get(name)
+            .and_then(Json::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let text = |value: &Json, name: &str| {
+        value
+            .get(name)
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    if verdict.get("event").is_some_and(|it| !it.is_null()) || !list("matched").is_empty() {
+        for why in list("why") {
+            writeln!(
+                out,
+                "matched  {}: {}",
+                text(&why, "rule"),
+                text(&why, "condition")
+            )?;
+        }
+        for error in list("errors") {
+            writeln!(
+                out,
+                "error    {}: {} ({})",
+                text(&error, "rule"),
+                text(&error, "message"),
+                text(&error, "class")
+            )?;
+        }
+        match verdict.get("dropped").filter(|it| !it.is_null()) {
+            Some(dropped) => writeln!(
+                out,
+                "dropped  by {} ({})",
+                text(dropped, "rule"),
+                text(dropped, "cause")
+            )?,
+            None => {
+                let sinks = verdict.get("sinks").filter(|it| !it.is_null());
+                let sinks = sinks.map_or("every uplink that takes it".to_owned(), Json::to_string);
+                writeln!(out, "owed     to {sinks}")?;
+                writeln!(
+                    out,
+                    "event    {}",
+                    verdict.get("event").unwrap_or(&Json::Null)
+                )?;
+            }
+        }
+    }
+    for emitted in list("emitted") {
+        writeln!(
+            out,
+            "emitted  by {} on {}",
+            text(&emitted, "rule"),
+            text(&emitted, "topic")
+        )?;
+        print(&emitted, out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+use std::collections::BTreeMap;
+
+use crate::stage::{Gate, GateMemory};
+
+use super::{RuleSet, Ruling, StageId, judge::Step};
+
+/// What the gates of a set remember. It is moved by judgements, and a judgement whose event is not committed is taken back.
+#[derive(Clone, Debug, Default)]
+pub struct RuleMemory {
+    gates: BTreeMap<StageId, Gate>,
+}
+
+impl RuleMemory {
+    /// That of a set which has judged nothing.
+    pub fn new(rules: &RuleSet) -> RuleMemory {
+        let gates = rules.steps().filter_map(|(id, step)| match step {
+            Step::Gate(gate) => Some((id, Gate::new(gate.kind.clone(), gate.bounds))),
+            _ => None,
+        });
+        RuleMemory {
+            gates: gates.collect(),
+        }
+    }
+
+    /// What `old` remembered under `before`, for the stages that `rules` has unchanged: the same rule name, the same place and definition.
+    pub fn carry(old: RuleMemory, before: &RuleSet, rules: &RuleSet) -> RuleMemory {
+        let mut memory = RuleMemory::new(rules);
+        for (id, gate) in old.gates {
+            if let Some(now) = rules.same_stage(before, id) {
+                memory.gates.insert(now, gate);
+            }
+        }
+        memory
+    }
+
+    /// Takes back the latest ruling that was not taken back: its event is not committed.
+    pub fn undo(&mut self, ruling: Ruling) {
+        self.undo_moves(ruling.moves);
+    }
+
+    /// Puts back what was stored of a gate; in the order of the log, and after a checkpoint only what is younger.
+    pub fn recover(&mut self, gate: StageId, key: &str, memory: GateMemory) {
+        if let Some(gate) = self.gates.get_mut(&gate) {
+            gate.recover(key, memory);
+        }
+    }
+
+    /// All that is remembered, for a checkpoint.
+    pub fn iter(&self) -> impl Iterator<Item = (StageId, &str, &GateMemory)> {
+        self.gates.iter().flat_map(|(id, gate)| {
+            let memories = gate.memories().iter();
+            memories.map(|(key, memory)| (*id, key, memory))
+        })
+    }
+
+    /// Keys that a gate forgot at its bounds.
+    pub fn evicted(&self, gate: StageId) -> u64 {
+        self.gates.get(&gate).map_or(0, Gate::evicted)
+    }
+
+    pub(super) fn gate(&mut self, id: StageId) -> Option<&mut Gate> {
+        self.gates.get_mut(&id)
+    }
+
+    pub(super) fn undo_moves(&mut self, moves: Vec<super::GateMove>) {
+        for moved in moves.into_iter().rev() {
+            if let Some(gate) = self.gates.get_mut(&moved.gate) {
+                gate.undo(moved.undo);
+            }
+        }
+    }
+}

@@ -1,0 +1,425 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    Data, Event, json,
+    stage::{
+        Absence, AbsenceChange, Debounce, Emission, EventTime, Held, KeyPanes, Moment, Placement,
+        Presence, Reading, Settled, Window, WindowInput,
+    },
+    timestamp_text, without_control_characters,
+};
+
+use super::{Derived, Key, RuleSet, StageId, StageInput, emit::EmitTopic, judge::Step};
+
+/// The stages of a set that derive: windows, debounces and absences, with what they remember.
+///
+/// It is told the inputs of committed events, in the order of the log, and of every closing that was written into the log. What it derives of them it derives again
+/// whenever it is told them again.
+#[derive(Debug, Default)]
+pub struct RuleStages {
+    stages: BTreeMap<StageId, Deriving>,
+    derived: VecDeque<Derived>,
+    counts: StageCounts,
+}
+
+/// What happened to inputs and to what was derived of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageCounts {
+    /// Events that came too late for their windows.
+    pub late: u64,
+    /// Derivations whose topic or event would not have been valid.
+    pub invalid: u64,
+}
+
+#[derive(Debug)]
+struct Deriving {
+    rule: String,
+    stage: Stage,
+    key: Key,
+    topic: EmitTopic,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Window { window: Window, names: Vec<String> },
+    Debounce(Debounce<Vec<u8>>),
+    Absence(Absence),
+}
+
+/// Where and when an input was stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// Where in the log; never 0.
+    pub position: u64,
+    /// By the node's clock.
+    pub at: Moment,
+    /// By the wall clock.
+    pub time: EventTime,
+}
+
+/// What a stage remembers of one key, for checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named as the stages")]
+pub enum StageMemory {
+    Window(KeyPanes),
+    Debounce(Held<Vec<u8>>),
+    Absence(Presence),
+}
+
+impl RuleStages {
+    /// Those of a set, with nothing remembered.
+    pub fn new(rules: &RuleSet) -> RuleStages {
+        let mut stages = BTreeMap::new();
+        for (id, step) in rules.steps() {
+            let (stage, key, topic) = match step {
+                Step::Gate(_) => continue,
+                Step::Window(it) => {
+                    let (window, names) = (it.window.clone(), it.names.clone());
+                    (Stage::Window { window, names }, &it.key, &it.emit_topic)
+                }
+                Step::Debounce(it) => (
+                    Stage::Debounce(it.debounce.clone()),
+                    &it.key,
+                    &it.emit_topic,
+                ),
+                Step::Absence(it) => (Stage::Absence(it.absence.clone()), &it.key, &it.emit_topic),
+            };
+            let deriving = Deriving {
+                rule: rules.name_of(id).to_owned(),
+                stage,
+                key: key.clone(),
+                topic: topic.clone(),
+            };
+            stages.insert(id, deriving);
+        }
+        RuleStages {
+            stages,
+            ..RuleStages::default()
+        }
+    }
+
+    /// The stages of `rules` with what `old` remembered under `before` where a stage is the same; what the others hold is derived as partial, from `source`.
+    pub fn carry(old: RuleStages, before: &RuleSet, rules: &RuleSet, source: &str) -> RuleStages {
+        let mut now = RuleStages::new(rules);
+        now.derived = old.derived;
+        now.counts = old.counts;
+        for (id, mut deriving) in old.stages {
+            match rules.same_stage(before, id) {
+                Some(place) => {
+                    now.stages.insert(place, deriving);
+                }
+                None => {
+                    deriving.release();
+                    now.collect_of(&mut deriving, id, source);
+                }
+            }
+        }
+        now
+    }
+
+    /// Tells a stage of a committed event; what follows is from `source`.
+    pub fn handle_input(&mut self, input: &StageInput, stored: Stored, source: &str) {
+        let Some(deriving) = self.stages.get_mut(&input.stage) else {
+            return;
+        };
+        if deriving.handle_input(input, stored) == Placement::Late {
+            self.counts.late += 1;
+        }
+        self.collect(input.stage, source);
+    }
+
+    /// A stage and key whose time is over; it is to be closed when that has been written into the log.
+    pub fn due(&self, now: Moment) -> Option<(StageId, String)> {
+        self.stages
+            .iter()
+            .find_map(|(id, it)| Some((*id, it.due(now)?)))
+    }
+
+    /// When the next will be.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        let deadlines = self.stages.values().filter_map(Deriving::next_deadline);
+        deadlines.min()
+    }
+
+    /// Closes a key of a stage; what follows is from `source`.
+    pub fn close(&mut self, stage: StageId, key: &str, source: &str) {
+        if let Some(deriving) = self.stages.get_mut(&stage) {
+            deriving.close(key);
+            self.collect(stage, source);
+        }
+    }
+
+    /// The node was down for so long.
+    pub fn handle_downtime(&mut self, downtime: std::time::Duration) {
+        for deriving in self.stages.values_mut() {
+            if let Stage::Absence(absence) = &mut deriving.stage {
+                absence.handle_downtime(downtime);
+            }
+        }
+    }
+
+    /// What was derived, in order.
+    pub fn poll_derived(&mut self) -> Option<Derived> {
+        self.derived.pop_front()
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> StageCounts {
+        self.counts
+    }
+
+    /// All that is remembered, for a checkpoint.
+    pub fn memories(&self) -> Vec<(StageId, String, StageMemory)> {
+        let mut all = Vec::new();
+        for (id, deriving) in &self.stages {
+            deriving.memories(|key, memory| all.push((*id, key.to_owned(), memory)));
+        }
+        all
+    }
+
+    /// Puts back what a checkpoint kept. What belongs to another kind of stage is not taken.
+    pub fn recover(&mut self, stage: StageId, key: &str, memory: StageMemory) {
+        let stage = self.stages.get_mut(&stage).map(|it| &mut it.stage);
+        match (stage, memory) {
+            (Some(Stage::Window { window, .. }), StageMemory::Window(it)) => {
+                window.recover(key, it)
+            }
+            (Some(Stage::Debounce(debounce)), StageMemory::Debounce(it)) => {
+                debounce.recover(key, it);
+            }
+            (Some(Stage::Absence(absence)), StageMemory::Absence(it)) => absence.recover(key, it),
+            _ => {}
+        }
+    }
+
+    fn collect(&mut self, id: StageId, source: &str) {
+        if let Some(mut deriving) = self.stages.remove(&id) {
+            self.collect_of(&mut deriving, id, source);
+            self.stages.insert(id, deriving);
+        }
+    }
+
+    fn collect_of(&mut self, deriving: &mut Deriving, id: StageId, source: &str) {
+        while let Some(derived) = deriving.poll(id, source) {
+            match derived {
+                Some(derived) => self.derived.push_back(derived),
+                None => self.counts.invalid += 1,
+            }
+        }
+    }
+}
+
+impl Deriving {
+    fn handle_input(&mut self, input: &StageInput, stored: Stored) -> Placement {
+        match (&mut self.stage, &input.window, &input.event) {
+            (Stage::Window { window, .. }, Some(told), _) => {
+                let placed = window.handle_event(&WindowInput {
+                    key: &input.key,
+                    time: told.time,
+                    stored: stored.time,
+                    at: stored.at,
+                    position: stored.position,
+                    readings: &told.readings,
+                });
+                // What it cannot take was refused when the event was judged.
+                placed.unwrap_or(Placement::Counted)
+            }
+            (Stage::Debounce(debounce), _, Some(event)) => {
+                let held = Held {
+                    at: stored.at,
+                    position: stored.position,
+                    bytes: event.len(),
+                    event: event.clone(),
+                };
+                debounce.handle_event(&input.key, held);
+                Placement::Counted
+            }
+            (Stage::Absence(absence), ..) => {
+                absence.handle_event(&input.key, stored.at, stored.position);
+                Placement::Counted
+            }
+            _ => Placement::Counted,
+        }
+    }
+
+    fn due(&self, now: Moment) -> Option<String> {
+        let key = match &self.stage {
+            Stage::Window { window, .. } => window.due(now),
+            Stage::Debounce(debounce) => debounce.due(now),
+            Stage::Absence(absence) => absence.due(now),
+        };
+        key.map(|it| it.to_string())
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        match &self.stage {
+            Stage::Window { window, .. } => window.next_deadline(),
+            Stage::Debounce(debounce) => debounce.next_deadline(),
+            Stage::Absence(absence) => absence.next_deadline(),
+        }
+    }
+
+    fn close(&mut self, key: &str) {
+        match &mut self.stage {
+            Stage::Window { window, .. } => window.close(key),
+            Stage::Debounce(debounce) => debounce.close(key),
+            Stage::Absence(absence) => absence.close(key),
+        }
+    }
+
+    fn release(&mut self) {
+        match &mut self.stage {
+            Stage::Window { window, .. } => window.release(),
+            Stage::Debounce(debounce) => debounce.release(),
+            Stage::Absence(_) => {}
+        }
+    }
+
+    fn memories(&self, mut give: impl FnMut(&str, StageMemory)) {
+        match &self.stage {
+            Stage::Window { window, .. } => {
+                let keys = window.keys().iter();
+                keys.for_each(|(key, it)| give(key, StageMemory::Window(it.clone())));
+            }
+            Stage::Debounce(debounce) => {
+                let keys = debounce.keys().iter();
+                keys.for_each(|(key, it)| give(key, StageMemory::Debounce(it.clone())));
+            }
+            Stage::Absence(absence) => {
+                let keys = absence.keys().iter();
+                keys.for_each(|(key, it)| give(key, StageMemory::Absence(*it)));
+            }
+        }
+    }
+
+    /// The next derivation, `Some(None)` if it is not valid.
+    fn poll(&mut self, id: StageId, source: &str) -> Option<Option<Derived>> {
+        let (key, event) = match &mut self.stage {
+            Stage::Window { window, names } => {
+                let emission = window.poll_emission()?;
+                let event = window_event(&self.rule, id, names, &emission, source);
+                (emission.key, event)
+            }
+            Stage::Debounce(debounce) => {
+                let Settled { key, held, .. } = debounce.poll_settled()?;
+                (key, json::decode(&held.event).ok())
+            }
+            Stage::Absence(absence) => {
+                let change = absence.poll_change()?;
+                let event = absence_event(&self.rule, id, &change, source);
+                let (AbsenceChange::Absent { key, .. }
+                | AbsenceChange::Returned { key, .. }
+                | AbsenceChange::Evicted { key }) = change;
+                (key, event)
+            }
+        };
+        let topic = self.topic.of(&self.rule, self.key.topic_in(&key));
+        Some(topic.zip(event).map(|(topic, event)| Derived {
+            rule: self.rule.clone(),
+            topic,
+            event,
+        }))
+    }
+}
+
+/// Positions name the input, since an event is input of one key only.
+fn window_event(
+    rule: &str,
+    stage: StageId,
+    names: &[String],
+    emission: &Emission,
+    source: &str,
+) -> Option<Event> {
+    let (first, last) = emission.positions;
+    let id = format!(
+        "{rule}/{}/{}/{first}-{last}",
+        stage.step, emission.span.start.0
+    );
+    let mut data = Map::new();
+    data.insert("key".into(), key_json(&emission.key));
+    data.insert("start".into(), time_json(emission.span.start));
+    data.insert("end".into(), time_json(emission.span.end));
+    data.insert("count".into(), emission.count.into());
+    data.insert("partial".into(), emission.partial.into());
+    let values = names.iter().zip(&emission.values);
+    let values = values.map(|(name, value)| (name.clone(), reading_json(value.as_ref())));
+    data.insert("values".into(), Json::Object(values.collect()));
+    event(
+        rule,
+        id,
+        "rule.window",
+        Some(emission.span.end),
+        data,
+        source,
+    )
+}
+
+fn absence_event(
+    rule: &str,
+    stage: StageId,
+    change: &AbsenceChange,
+    source: &str,
+) -> Option<Event> {
+    let mut data = Map::new();
+    let (key, word, presence) = match change {
+        AbsenceChange::Absent { key, presence } => (key, "absent", Some(presence)),
+        AbsenceChange::Returned {
+            key,
+            presence,
+            silence,
+        } => {
+            data.insert("silence".into(), (silence.as_millis() as u64).into());
+            (key, "returned", Some(presence))
+        }
+        AbsenceChange::Evicted { key } => (key, "evicted", None),
+    };
+    data.insert("key".into(), key_json(key));
+    let position = presence.map_or(0, |it| it.position);
+    let name = without_control_characters(key);
+    let id = format!("{rule}/{}/{word}/{position}/{name}", stage.step);
+    event(rule, id, &format!("rule.{word}"), None, data, source)
+}
+
+fn event(
+    rule: &str,
+    id: String,
+    r#type: &str,
+    time: Option<EventTime>,
+    data: Map<String, Json>,
+    source: &str,
+) -> Option<Event> {
+    let mut builder = Event::builder(id, source, r#type)
+        .datacontenttype("application/json")
+        .extension("rule", rule)
+        .data(Data::Json(Json::Object(data).to_string().into_bytes()));
+    if let Some(time) = time.and_then(|it| u64::try_from(it.0).ok()) {
+        builder = builder.time(timestamp_text(time));
+    }
+    builder.build().ok()
+}
+
+/// The parts of a key, as a list if there are several.
+fn key_json(key: &str) -> Json {
+    let mut parts: Vec<Json> = key.split('\u{1f}').map(Json::from).collect();
+    match parts.pop() {
+        Some(part) if parts.is_empty() => part,
+        last => parts.into_iter().chain(last).collect(),
+    }
+}
+
+/// As text where the calendar has it, else in milliseconds.
+fn time_json(time: EventTime) -> Json {
+    u64::try_from(time.0).map_or(time.0.into(), |millis| timestamp_text(millis).into())
+}
+
+fn reading_json(reading: Option<&Reading>) -> Json {
+    match reading {
+        Some(Reading::Integer(number)) => (*number).into(),
+        Some(Reading::Float(number)) => (*number).into(),
+        Some(Reading::Other(text)) => (&**text).into(),
+        None => Json::Null,
+    }
+}

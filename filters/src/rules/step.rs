@@ -1,0 +1,213 @@
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    str::FromStr,
+};
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::{Field, HumanDuration, Key};
+use crate::stage::Function;
+
+/// One step of a rule: exactly one of the stages and transforms, and for a stage what it remembers by.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StepDefinition {
+    /// What a stage remembers separately. Default: each topic; of `dedupe`, `["source", "id"]`.
+    pub key: Option<Key>,
+    /// How many keys a stage remembers; default 10,000.
+    pub max_keys: Option<NonZeroU32>,
+    /// How many bytes they may take; default 16,777,216.
+    pub max_bytes: Option<NonZeroU64>,
+    /// Passes what leaves a band around the reading that passed last.
+    pub deadband: Option<DeadbandDefinition>,
+    /// Passes so many events in a time.
+    pub throttle: Option<ThrottleDefinition>,
+    /// Passes one event of so many.
+    pub sample: Option<SampleDefinition>,
+    /// Suppresses repeats.
+    pub dedupe: Option<DedupeDefinition>,
+    /// Passes the events that raise or clear an alarm.
+    pub threshold: Option<ThresholdDefinition>,
+    /// Sums up.
+    pub window: Option<WindowDefinition>,
+    /// Passes the last event of a key when no other has come for a time.
+    pub debounce: Option<DebounceDefinition>,
+    /// Says when a key falls silent, and when it is back.
+    pub absence: Option<AbsenceDefinition>,
+}
+
+/// See [`Deadband`](crate::stage::Deadband). Without a width, any change passes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeadbandDefinition {
+    /// What is compared.
+    pub field: Field,
+    /// In the unit of the reading; not together with `percent`.
+    pub absolute: Option<f64>,
+    /// In hundredths of the reading that passed last.
+    pub percent: Option<f64>,
+    /// Pass anyway if nothing has passed for so long.
+    pub heartbeat: Option<HumanDuration>,
+}
+
+/// See [`Throttle`](crate::stage::Throttle).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ThrottleDefinition {
+    /// Events that pass; default 1.
+    pub count: Option<NonZeroU32>,
+    /// In this time.
+    pub per: HumanDuration,
+}
+
+/// See [`Sample`](crate::stage::Sample).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SampleDefinition {
+    /// One of so many.
+    pub every: NonZeroU32,
+}
+
+/// See [`Dedupe`](crate::stage::Dedupe).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DedupeDefinition {
+    /// How long an event is known.
+    pub within: HumanDuration,
+}
+
+/// See [`Threshold`](crate::stage::Threshold). One of `above` and `below`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ThresholdDefinition {
+    /// What is compared.
+    pub field: Field,
+    /// Readings above it are alarming.
+    pub above: Option<f64>,
+    /// Readings below it are alarming.
+    pub below: Option<f64>,
+    /// How far a reading must come back to clear the alarm; default 0.
+    #[serde(default)]
+    pub hysteresis: f64,
+    /// How long readings must have been alarming; default not at all.
+    #[serde(default)]
+    pub r#for: HumanDuration,
+}
+
+/// See [`Window`](crate::stage::Window). One of `size`, `gap` and `count`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WindowDefinition {
+    /// How long a window is.
+    pub size: Option<HumanDuration>,
+    /// How long after one the next begins; default `size`.
+    pub every: Option<HumanDuration>,
+    /// A window ends when nothing has happened for so long.
+    pub gap: Option<HumanDuration>,
+    /// A window ends after so many events.
+    pub count: Option<NonZeroU64>,
+    /// What is derived, by name: `mean = "avg(data.temperature)"`.
+    pub values: BTreeMap<String, AggregateDefinition>,
+    /// How far behind the latest of its key an event may be; default 10 s.
+    pub lateness: Option<HumanDuration>,
+    /// How far ahead of the node's time an event may say that it happened; default 60 s.
+    pub max_ahead: Option<HumanDuration>,
+    /// A key without events for so long closes; default five minutes.
+    pub idle: Option<HumanDuration>,
+    /// Whether the events end here: they are owed to no uplink.
+    #[serde(default)]
+    pub consume: bool,
+    /// The topic of what is derived; `{topic}` and `{rule}` stand for those. Default `{topic}/{rule}`.
+    pub emit_topic: Option<String>,
+    /// The topic under which an event that comes too late is owed to the uplinks. Default: its own.
+    pub late_to: Option<String>,
+}
+
+/// See [`Debounce`](crate::stage::Debounce).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DebounceDefinition {
+    /// How long nothing else must come.
+    pub quiet: HumanDuration,
+    /// The topic of the event that goes on. Default `{topic}/{rule}`.
+    pub emit_topic: Option<String>,
+}
+
+/// See [`Absence`](crate::stage::Absence).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AbsenceDefinition {
+    /// How long a key must be silent.
+    pub after: HumanDuration,
+    /// Keys that are watched from the start. Others are watched from their first event.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// The topic of what is said. Default `{topic}/{rule}`.
+    pub emit_topic: Option<String>,
+}
+
+/// `avg(data.temperature)`, `percentile(data.latency, 99)`, `count()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AggregateDefinition {
+    /// Of which field; `None` counts events.
+    pub field: Option<Field>,
+    /// How.
+    pub function: Function,
+}
+
+/// The place of a step that remembers, in the rule and the step of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId {
+    /// The rule, by its place in the set.
+    pub rule: u32,
+    /// The step, by its place in the rule.
+    pub step: u32,
+}
+
+/// Text that is no aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no aggregate; accepted: `count()`, or `avg`, `min`, `max`, `sum`, `first`, `last` of a field as in `avg(data.temperature)`, or \
+     `percentile(data.temperature, 95)`"
+)]
+pub struct AggregateError(String);
+
+impl FromStr for AggregateDefinition {
+    type Err = AggregateError;
+
+    fn from_str(text: &str) -> Result<AggregateDefinition, AggregateError> {
+        aggregate(text).ok_or_else(|| AggregateError(text.to_owned()))
+    }
+}
+
+fn aggregate(text: &str) -> Option<AggregateDefinition> {
+    let (name, arguments) = text.trim().strip_suffix(')')?.split_once('(')?;
+    let field = |text: &str| text.trim().parse::<Field>().ok();
+    let (field, function) = match name.trim() {
+        "count" if arguments.trim().is_empty() => (None, Function::Count),
+        "count" => (Some(field(arguments)?), Function::Count),
+        "avg" => (Some(field(arguments)?), Function::Avg),
+        "min" => (Some(field(arguments)?), Function::Min),
+        "max" => (Some(field(arguments)?), Function::Max),
+        "sum" => (Some(field(arguments)?), Function::Sum),
+        "first" => (Some(field(arguments)?), Function::First),
+        "last" => (Some(field(arguments)?), Function::Last),
+        "percentile" => {
+            let (path, percent) = arguments.rsplit_once(',')?;
+            let percent: f64 = percent.trim().parse().ok()?;
+            let percent = (0.0..=100.0).contains(&percent).then_some(percent)?;
+            (Some(field(path)?), Function::Percentile(percent))
+        }
+        _ => return None,
+    };
+    Some(AggregateDefinition { field, function })
+}
+
+impl<'de> Deserialize<'de> for AggregateDefinition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AggregateDefinition, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
