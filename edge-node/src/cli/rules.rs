@@ -1,5 +1,7 @@
 //! `edge-node rules`: check rules, try them on events, evaluate an expression, see how rules are found.
 
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::{
@@ -142,7 +144,7 @@ fn test(args: &TestArgs, out: &mut dyn Write) -> Result<(), CliError> {
 fn payloads(args: &TestArgs) -> Result<Vec<Payload>, CliError> {
     if let (Some(path), Some(content_type)) = (&args.payload, &args.content_type) {
         return Ok(vec![
-            Payload::new(read(path)?, content_type).map_err(invalid)?,
+            Payload::new(read(path)?, content_type).map_err(|it| invalid(it.to_string()))?,
         ]);
     }
     let path = args.event.as_deref().unwrap_or(Path::new("-"));
@@ -173,7 +175,7 @@ fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<(), CliError> {
         }
         None => Event::builder("1", "/", "example")
             .build()
-            .map_err(invalid)?,
+            .map_err(|it| invalid(it.to_string()))?,
     };
     let (value, error) = match cesql::Expression::parse(&args.expression) {
         Ok(expression) => {
@@ -244,8 +246,6 @@ fn time(text: &str) -> Result<i64, CliError> {
     })
 }
 
-fn invalid(what: impl ToString) -> CliError {
-    CliError::Invalid {
-        what: what.to_string(),
-    }
+fn invalid(what: impl Into<String>) -> CliError {
+    CliError::Invalid { what: what.into() }
 }

@@ -189,7 +189,7 @@ impl<'a> Timeline<'a> {
                 .filter_map(|it| known.sinks.get(*it))
                 .collect::<Vec<_>>()
         });
-        let shaped = owed.map(|it| shown(it.common.event.as_ref().unwrap_or(event)));
+        let shaped = owed.map(|it| shown(it.common.event.as_deref().unwrap_or(event)));
         json!({
             "matched": ruling.matched.iter().map(|id| self.name(*id)).collect::<Vec<_>>(),
             "why": why,

@@ -1,0 +1,208 @@
+use std::fs;
+
+use clap::Parser;
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::Cli;
+
+const RULES: &str = r#"
+[[rule]]
+name = "hot"
+pattern = '{"data": {"celsius": [{"numeric": [">", 60]}]}}'
+lane = "alarm"
+sinks = ["site"]
+
+[[rule]]
+name = "urgent"
+sql = "severity = 'high'"
+
+[[rule]]
+name = "changes"
+topic = "plant/#"
+[[rule.step]]
+deadband = { field = "data.celsius", absolute = 0.5 }
+
+[[rule]]
+name = "minutes"
+[[rule.step]]
+window = { size = "1m", values = { mean = "avg(data.celsius)" } }
+"#;
+
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new(rules: &str) -> Desk {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("rules.toml"), rules).unwrap();
+        Desk { folder }
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, command: &str, arguments: &[&str]) -> Result<String, CliError> {
+        let rules = self.folder.path().join("rules.toml");
+        let rules = rules.to_str().unwrap();
+        let begin = ["edge-node", "rules", command, "--rules", rules];
+        run(&[&begin[..], arguments].concat())
+    }
+
+    fn verdicts(&self, arguments: &[&str]) -> Vec<Json> {
+        let shown = self
+            .run("test", &[arguments, &["--json"]].concat())
+            .unwrap();
+        shown
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<String, CliError> {
+    let mut out = Vec::new();
+    Cli::try_parse_from(arguments).unwrap().execute(&mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn event(id: u32, second: u32, celsius: f64) -> String {
+    json!({
+        "specversion": "1.0", "id": id.to_string(), "source": "/p", "type": "reading",
+        "time": format!("2026-11-21T10:00:{second:02}Z"), "data": {"celsius": celsius},
+    })
+    .to_string()
+}
+
+#[test]
+fn events_are_a_timeline_and_each_has_its_verdict() {
+    let desk = Desk::new(RULES);
+    let events = [event(1, 0, 61.0), event(2, 30, 61.2), event(3, 40, 59.0)].join("\n");
+    let events = desk.file("events", events);
+    let until = "2026-11-21T10:10:00Z";
+    let verdicts = desk.verdicts(&["--event", &events, "--topic", "plant/7", "--until", until]);
+    assert_eq!(verdicts.len(), 4);
+    assert_eq!(verdicts[0]["matched"], json!(["hot", "changes", "minutes"]));
+    assert_eq!(verdicts[0]["sinks"], json!(["site"]));
+    assert_eq!(verdicts[0]["lane"], json!("alarm"));
+    assert_eq!(verdicts[0]["errors"][0]["rule"], json!("urgent"));
+    assert_eq!(verdicts[0]["errors"][0]["class"], json!("missingAttribute"));
+    assert_eq!(verdicts[0]["event"]["data"]["celsius"], json!(61.0));
+    assert_eq!(
+        verdicts[1]["dropped"],
+        json!({"rule": "changes", "step": 0, "cause": "stage"})
+    );
+    assert_eq!(verdicts[1]["event"], Json::Null);
+    assert_eq!(verdicts[2]["matched"], json!(["changes", "minutes"]));
+    assert_eq!(verdicts[2]["sinks"], Json::Null);
+    let emitted = &verdicts[3]["emitted"][0];
+    assert_eq!(emitted["topic"], json!("plant/7/minutes"));
+    assert_eq!(emitted["event"]["data"]["values"], json!({"mean": 60.0}));
+}
+
+#[test]
+fn without_a_topic_a_rule_with_one_does_not_match() {
+    let desk = Desk::new(RULES);
+    let without = desk.file("without", event(1, 0, 1.0));
+    assert_eq!(
+        desk.verdicts(&["--event", &without])[0]["matched"],
+        json!(["minutes"])
+    );
+    let with = event(1, 0, 1.0).replace("\"id\"", "\"mqtttopic\":\"plant/7\",\"id\"");
+    let with = desk.file("with", with);
+    assert_eq!(
+        desk.verdicts(&["--event", &with])[0]["matched"],
+        json!(["changes", "minutes"])
+    );
+}
+
+#[test]
+fn a_payload_is_decoded_before_the_rules_see_it() {
+    let desk = Desk::new(RULES);
+    let payload = desk.file("payload", b"\xa1\x67celsius\x18\x40");
+    let verdicts = desk.verdicts(&["--payload", &payload, "--content-type", "application/cbor"]);
+    assert_eq!(verdicts[0]["matched"], json!(["hot", "minutes"]));
+    let broken = desk.file("broken", b"\xff");
+    let verdicts = desk.verdicts(&["--payload", &broken, "--content-type", "application/cbor"]);
+    assert_eq!(verdicts[0]["errors"][1]["class"], json!("missing"));
+}
+
+#[test]
+fn what_is_wrong_ends_with_status_2_and_its_place() {
+    let desk = Desk::new(&RULES.replace("lane =", "lan ="));
+    let error = desk.run("check", &[]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("rules.toml:5:1: unknown key `lan`, did you mean `lane`?"),
+        "{error}"
+    );
+    assert_eq!(error.status(), std::process::ExitCode::from(2));
+    let desk = Desk::new(&RULES.replace("absolute = 0.5", "absolute = -1"));
+    let error = desk.run("check", &[]).unwrap_err().to_string();
+    assert!(
+        error.contains("rules.toml:15:1: rule \"changes\", step 1: a deadband is not negative"),
+        "{error}"
+    );
+    let desk = Desk::new(RULES);
+    let events = desk.file("events", format!("{}\n{{}}", event(1, 0, 1.0)));
+    let error = desk.run("test", &["--event", &events]).unwrap_err();
+    assert!(
+        error.to_string().starts_with("event on line 2: "),
+        "{error}"
+    );
+    assert_eq!(error.status(), std::process::ExitCode::from(2));
+}
+
+#[test]
+fn rules_may_name_what_the_configuration_has() {
+    let desk = Desk::new(RULES);
+    assert!(desk.run("check", &[]).is_ok());
+    let config = desk.file("config.toml", "");
+    let error = desk
+        .run("check", &["--config", &config])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("rule \"hot\": there is no uplink \"site\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_expression_is_evaluated_and_its_error_has_a_class() {
+    let cases = [
+        ("-1 + 2", json!({"value": 1, "error": null})),
+        ("type = 'example'", json!({"value": true, "error": null})),
+        ("CONCAT('a', 'b')", json!({"value": "ab", "error": null})),
+        (
+            "severity",
+            json!({"value": false, "error": "missingAttribute"}),
+        ),
+        ("1 / 0", json!({"value": 0, "error": "math"})),
+        ("1 +", json!({"value": null, "error": "parse"})),
+    ];
+    for (expression, expected) in cases {
+        let shown = run(&["edge-node", "rules", "eval", expression, "--json"]).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Json>(&shown).unwrap(),
+            expected,
+            "{expression}"
+        );
+    }
+}
+
+#[test]
+fn each_rule_is_explained() {
+    let desk = Desk::new(RULES);
+    let shown = desk.run("explain", &["--json"]).unwrap();
+    let explained: Json = serde_json::from_str(&shown).unwrap();
+    assert_eq!(explained[1]["access"], json!(["severity \"high\""]));
+    assert_eq!(explained[3]["access"], json!([null]));
+    assert!(explained[0]["bytes"].as_u64().unwrap() > 0);
+}
