@@ -1,19 +1,7 @@
 //! Who may still append how much, and what is given up when nobody may.
 
-use std::collections::HashMap;
-
 use crate::{
-    Full, Lane, Loss, LossReason, NodeTime, Seq, WhenFull,
-    frame::PAGE,
-    index::Row,
-    lists::Lists,
-    log::State,
-    pending::Pending,
-    prepare::Prepared,
-    read::Looked,
-    record::Tag,
-    route::Amount,
-    segment::{Index, Segment},
+    Full, Lane, WhenFull, frame::PAGE, log::State, pending::Pending, prepare::Prepared, record::Tag,
 };
 
 /// Segments only the cleaner may use.
@@ -72,83 +60,7 @@ impl Room {
     }
 }
 
-/// For each route and lane, up to where nobody is owed anything.
-pub(crate) type Lows = HashMap<u32, [u64; Lane::MOST]>;
-
 impl State {
-    pub(crate) fn lows(&self) -> Lows {
-        let lows = |route: &crate::Route| {
-            let mut lows = [u64::MAX; Lane::MOST];
-            for cursor in route
-                .cursors
-                .iter()
-                .filter_map(|cursor| self.cursors.get(&cursor.0))
-            {
-                for (low, lane) in lows.iter_mut().zip(&cursor.lanes) {
-                    *low = (*low).min(lane.low);
-                }
-            }
-            lows
-        };
-        self.routes
-            .iter()
-            .map(|(id, interned)| (id, lows(&interned.route)))
-            .collect()
-    }
-
-    /// Up to where events of this lane and route are history.
-    pub(crate) fn history_until(&self, lows: &Lows, tag: Tag, route: u32) -> u64 {
-        let lane = usize::from(tag.lane().0);
-        let floor = self.floors.get(lane).copied().unwrap_or(0);
-        lows.get(&route)
-            .and_then(|lows| lows.get(lane))
-            .copied()
-            .unwrap_or(u64::MAX)
-            .max(floor)
-    }
-
-    /// Whether anything under this key is still needed.
-    pub(crate) fn is_row_live(&self, lows: &Lows, row: &Row) -> bool {
-        (row.tag.is_event() && row.last > self.history_until(lows, row.tag, row.route))
-            || (row.tag.is_state() && row.last > self.checkpoints.owner_covered())
-            || (row.tag.is_control() && row.last >= self.checkpoints.spool_covered())
-    }
-
-    fn rows<'a>(&'a self, segment: &'a Segment) -> Option<&'a [Row]> {
-        match &segment.index {
-            Index::Open(_) => None,
-            Index::Sealed(sealed) => match &sealed.rows {
-                Some(rows) => Some(rows),
-                None => self
-                    .lists
-                    .table((segment.id, segment.generation))
-                    .map(|rows| &**rows),
-            },
-        }
-    }
-
-    /// Whether nothing in a segment is needed any more.
-    pub(crate) fn is_dead(&self, lows: &Lows, segment: &Segment) -> bool {
-        let covered = segment.last <= self.checkpoints.spool_covered();
-        let pinned = self
-            .pins
-            .range(segment.first..=segment.last.max(segment.first))
-            .next()
-            .is_some();
-        let Some(rows) = self.rows(segment) else {
-            return false;
-        };
-        covered && !pinned && self.began && !rows.iter().any(|row| self.is_row_live(lows, row))
-    }
-
-    fn live_bytes(&self, lows: &Lows, row: &Row) -> u64 {
-        if !row.tag.is_event() || row.tag.is_state() {
-            return row.bytes;
-        }
-        let (_, bytes) = share_after(row, self.history_until(lows, row.tag, row.route));
-        bytes
-    }
-
     pub(crate) fn files_bytes(&self) -> u64 {
         let segments: u64 = self.segments.iter().map(|segment| segment.size).sum();
         let empty = (self.room.spares.len()
@@ -262,11 +174,19 @@ impl State {
     }
 
     fn room_for(&self, tag: Tag) -> u64 {
-        let at = if tag.is_event() {
-            usize::from(tag.lane().0)
+        if tag.is_event() {
+            self.lane_room(tag.lane())
         } else {
-            self.lanes.len()
-        };
+            self.room_within(self.lanes.len())
+        }
+    }
+
+    /// What a lane may still append, as of the last measurement.
+    pub(crate) fn lane_room(&self, lane: Lane) -> u64 {
+        self.room_within(usize::from(lane.0))
+    }
+
+    fn room_within(&self, at: usize) -> u64 {
         self.room
             .limits
             .get(at)
@@ -316,186 +236,6 @@ impl State {
         self.room.files_left && self.room.occupied <= self.lane_bound(usize::from(lane.0)) + ahead
     }
 
-    /// The next lane for which something is to be given up, and whose.
-    pub(crate) fn next_to_drop(&mut self) -> Option<Lane> {
-        self.measure();
-        for lane in (0..self.lanes.len() as u8)
-            .map(Lane)
-            .filter(|lane| self.room.wanting >> lane.0 & 1 == 1)
-        {
-            let room = self
-                .room
-                .limits
-                .get(usize::from(lane.0))
-                .copied()
-                .unwrap_or(0)
-                .saturating_sub(self.room.taken);
-            if room >= self.sizes.segment / 2 || self.cleaning_will_help() {
-                continue;
-            }
-            let when_full = self
-                .lanes
-                .get(usize::from(lane.0))
-                .map(|lane| lane.when_full)
-                .unwrap_or_default();
-            let victim = match when_full {
-                WhenFull::LowestLaneFirst => self.lowest_live_lane(lane),
-                _ => Some(lane),
-            };
-            if victim.is_some() {
-                return victim;
-            }
-        }
-        None
-    }
-
-    /// Whether the cleaner can make room from what is dead already.
-    pub(crate) fn cleaning_will_help(&self) -> bool {
-        let lows = self.lows();
-        self.segments.iter().any(|segment| {
-            segment.is_sealed()
-                && !self.is_dead(&lows, segment)
-                && self.is_worth_rewriting(&lows, segment)
-        })
-    }
-
-    /// Whether a rewrite would leave at most half of a segment's file.
-    pub(crate) fn is_worth_rewriting(&self, lows: &Lows, segment: &Segment) -> bool {
-        let Some(rows) = self.rows(segment) else {
-            return false;
-        };
-        let live = rows
-            .iter()
-            .filter(|row| self.is_row_live(lows, row))
-            .map(|row| (self.live_bytes(lows, row), row));
-        let (mut bytes, mut records, mut keys) = (0u64, 0u64, 0u64);
-        for (live, row) in live {
-            bytes += live;
-            records += u64::from(row.records);
-            keys += 1;
-        }
-        segment.last <= self.checkpoints.spool_covered()
-            && crate::cleaner::rewritten_size(records, bytes, keys) <= segment.size / 2
-    }
-
-    fn is_row_owed(&self, lows: &Lows, row: &Row, lane: Lane) -> bool {
-        row.tag.is_event()
-            && row.tag.lane() == lane
-            && row.last > self.history_until(lows, row.tag, row.route)
-    }
-
-    fn lowest_live_lane(&self, not_above: Lane) -> Option<Lane> {
-        let lows = self.lows();
-        let lanes = (not_above.0..self.lanes.len() as u8).rev().map(Lane);
-        let mut live = lanes.filter(|&lane| {
-            let rows = self
-                .segments
-                .iter()
-                .filter_map(|segment| self.rows(segment))
-                .flatten();
-            rows.into_iter()
-                .any(|row| self.is_row_owed(&lows, row, lane))
-        });
-        live.next()
-    }
-
-    /// Gives up what the oldest sealed segment that still owes something of this lane holds of it; false if none does.
-    pub(crate) fn drop_oldest(&mut self, lane: Lane, extra: &Lists) -> Looked<bool> {
-        let lows = self.lows();
-        let owed = |segment: &&Segment| {
-            self.rows(segment)
-                .is_some_and(|rows| rows.iter().any(|row| self.is_row_owed(&lows, row, lane)))
-        };
-        let Some(segment) = self.segments.iter().find(owed) else {
-            return Ok(false);
-        };
-        let until = segment.last;
-        let lists = self.lists_of(
-            segment,
-            &mut |row| self.is_row_owed(&lows, row, lane),
-            extra,
-        )?;
-        let floor = self.floors.get(usize::from(lane.0)).copied().unwrap_or(0);
-        let (mut count, mut bytes, mut first, mut last) = (0, 0, u64::MAX, 0);
-        let mut skipped: HashMap<u32, Amount> = HashMap::new();
-        for place in lists.iter().flat_map(|list| list.after(floor)) {
-            let Some(route) = self.routes.get(place.route) else {
-                continue;
-            };
-            let mut anybody = false;
-            for cursor in route
-                .route
-                .cursors
-                .iter()
-                .filter_map(|cursor| self.cursors.get(&cursor.0))
-            {
-                if cursor.owes(lane, place.seq) {
-                    anybody = true;
-                    if cursor
-                        .lane(lane)
-                        .is_some_and(|lane| place.seq > lane.filled)
-                    {
-                        skipped
-                            .entry(cursor.id)
-                            .or_default()
-                            .add(1, u64::from(place.len));
-                    }
-                }
-            }
-            if anybody {
-                count += 1;
-                bytes += u64::from(place.len);
-                first = first.min(place.seq);
-                last = last.max(place.seq);
-            }
-        }
-        for cursor in self.cursors.values_mut() {
-            let known = cursor
-                .lane(lane)
-                .map(|lane| lane.window.iter())
-                .into_iter()
-                .flatten();
-            let doomed: Vec<u64> = known
-                .take_while(|owed| owed.seq <= until)
-                .map(|owed| owed.seq)
-                .collect();
-            for seq in doomed {
-                cursor.mark_done(seq, false);
-            }
-            cursor.advance();
-            if let Some(amount) = skipped.get(&cursor.id)
-                && let Some(window) = cursor.lanes.get_mut(usize::from(lane.0))
-            {
-                window.consumed = window.consumed.plus(*amount);
-                cursor.changed = true;
-            }
-        }
-        if let Some(floor) = self.floors.get_mut(usize::from(lane.0)) {
-            *floor = (*floor).max(until);
-        }
-        self.floors_changed = true;
-        if count > 0 {
-            self.drops += 1;
-            let scope = self
-                .lanes
-                .get(usize::from(lane.0))
-                .map(|lane| lane.name.clone())
-                .unwrap_or_default();
-            let at = NodeTime(self.last_time);
-            let reason = LossReason::DroppedForRoom;
-            self.ledger.add(Loss {
-                reason,
-                scope,
-                count,
-                bytes,
-                first: Seq(first),
-                last: Seq(last),
-                at,
-            });
-        }
-        Ok(true)
-    }
-
     /// Finds out for which of the full lanes room has returned; true if for any.
     pub(crate) fn room_returned(&mut self) -> bool {
         if self.room.full_lanes == 0 {
@@ -516,18 +256,4 @@ impl State {
         }
         before != self.room.full_lanes
     }
-}
-
-/// Records and bytes of a row after a position, taking them as evenly spread.
-pub(crate) fn share_after(row: &Row, after: u64) -> (u64, u64) {
-    if after < row.first {
-        return (u64::from(row.records), row.bytes);
-    }
-    if after >= row.last {
-        return (0, 0);
-    }
-    let (left, whole) = (row.last - after, row.last - row.first + 1);
-    let part =
-        |amount: u64| (u128::from(amount) * u128::from(left)).div_ceil(u128::from(whole)) as u64;
-    (part(u64::from(row.records)), part(row.bytes))
 }

@@ -4,8 +4,8 @@ use crate::{
     CursorId, CursorStatus, Loss, NodeTime, Seq, Spool,
     cursor::Cursor,
     index::Row,
+    liveness::{Lows, share_after},
     log::State,
-    room::{Lows, share_after},
     segment::{Index, Segment},
 };
 
