@@ -135,14 +135,8 @@ impl Inner {
         for _ in 0..most {
             let candidate = {
                 let mut state = self.lock();
-                let short = state.is_nearly_full()
-                    || state.room.full_lanes != 0
-                    || state.room.wanting != 0
-                    || (state.room.ready.is_none()
-                        && state.room.spares.is_empty()
-                        && state.creatable() == 0);
                 let fits = state.files_bytes() + state.sizes.segment / 2 <= state.sizes.bound;
-                if !short || !fits || state.drops != state.drops_stored || !state.began {
+                if !state.is_short() || !fits || state.drops != state.drops_stored || !state.began {
                     return Ok(());
                 }
                 let lows = state.lows();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     Lane, Loss, LossReason, NodeTime, Seq, WhenFull, lists::Lists, log::State, read::Looked,
-    route::Amount, segment::Segment,
+    route::Amount,
 };
 
 impl State {
@@ -37,26 +37,21 @@ impl State {
     fn lowest_live_lane(&self, not_above: Lane) -> Option<Lane> {
         let lows = self.lows();
         let lanes = (not_above.0..self.lanes.len() as u8).rev().map(Lane);
-        let mut live = lanes.filter(|&lane| {
-            let rows = self
-                .segments
-                .iter()
-                .filter_map(|segment| self.rows(segment))
-                .flatten();
-            rows.into_iter()
-                .any(|row| self.is_row_owed(&lows, row, lane))
-        });
-        live.next()
+        let owes = |lane: Lane| {
+            let needed = |segment| self.needed(&lows, segment);
+            let mut needed = self.segments.iter().filter_map(needed);
+            needed.any(|needed| needed.owed(lane).records > 0)
+        };
+        lanes.into_iter().find(|&lane| owes(lane))
     }
 
     /// Gives up what the oldest sealed segment that still owes something of this lane holds of it; false if none does.
     pub(crate) fn drop_oldest(&mut self, lane: Lane, extra: &Lists) -> Looked<bool> {
-        let lows = self.lows();
-        let owed = |segment: &&Segment| {
-            self.rows(segment)
-                .is_some_and(|rows| rows.iter().any(|row| self.is_row_owed(&lows, row, lane)))
+        let Some(version) = self.oldest_owed(lane, extra)? else {
+            return Ok(false);
         };
-        let Some(segment) = self.segments.iter().find(owed) else {
+        let lows = self.lows();
+        let Some(segment) = self.segment_by_id(version.0) else {
             return Ok(false);
         };
         let until = segment.last;
@@ -124,6 +119,8 @@ impl State {
             *floor = (*floor).max(until);
         }
         self.floors_changed = true;
+        // The table is at hand; without it the segment counts as needed until it is looked at again.
+        let _ = self.look_at(version, extra);
         if count > 0 {
             self.drops += 1;
             let scope = self

@@ -1,6 +1,6 @@
 //! Everything that is done beside the commits: preparing, sealing, saving, checkpoints, cleaning, scrubbing.
 
-use std::{io, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeSet, io, sync::atomic::Ordering, time::Duration};
 
 use crate::{
     CursorId, Loss, LossReason, NodeTime, Seq, Spool, StorageError,
@@ -33,6 +33,7 @@ impl Spool {
             // Before the cleaner leaves out what is damaged.
             ("copy a damaged segment", inner.fill_quarantine()),
             ("seal a segment", inner.seal_all()),
+            ("look at a table", inner.look_at_tables()),
             // Before more is given up, which may be freed only once it is in the ledger on disk.
             ("clean", inner.clean(REWRITES)),
             ("hold sessions to their bound", inner.hold_bounds()),
@@ -247,18 +248,19 @@ impl Inner {
         if self.lock().room.wanting == 0 {
             return Ok(());
         }
+        let mut in_vain = BTreeSet::new();
         loop {
             let Some(lane) = self.lock().next_to_drop() else {
-                break;
+                return Ok(());
             };
-            if !self
+            let dropped = self
                 .looked(&mut |state, extra| state.drop_oldest(lane, extra))
-                .map_err(io::Error::other)?
-            {
-                break;
+                .map_err(io::Error::other)?;
+            // It may have been thought to hold something; once looked at, another comes next.
+            if !dropped && !in_vain.insert(lane) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Takes the oldest debt from cursors that are over their bound.

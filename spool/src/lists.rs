@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     index::{Row, Slots},
+    liveness::Needed,
     record::Tag,
 };
 
@@ -24,13 +25,18 @@ pub(crate) enum What {
     Lists(Vec<Row>),
 }
 
-/// The cache: at most so many bytes and lists, and the most recently added whatever its size.
+/// The cache: at most so many bytes and lists, and the most recently added whatever its size. Beside it, what was seen
+/// in tables it does not hold any more.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     tables: HashMap<Version, Arc<[Row]>>,
     lists: HashMap<ListKey, (Arc<Slots>, u64)>,
     bytes: usize,
     tick: u64,
+    /// How often something had to be read for one operation.
+    pub(crate) loads: usize,
+    /// Of segments whose table is too large to be kept.
+    needed: HashMap<Version, Needed>,
 }
 
 const MOST_BYTES: usize = 2 << 20;
@@ -88,7 +94,16 @@ impl Lists {
         }
     }
 
+    pub(crate) fn needed(&self, version: Version) -> Option<&Needed> {
+        self.needed.get(&version)
+    }
+
+    pub(crate) fn note_needed(&mut self, version: Version, needed: Needed) {
+        self.needed.insert(version, needed);
+    }
+
     pub(crate) fn forget(&mut self, segment: u64) {
+        self.needed.retain(|version, _| version.0 != segment);
         self.tables.retain(|version, _| version.0 != segment);
         let gone: Vec<ListKey> = self
             .lists
@@ -106,7 +121,10 @@ impl Lists {
         if self.lists.keys().any(|key| key.0 != version)
             || self.tables.keys().any(|other| *other != version)
         {
-            *self = Lists::default();
+            *self = Lists {
+                loads: self.loads,
+                ..Lists::default()
+            };
         }
     }
 }

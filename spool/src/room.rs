@@ -41,6 +41,8 @@ pub(crate) struct Room {
     /// What `taken` may reach, by lane and, last, for state.
     limits: Vec<u64>,
     stale: bool,
+    /// How often there was reason to measure again.
+    pub(crate) changes: u64,
 }
 
 const STATE_BIT: u32 = 1 << 31;
@@ -48,6 +50,12 @@ const STATE_BIT: u32 = 1 << 31;
 impl Room {
     /// Acknowledgements, files or commits changed what there is.
     pub(crate) fn is_stale(&mut self) {
+        self.changes += 1;
+        self.stale = true;
+    }
+
+    /// More is known of what there is.
+    pub(crate) fn is_to_be_measured(&mut self) {
         self.stale = true;
     }
 
@@ -56,7 +64,7 @@ impl Room {
         self.taken = self
             .taken
             .saturating_add(batch.span().saturating_sub(batch.content_len() as u64));
-        self.stale = true;
+        self.is_stale();
     }
 }
 
@@ -165,12 +173,19 @@ impl State {
     }
 
     /// Whether some lane is about to run out of room.
-    pub(crate) fn is_nearly_full(&mut self) -> bool {
+    fn is_nearly_full(&mut self) -> bool {
         if self.room.stale {
             self.measure();
         }
         let least = self.room.limits.iter().min().copied().unwrap_or(u64::MAX);
         least.saturating_sub(self.room.taken) < 2 * self.sizes.segment
+    }
+
+    /// Whether an append or the next segment finds no room, or soon will.
+    pub(crate) fn is_short(&mut self) -> bool {
+        let no_segment =
+            self.room.ready.is_none() && self.room.spares.is_empty() && self.creatable() == 0;
+        no_segment || self.room.full_lanes != 0 || self.room.wanting != 0 || self.is_nearly_full()
     }
 
     fn room_for(&self, tag: Tag) -> u64 {

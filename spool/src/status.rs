@@ -1,10 +1,9 @@
 //! What the log says of itself.
 
 use crate::{
-    CursorId, CursorStatus, Loss, NodeTime, Seq, Spool,
+    CursorId, CursorStatus, Lane, Loss, NodeTime, Seq, Spool,
     cursor::Cursor,
-    index::Row,
-    liveness::{Lows, share_after},
+    liveness::Lows,
     log::State,
     segment::{Index, Segment},
 };
@@ -198,14 +197,10 @@ impl State {
                     );
                 }
             }
-            Index::Sealed(sealed) => {
-                let rows = sealed.rows.iter().flat_map(|rows| rows.iter());
-                let of_lane =
-                    |row: &&Row| row.tag.is_event() && usize::from(row.tag.lane().0) == lane;
-                for row in rows.filter(of_lane) {
-                    let (records, bytes) =
-                        share_after(row, self.history_until(lows, row.tag, row.route));
-                    owed = (owed.0 + records, owed.1 + bytes, segment.base.time);
+            Index::Sealed(_) => {
+                if let Some(needed) = self.needed(lows, segment) {
+                    let amount = needed.owed(Lane(lane as u8));
+                    owed = (amount.records, amount.bytes, segment.base.time);
                 }
             }
         }
