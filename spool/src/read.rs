@@ -60,6 +60,8 @@ const NEAR_BYTES: u64 = 1 << 10;
 const READ_BYTES: u64 = 256 << 10;
 /// Records a fill looks up at once.
 const FILL: usize = 1_024;
+/// Parts of the index read for one read, from where on it gives what it has found.
+const MOST_LOADS: usize = 12;
 /// Times a read begins anew because segments were rewritten under it.
 const ATTEMPTS: usize = 8;
 
@@ -483,10 +485,17 @@ impl State {
             let key = |row: &Row| row.tag == owed.tag() && row.route == owed.route;
             let place = match &segment.index {
                 Index::Open(slots) => slots.find(owed.seq),
-                Index::Sealed(_) => self
-                    .lists_of(segment, &mut |row| key(row), extra)?
-                    .iter()
-                    .find_map(|list| list.find(owed.seq)),
+                Index::Sealed(_) => {
+                    let lists = match self.lists_of(segment, &mut |row| key(row), extra) {
+                        // What was found so far is given first: memory may not hold the lists of all.
+                        Err(_) if plan.next > after && extra.loads >= MOST_LOADS => {
+                            cut = true;
+                            break;
+                        }
+                        lists => lists?,
+                    };
+                    lists.iter().find_map(|list| list.find(owed.seq))
+                }
             };
             plan.next = owed.seq;
             match place {
@@ -523,7 +532,7 @@ impl State {
             next: self.committed.max(after),
             at_end: true,
         };
-        let mut bytes = 0usize;
+        let (mut bytes, mut passed) = (0usize, after);
         let at = self.segment_after(after);
         for segment in self.segments.range(at.min(self.segments.len())..) {
             // One more than may be given tells whether there is more.
@@ -533,7 +542,18 @@ impl State {
                 .saturating_add(1);
             let row = &mut |row: &Row| wants(row.tag);
             let place = &mut |place: &Place| wants(place.tag) && !self.damaged.contains(&place.seq);
-            let places = self.gather(segment, after, row, place, most, extra)?;
+            let places = match self.gather(segment, after, row, place, most, extra) {
+                // What was passed so far is given first: memory may not hold the lists of all.
+                Err(_) if passed > after && extra.loads >= MOST_LOADS => {
+                    return Ok(Plan {
+                        next: passed,
+                        at_end: false,
+                        ..plan
+                    });
+                }
+                places => places?,
+            };
+            passed = segment.last;
             for place in places {
                 bytes = bytes.saturating_add(place.len as usize);
                 if plan.found.len() >= limits.records
@@ -606,6 +626,7 @@ impl Inner {
                 Err(need) => need,
             };
             extra.only(need.version);
+            extra.loads += 1;
             self.load(&need, &mut extra)?;
         }
         Err(StorageError::Moved)
