@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-const DEFAULT: u64 = 100;
+const DEFAULT: u64 = 300;
 
 /// Runs `test` with every seed; a failing one names itself and the command that repeats it.
 pub fn each(name: &str, test: impl Fn(u64)) {
