@@ -1,5 +1,6 @@
 //! What rules read of one event: its leaves, and which of them stand in the same object.
 
+mod marks;
 mod scan;
 mod text;
 
@@ -87,6 +88,7 @@ impl Document {
         trim(&mut self.decoded);
         trim(&mut self.leaf_order);
         trim(&mut self.instance_order);
+        self.scan.trim(KEPT);
         self.instances.push(Instance {
             parent: WHOLE,
             path: EVENT,

@@ -46,13 +46,23 @@ impl Paths {
 
     /// The field `key` of `parent`.
     pub(crate) fn child(&self, parent: PathId, key: &[u8]) -> Option<PathId> {
-        if self.node(parent)?.child_bits & bit(key) == 0 {
-            return None;
-        }
+        self.children(parent).find(key)
+    }
+
+    fn find(&self, parent: PathId, key: &[u8]) -> Option<PathId> {
         self.children.find(hash_of(parent, key), |id| {
             self.node(id)
                 .is_some_and(|it| it.parent == parent && self.key_of(it) == key)
         })
+    }
+
+    /// The fields of `parent`, for whoever looks for many.
+    pub(crate) fn children(&self, parent: PathId) -> Children<'_> {
+        Children {
+            paths: self,
+            parent,
+            bits: self.node(parent).map_or(0, |it| it.child_bits),
+        }
     }
 
     /// The same, put there if it is not.
@@ -166,6 +176,24 @@ impl Paths {
 
     fn key_of(&self, node: &Node) -> &[u8] {
         key_in(&self.keys, node)
+    }
+}
+
+/// The fields of one node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Children<'a> {
+    paths: &'a Paths,
+    parent: PathId,
+    bits: u64,
+}
+
+impl Children<'_> {
+    #[inline]
+    pub(crate) fn find(&self, key: &[u8]) -> Option<PathId> {
+        if self.bits & bit(key) == 0 {
+            return None;
+        }
+        self.paths.find(self.parent, key)
     }
 }
 

@@ -1,6 +1,7 @@
 use super::{
     Document, Instance, InstanceId, LeafValue, NONE, WHOLE, index,
-    text::{decode, space_end, text_end, value_end},
+    marks::{Cursor, Marks},
+    text::{decode, space_end},
 };
 use crate::{
     Number,
@@ -19,6 +20,7 @@ pub(super) struct Memory {
     /// Objects of all events; never repeats.
     objects: u64,
     key: Vec<u8>,
+    marks: Marks,
 }
 
 /// A container that is open.
@@ -40,92 +42,122 @@ struct Seen {
     instances: (u32, u32),
 }
 
-/// Reads a payload once, from its first byte to its last, and puts the leaves that rules read into `document`. What none
-/// reads is only lexed. `None` where it cannot be JSON.
+impl Memory {
+    pub(super) fn trim(&mut self, kept: usize) {
+        self.marks.trim(kept);
+        self.key.clear();
+        self.key.shrink_to(kept);
+    }
+}
+
+/// Reads a payload from its first byte to its last, and puts the leaves that rules read into `document`. What none reads is
+/// only lexed. `None` where it cannot be JSON.
 pub(super) fn scan(bytes: &[u8], paths: &Paths, document: &mut Document) -> Option<()> {
     if bytes.len() >= NONE as usize {
         return None;
     }
-    let memory = &mut document.scan;
+    let mut memory = std::mem::take(&mut document.scan);
+    let mut marks = std::mem::take(&mut memory.marks);
     memory.frames.clear();
     if memory.seen.len() < paths.len() {
         memory.seen.resize(paths.len(), Seen::default());
     }
-    let mut scan = Scan {
-        bytes,
-        at: 0,
-        paths,
-        document,
-    };
-    scan.space();
-    scan.value(DATA, WHOLE, false)?;
-    while let Some(frame) = scan.document.scan.frames.last().copied() {
-        match frame.object {
-            Some(object) => scan.fields(frame, object)?,
-            None => scan.elements(frame)?,
-        }
-    }
-    scan.space();
-    (scan.at == bytes.len()).then_some(())
+    let scanned = marks.find(bytes).then(|| {
+        let mut scan = Scan {
+            bytes,
+            has_backslash: marks.has_backslash(),
+            cursor: marks.cursor(),
+            at: space_end(bytes, 0),
+            paths,
+            document,
+            memory: &mut memory,
+        };
+        scan.whole()
+    });
+    memory.marks = marks;
+    document.scan = memory;
+    scanned?
 }
 
 struct Scan<'a> {
     bytes: &'a [u8],
+    has_backslash: bool,
+    /// Before the first mark that was not passed.
+    cursor: Cursor<'a>,
+    /// Where the value begins that comes next, or behind the value that was last.
     at: usize,
     paths: &'a Paths,
     document: &'a mut Document,
+    memory: &'a mut Memory,
 }
 
 impl Scan<'_> {
+    fn whole(&mut self) -> Option<()> {
+        self.value(DATA, WHOLE, false)?;
+        while let Some(frame) = self.memory.frames.last().copied() {
+            match frame.object {
+                Some(object) => self.fields(frame, object)?,
+                None => self.elements(frame)?,
+            }
+        }
+        let is_whole =
+            self.cursor.peek().is_none() && space_end(self.bytes, self.at) == self.bytes.len();
+        is_whole.then_some(())
+    }
+
     /// Reads fields until the object ends or one of them opens a container to read.
     fn fields(&mut self, frame: Frame, object: u64) -> Option<()> {
-        if !self.resume(frame, b'}')? {
-            return Some(());
-        }
-        let bytes = self.bytes;
-        let mut at = self.at;
+        let keys = self.paths.children(frame.path);
+        let mut is_first = self.is_first(frame);
         loop {
-            if *bytes.get(at)? != b'"' {
+            let Some(start) = self.next_key(is_first)? else {
+                self.close();
+                return Some(());
+            };
+            is_first = false;
+            let end = self.cursor.next()?;
+            let key = self.bytes.get(start + 1..end)?;
+            let colon = space_end(self.bytes, end + 1);
+            if *self.bytes.get(colon)? != b':' {
                 return None;
             }
-            let (end, escaped) = text_end(bytes, at + 1)?;
-            let key = bytes.get(at + 1..end)?;
-            at = space_end(bytes, end + 1);
-            if *bytes.get(at)? != b':' {
-                return None;
-            }
-            at = space_end(bytes, at + 1);
-            let path = match escaped {
-                false => self.paths.child(frame.path, key),
+            self.at = space_end(self.bytes, colon + 1);
+            let path = match self.has_backslash && key.contains(&b'\\') {
+                false => keys.find(key),
                 true => self.escaped_child(frame.path, key)?,
             };
-            match path {
-                None => at = value_end(bytes, at)?,
-                Some(path) => {
-                    self.at = at;
-                    self.see(path, object);
-                    if self.value(path, frame.instance, true)? {
-                        return Some(());
-                    }
-                    self.saw(path);
-                    at = self.at;
-                }
+            let Some(path) = path else {
+                self.skip()?;
+                continue;
+            };
+            self.see(path, object);
+            if self.value(path, frame.instance, true)? {
+                return Some(());
             }
-            at = space_end(bytes, at);
-            match *bytes.get(at)? {
-                b',' => at = space_end(bytes, at + 1),
-                b'}' => {
-                    self.at = at;
-                    self.close();
-                    return Some(());
-                }
-                _ => return None,
+            self.saw(path);
+        }
+    }
+
+    /// Where the next key begins; none at the end of the object.
+    #[inline]
+    fn next_key(&mut self, is_first: bool) -> Option<Option<usize>> {
+        let mark = self.cursor.next()?;
+        match *self.bytes.get(mark)? {
+            b'"' if is_first => Some(Some(mark)),
+            b',' if !is_first => {
+                let key = self.cursor.next()?;
+                (self.bytes.get(key) == Some(&b'"')).then_some(Some(key))
             }
+            b'}' => {
+                self.at = mark + 1;
+                Some(None)
+            }
+            _ => None,
         }
     }
 
     fn escaped_child(&mut self, parent: PathId, key: &[u8]) -> Option<Option<PathId>> {
-        let decoded = &mut self.document.scan.key;
+        let decoded = &mut self.memory.key;
         decoded.clear();
         decode(key, decoded)?;
         Some(self.paths.child(parent, decoded))
@@ -133,44 +165,33 @@ impl Scan<'_> {
 
     /// Reads elements until the array ends or one of them opens a container to read.
     fn elements(&mut self, frame: Frame) -> Option<()> {
-        if !self.resume(frame, b']')? {
+        if self.is_first(frame) {
+            self.at = space_end(self.bytes, self.at);
+            if *self.bytes.get(self.at)? == b']' {
+                self.at = self.cursor.next()? + 1;
+                self.close();
+                return Some(());
+            }
+        } else if !self.next_element()? {
             return Some(());
         }
         loop {
-            if self.value(frame.path, frame.instance, false)? {
-                return Some(());
-            }
-            if !self.goes_on(b']')? {
+            if self.value(frame.path, frame.instance, false)? || !self.next_element()? {
                 return Some(());
             }
         }
     }
 
-    /// Goes to the next field or element of the innermost container: its first one, or the one behind what was read last.
-    /// False where there is none.
-    fn resume(&mut self, frame: Frame, end: u8) -> Option<bool> {
-        if !frame.is_fresh {
-            return self.goes_on(end);
-        }
-        self.document.scan.frames.last_mut()?.is_fresh = false;
-        self.space();
-        if self.peek()? == end {
-            self.close();
-            return Some(false);
-        }
-        Some(true)
-    }
-
-    /// Past the comma, or past the end of the container, which closes it.
-    fn goes_on(&mut self, end: u8) -> Option<bool> {
-        self.space();
-        match self.peek()? {
+    /// Goes to the next element; false where the array ends.
+    fn next_element(&mut self) -> Option<bool> {
+        let mark = self.cursor.next()?;
+        self.at = mark + 1;
+        match *self.bytes.get(mark)? {
             b',' => {
-                self.at += 1;
-                self.space();
+                self.at = space_end(self.bytes, self.at);
                 Some(true)
             }
-            byte if byte == end => {
+            b']' => {
                 self.close();
                 Some(false)
             }
@@ -178,9 +199,18 @@ impl Scan<'_> {
         }
     }
 
+    /// Whether nothing of the innermost container was read before.
+    fn is_first(&mut self, frame: Frame) -> bool {
+        if frame.is_fresh
+            && let Some(innermost) = self.memory.frames.last_mut()
+        {
+            innermost.is_fresh = false;
+        }
+        frame.is_fresh
+    }
+
     fn close(&mut self) {
-        self.at += 1;
-        if let Some(closed) = self.document.scan.frames.pop()
+        if let Some(closed) = self.memory.frames.pop()
             && closed.is_field
         {
             self.saw(closed.path);
@@ -189,22 +219,22 @@ impl Scan<'_> {
 
     /// Takes the value at `path`: true if it is a container that was opened.
     fn value(&mut self, path: PathId, instance: InstanceId, is_field: bool) -> Option<bool> {
-        match self.peek()? {
+        match *self.bytes.get(self.at)? {
             b'{' if self.paths.has_children(path) => {
-                let instance = if is_field || self.document.scan.frames.is_empty() {
+                let instance = if is_field || self.memory.frames.is_empty() {
                     instance
                 } else {
                     self.instance(instance, path)
                 };
-                self.document.scan.objects += 1;
-                let object = self.document.scan.objects;
+                self.memory.objects += 1;
+                let object = self.memory.objects;
                 self.open(path, instance, Some(object), is_field)
             }
             b'[' => self.open(path, instance, None, is_field),
-            _ if !self.paths.is_read(path) => self.skip().map(|()| false),
             b'{' => self.skip().map(|()| false),
-            byte => {
-                let value = self.scalar(byte)?;
+            _ if !self.paths.is_read(path) => self.skip().map(|()| false),
+            first => {
+                let value = self.scalar(first)?;
                 self.document.push(path, instance, value);
                 Some(false)
             }
@@ -218,8 +248,8 @@ impl Scan<'_> {
         object: Option<u64>,
         is_field: bool,
     ) -> Option<bool> {
-        self.at += 1;
-        let frames = &mut self.document.scan.frames;
+        self.at = self.cursor.next()? + 1;
+        let frames = &mut self.memory.frames;
         if frames.len() >= MAX_DEPTH {
             return None;
         }
@@ -245,42 +275,56 @@ impl Scan<'_> {
 
     fn scalar(&mut self, first: u8) -> Option<LeafValue> {
         let start = self.at;
-        match first {
-            b'"' => {
-                let (end, escaped) = text_end(self.bytes, start + 1)?;
-                self.at = end + 1;
-                if !escaped {
-                    return Some(LeafValue::Payload(index(start + 1), index(end)));
-                }
-                let decoded = &mut self.document.decoded;
-                let begin = index(decoded.len());
-                decode(self.bytes.get(start + 1..end)?, decoded)?;
-                Some(LeafValue::Decoded(begin, index(decoded.len())))
+        if first == b'"' {
+            self.cursor.next()?;
+            let end = self.cursor.next()?;
+            self.at = end + 1;
+            let text = self.bytes.get(start + 1..end)?;
+            if !self.has_backslash || !text.contains(&b'\\') {
+                return Some(LeafValue::Payload(index(start + 1), index(end)));
             }
-            _ => {
-                self.word();
-                match self.bytes.get(start..self.at)? {
-                    b"true" => Some(LeafValue::Boolean(true)),
-                    b"false" => Some(LeafValue::Boolean(false)),
-                    b"null" => Some(LeafValue::Null),
-                    digits => Some(self.document.number(Number::parse_bytes(digits)?)),
-                }
-            }
+            let decoded = &mut self.document.decoded;
+            let begin = index(decoded.len());
+            decode(text, decoded)?;
+            return Some(LeafValue::Decoded(begin, index(decoded.len())));
+        }
+        self.at = self.cursor.peek().unwrap_or(self.bytes.len());
+        match self.bytes.get(start..self.at)?.trim_ascii_end() {
+            b"true" => Some(LeafValue::Boolean(true)),
+            b"false" => Some(LeafValue::Boolean(false)),
+            b"null" => Some(LeafValue::Null),
+            digits => Some(self.document.number(Number::parse_bytes(digits)?)),
         }
     }
 
-    /// Past a value that nobody reads.
+    /// Past a value that nobody reads: up to the mark behind it.
+    #[inline]
     fn skip(&mut self) -> Option<()> {
-        self.at = value_end(self.bytes, self.at)?;
+        match *self.bytes.get(self.at)? {
+            b'"' => {
+                self.cursor.next()?;
+                self.at = self.cursor.next()? + 1;
+            }
+            b'{' | b'[' => self.skip_container()?,
+            b',' | b':' | b'}' | b']' => return None,
+            _ => self.at = self.cursor.peek().unwrap_or(self.bytes.len()),
+        }
         Some(())
     }
 
-    /// Past a number, `true`, `false` or `null`.
-    fn word(&mut self) {
-        while let Some(b'0'..=b'9' | b'.' | b'-' | b'+' | b'a'..=b'z' | b'A'..=b'Z') =
-            self.bytes.get(self.at)
-        {
-            self.at += 1;
+    fn skip_container(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            let at = self.cursor.next()?;
+            match *self.bytes.get(at)? {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.checked_sub(1)?,
+                _ => continue,
+            }
+            if depth == 0 {
+                self.at = at + 1;
+                return Some(());
+            }
         }
     }
 
@@ -288,12 +332,9 @@ impl Scan<'_> {
     fn see(&mut self, path: PathId, object: u64) {
         let now = self.now();
         let Document {
-            scan,
-            leaves,
-            instances,
-            ..
+            leaves, instances, ..
         } = &mut *self.document;
-        let Some(seen) = scan.seen.get_mut(path as usize) else {
+        let Some(seen) = self.memory.seen.get_mut(path as usize) else {
             return;
         };
         if seen.object == object {
@@ -314,7 +355,7 @@ impl Scan<'_> {
     /// The field of `path` ends.
     fn saw(&mut self, path: PathId) {
         let now = self.now();
-        if let Some(seen) = self.document.scan.seen.get_mut(path as usize) {
+        if let Some(seen) = self.memory.seen.get_mut(path as usize) {
             seen.leaves.1 = now.0;
             seen.instances.1 = now.1;
         }
@@ -326,14 +367,6 @@ impl Scan<'_> {
             index(self.document.leaves.len()),
             index(self.document.instances.len()),
         )
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        self.at = space_end(self.bytes, self.at);
     }
 }
 
