@@ -106,7 +106,9 @@
 //! one is damage: its positions are entered as [`LossReason::Damaged`] and a copy of the segment is kept. A bad frame
 //! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. Then come the
 //! checkpoint, the spool's own records behind it, and the `cursors` file; marks only grow, so that their order does not
-//! matter. After an unclean stop what was found is synced and the next frame begins a new segment.
+//! matter. Events whose route or cursor is gone with a damaged part are entered as [`LossReason::Damaged`] too. After an
+//! unclean stop what was found is synced, what was entered in the ledger is stored with a checkpoint before the file it was
+//! found in is used again, and the next frame begins a new segment.
 
 mod checkpoint;
 mod cleaner;
