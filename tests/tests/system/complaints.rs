@@ -1,5 +1,6 @@
 //! What users of other edge software complain about, each with its test here. The numbers are those of the list the
-//! project was designed against; a few stand in other files: 14 in `refusals`, 7 and 11 also in the spool's simulation.
+//! project was designed against; a few stand in other files: 14 in `refusals`, 15 in `certificates`, 7 and 11 also in the
+//! spool's simulation.
 
 use std::{
     collections::BTreeSet,

@@ -7,6 +7,7 @@
 )]
 
 mod bad_peers;
+mod certificates;
 mod clients;
 mod complaints;
 mod demo;
