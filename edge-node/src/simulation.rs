@@ -12,11 +12,11 @@
 use std::{collections::BTreeSet, ops::Range, panic::AssertUnwindSafe};
 
 use fastrand::Rng;
-use spool::{Entry, LossReason, ReadLimits, Seq, StorageError};
+use spool::{Batch, Entry, LossReason, ReadLimits, Seq, StorageError};
 
 use crate::{
     broker::tests::harness::{self, TestNode},
-    node::core::{Found, Reading},
+    node::core::Reading,
     record::Record,
 };
 
@@ -67,7 +67,7 @@ fn promises_hold_whatever_a_seed_does_to_the_node() {
 }
 
 /// A reading the core asked for, and what it gave once it ran.
-type Running = (Reading, Option<Result<Found, StorageError>>);
+type Running = (Reading, Option<Result<Batch, StorageError>>);
 
 struct World {
     rng: Rng,

@@ -138,6 +138,11 @@ fn spool(page: &mut Page, status: &NodeStatus) {
         "Bytes free on its file system.",
     )
     .put(&[], spool.free_bytes);
+    page.gauge(
+        "edge_node_spool_min_free_bytes",
+        "Bytes of these that the log leaves free.",
+    )
+    .put(&[], spool.min_free_bytes);
     page.gauge("edge_node_spool_segments", "Files of the log.")
         .put(&[], spool.segments);
     page.gauge("edge_node_spool_oldest_position", "Oldest record kept.")
@@ -224,6 +229,21 @@ fn sinks(page: &mut Page, status: &NodeStatus) {
     .each("sink", sinks, |sink| (&sink.name, sink.retried));
     page.counter("edge_node_sink_dead_letters_total", "Events put aside.")
         .each("sink", sinks, |sink| (&sink.name, sink.dead_letters));
+    page.counter(
+        "edge_node_sink_not_sent_back_total",
+        "Events not sent because they came from the sink's peer.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.not_sent_back));
+    let mut family = page.gauge(
+        "edge_node_sink_replay_positions",
+        "Positions a replay has still before it; absent if there was none.",
+    );
+    for sink in sinks {
+        if let Some(replay) = &sink.replay {
+            let left = replay.last.saturating_sub(replay.up_to);
+            family.put(&[("sink", &sink.name)], left);
+        }
+    }
     page.gauge(
         "edge_node_sink_next_retry_seconds",
         "Until the next attempt, 0 if it waits for none.",

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use spool::{Batch, CursorId, Entry, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
+use spool::{Batch, CursorId, NodeTime, ReadLimits, Seq, Spool, StorageError, clock::ClockMark};
 
 use crate::{
     broker::{
@@ -18,7 +18,7 @@ use crate::{
     mqtt::packet::ReasonCode,
     node::{
         handle::{PublishError, RemoveError, Request},
-        status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SpoolStatus},
+        status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SessionsStatus, SpoolStatus},
     },
 };
 
@@ -49,23 +49,29 @@ pub enum Reading {
     Errands(ConnectionId, usize, Vec<Errand>),
 }
 
-/// What a reading gave.
-#[derive(Debug)]
-pub enum Found {
-    /// For [`Reading::Debt`].
-    Batch(Batch),
-    /// For the others.
-    Entries(Vec<Entry>),
-}
-
 impl Reading {
     /// What is to be read; `Send`, unlike the reading.
     pub fn order(&self) -> Order {
         match self {
-            Reading::Debt(_, request) => Order::Debt(request.clone()),
-            Reading::Errands(_, _, errands) => {
-                Order::Positions(errands.iter().filter_map(Errand::seq).collect())
-            }
+            Reading::Debt(_, request) => match request.clone() {
+                ReadRequest::Cursor {
+                    cursor,
+                    after,
+                    limits,
+                } => Order::Cursor {
+                    cursor,
+                    after,
+                    limits,
+                },
+                ReadRequest::Positions(seqs) => Order::Positions {
+                    seqs,
+                    bytes: DEBT_BYTES,
+                },
+            },
+            Reading::Errands(_, _, errands) => Order::Positions {
+                seqs: errands.iter().filter_map(Errand::seq).collect(),
+                bytes: usize::MAX,
+            },
         }
     }
 }
@@ -73,63 +79,64 @@ impl Reading {
 /// A read of the log, ready to run anywhere.
 #[derive(Clone, Debug)]
 pub enum Order {
-    /// The debt of a reader.
-    Debt(ReadRequest),
-    /// These records.
-    Positions(Vec<Seq>),
+    /// What a cursor is owed.
+    Cursor {
+        /// The cursor.
+        cursor: CursorId,
+        /// Behind this position.
+        after: Seq,
+        /// At most so much.
+        limits: ReadLimits,
+    },
+    /// These records, until there are so many bytes.
+    Positions {
+        /// Their positions.
+        seqs: Vec<Seq>,
+        /// The bound.
+        bytes: usize,
+    },
 }
 
 impl Order {
     /// Runs it; may block on the disk.
-    pub fn run(&self, spool: &Spool) -> Result<Found, StorageError> {
+    pub fn run(&self, spool: &Spool) -> Result<Batch, StorageError> {
         match self {
-            Order::Debt(ReadRequest::Cursor {
+            Order::Cursor {
                 cursor,
                 after,
                 limits,
-            }) => spool.read(*cursor, *after, *limits).map(Found::Batch),
-            Order::Debt(ReadRequest::Positions(seqs)) => {
-                let committed = spool.committed();
-                let entries = read_positions(spool, seqs, committed, DEBT_BYTES)?;
-                let whole =
-                    entries.iter().map(|entry| entry.body.len()).sum::<usize>() < DEBT_BYTES;
-                let last = entries.last().map_or(Seq::ZERO, |entry| entry.seq);
-                let next = if whole { committed } else { last };
-                Ok(Found::Batch(Batch {
-                    entries,
-                    next,
-                    at_end: false,
-                }))
-            }
-            Order::Positions(seqs) => {
-                read_positions(spool, seqs, spool.committed(), usize::MAX).map(Found::Entries)
-            }
+            } => spool.read(*cursor, *after, *limits),
+            Order::Positions { seqs, bytes } => read_positions(spool, seqs, *bytes),
         }
     }
 }
 
-/// Reads what is committed of these positions, until it has so many bytes.
-fn read_positions(
-    spool: &Spool,
-    seqs: &[Seq],
-    committed: Seq,
-    bytes: usize,
-) -> Result<Vec<Entry>, StorageError> {
-    let mut entries = Vec::new();
+/// Reads what is committed of these positions, until it has so many bytes. `next` is the last read, or, where all are, the
+/// last committed.
+fn read_positions(spool: &Spool, seqs: &[Seq], bytes: usize) -> Result<Batch, StorageError> {
+    let committed = spool.committed();
+    let mut batch = Batch {
+        next: committed,
+        ..Batch::default()
+    };
     let mut read = 0;
     for seq in seqs.iter().filter(|seq| **seq <= committed) {
         let entry = spool.read_at(*seq)?;
         read += entry.as_ref().map_or(0, |entry| entry.body.len());
-        entries.extend(entry);
+        batch.entries.extend(entry);
         if read >= bytes {
+            batch.next = *seq;
             break;
         }
     }
-    Ok(entries)
+    Ok(batch)
 }
 
 /// Bytes read at once of the positions a reader is behind.
 const DEBT_BYTES: usize = 256 * 1024;
+
+/// How the names of the cursors over what sessions are owed begin.
+const SESSION_CURSORS: &str = "session/";
 
 /// Broker and log, and what joins them.
 pub struct Core {
@@ -252,22 +259,17 @@ impl Core {
     }
 
     /// A reading is done. A read that failed is tried again after a while.
-    pub fn handle_reading(&mut self, reading: Reading, found: Result<Found, StorageError>) {
+    pub fn handle_reading(&mut self, reading: Reading, found: Result<Batch, StorageError>) {
         let found = found
             .inspect_err(|error| tracing::error!(%error, "the log cannot be read"))
             .ok();
-        self.transact(|broker, journal| match (reading, found) {
-            (Reading::Debt(reader, request), Some(Found::Batch(batch))) => {
-                broker.handle_read(reader, &request, batch, journal)
-            }
-            (Reading::Debt(reader, _), Some(Found::Entries(_)) | None) => {
-                broker.handle_unread(reader, journal.now);
-            }
-            (Reading::Errands(connection, session, errands), found) => {
-                let entries = match &found {
-                    Some(Found::Entries(entries)) => Some(entries.as_slice()),
-                    Some(Found::Batch(_)) | None => None,
-                };
+        self.transact(|broker, journal| match reading {
+            Reading::Debt(reader, request) => match found {
+                Some(batch) => broker.handle_read(reader, &request, batch, journal),
+                None => broker.handle_unread(reader, journal.now),
+            },
+            Reading::Errands(connection, session, errands) => {
+                let entries = found.as_ref().map(|batch| batch.entries.as_slice());
                 broker.handle_errands(connection, session, errands, entries, journal);
             }
         });
@@ -359,7 +361,7 @@ impl Core {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: now.0.saturating_sub(self.started.0),
             health: health(&log),
-            sessions: self.broker.sessions_status(),
+            sessions: self.sessions_status(&log),
             messages: MessagesStatus {
                 received: counters.received,
                 acknowledged: counters.acknowledged,
@@ -375,6 +377,18 @@ impl Core {
                 .map(|loss| LossStatus::of(loss, now))
                 .collect(),
             ..NodeStatus::default()
+        }
+    }
+
+    fn sessions_status(&self, log: &spool::Status) -> SessionsStatus {
+        let cursors = log.cursors.iter();
+        let owed: Vec<_> = cursors
+            .filter(|cursor| cursor.name.starts_with(SESSION_CURSORS))
+            .collect();
+        SessionsStatus {
+            pending_records: owed.iter().map(|cursor| cursor.pending_records).sum(),
+            pending_bytes: owed.iter().map(|cursor| cursor.pending_bytes).sum(),
+            ..self.broker.sessions_status()
         }
     }
 

@@ -41,7 +41,11 @@ pub enum DiskError {
         directory: PathBuf,
     },
     /// This process may not read or write there, or the file system is full or read-only. The operator mends that.
-    #[error("the data directory {} cannot be used: {source}", .directory.display())]
+    #[error(
+        "the data directory {} cannot be used: {source}; it has to be writable for this user, on a disk with room; or \
+         choose another directory with --data",
+        .directory.display()
+    )]
     Unusable {
         /// The directory as it was given.
         directory: PathBuf,

@@ -137,3 +137,18 @@ fn run(arguments: &[&str], data: &Path) -> Output {
 fn error(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+#[tokio::test]
+async fn status_says_what_offline_sessions_are_owed() {
+    let node = TestNode::start().await;
+    let mut keeper = node.connect_durable("keeper").await;
+    keeper.subscribe("+/reading", 1).await;
+    keeper.disconnect().await;
+    node.connect("pump-7").await.publish_readings(1..=10).await;
+    let sessions = node.status().await["sessions"].clone();
+    assert_eq!(
+        (&sessions["offline"], &sessions["pending_records"]),
+        (&1.into(), &10.into())
+    );
+    assert!(sessions["pending_bytes"].as_u64() > Some(100), "{sessions}");
+}
