@@ -32,7 +32,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use filters::{Event, Value, json};
 use http_body_util::{BodyExt, Full, Limited};
 
-use crate::{Answer, Batch, Outcome, Outgoing, Prepared, Sink, Unsendable, eventmesh::MeshTopic};
+use crate::{
+    Answer, Batch, NODE_HEADER, Outcome, Outgoing, Peers, Prepared, Sink, Unsendable,
+    eventmesh::MeshTopic,
+};
 use credentials::{Credentials, HttpClient};
 use endpoints::Endpoints;
 
@@ -115,6 +118,7 @@ pub struct HttpSink {
     headers: HeaderMap,
     credentials: Credentials,
     answer_within: Duration,
+    peers: Arc<Peers>,
     /// Guards the targets met of late, so that events of one topic share one text; never held over `.await`.
     targets: Mutex<HashMap<String, Arc<str>>>,
 }
@@ -165,8 +169,19 @@ impl HttpSink {
             headers: settings.headers,
             credentials,
             answer_within: settings.answer_within,
+            peers: Arc::default(),
             targets: Mutex::new(HashMap::new()),
         })
+    }
+
+    /// Says who sends, and remembers who answers.
+    #[must_use]
+    pub fn with_peers(mut self, peers: Arc<Peers>) -> HttpSink {
+        if let Ok(id) = HeaderValue::try_from(peers.id()) {
+            self.headers.insert(NODE_HEADER, id);
+        }
+        self.peers = peers;
+        self
     }
 
     /// The target of a topic, and the topic as an event says it where the target does not.
@@ -258,6 +273,9 @@ impl HttpSink {
                 .await
                 .map_err(|error| chain(&error))?;
             let (parts, body) = response.into_parts();
+            if let Some(Ok(id)) = parts.headers.get(NODE_HEADER).map(HeaderValue::to_str) {
+                self.peers.meet(id);
+            }
             // The rest of the answer frees the connection for the next request; what it says decides nothing.
             let text = Limited::new(body, ANSWER_BYTES)
                 .collect()

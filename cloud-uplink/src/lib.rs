@@ -27,12 +27,14 @@ pub mod eventmesh;
 pub mod http;
 mod limits;
 mod outgoing;
+mod peers;
 mod run;
 mod sink;
 mod uplink;
 
 pub use limits::Limits;
 pub use outgoing::{DeadLetter, DeadLetters, HOPS, MAX_HOPS, Outgoing, RecordSource};
+pub use peers::{NODE_HEADER, Peers};
 pub use run::{Drain, DrainHandle, End};
 pub use sink::{Answer, Batch, Outcome, Prepared, Sink, Unsendable};
 

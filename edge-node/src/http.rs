@@ -54,6 +54,8 @@ use body::Bodies;
 
 /// What the door asks of the node. The node itself is one, a fake in tests the other.
 pub trait Node: Clone + Send + Sync + 'static {
+    /// See [`NodeHandle::id`].
+    fn id(&self) -> &str;
     /// See [`NodeHandle::publish`].
     fn publish(
         &self,
@@ -72,6 +74,10 @@ pub trait Node: Clone + Send + Sync + 'static {
 }
 
 impl Node for NodeHandle {
+    fn id(&self) -> &str {
+        NodeHandle::id(self)
+    }
+
     async fn publish(&self, origin: Origin, events: Vec<Incoming>) -> Result<(), PublishError> {
         NodeHandle::publish(self, origin, events).await
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::{Envelope, MeshTopic, Sender, encode};
-use crate::{Answer, Batch, Outcome, Outgoing, Prepared, Sink, Unsendable};
+use crate::{Answer, Batch, Outcome, Outgoing, Peers, Prepared, Sink, Unsendable};
 use endpoints::Endpoints;
 use verdict::Verdict;
 
@@ -60,6 +60,7 @@ pub struct GrpcSink {
     topic: MeshTopic,
     sender: Sender,
     answer_within: Duration,
+    peers: Arc<Peers>,
 }
 
 impl GrpcSink {
@@ -73,7 +74,14 @@ impl GrpcSink {
             topic: settings.topic,
             sender: settings.sender,
             answer_within: settings.answer_within,
+            peers: Arc::default(),
         })
+    }
+
+    /// Says who sends, and remembers who answers.
+    #[must_use]
+    pub fn with_peers(self, peers: Arc<Peers>) -> GrpcSink {
+        GrpcSink { peers, ..self }
     }
 
     /// Publishes one event, at the next endpoint where one cannot be reached.
@@ -81,7 +89,7 @@ impl GrpcSink {
         let mut last = None;
         for _ in 0..self.endpoints.count() {
             let link = self.endpoints.current();
-            let call = wire::publish(link.channel(), message.clone());
+            let call = wire::publish(link.channel(), message.clone(), &self.peers);
             let verdict = match tokio::time::timeout(self.answer_within, call).await {
                 Ok(Ok(answer)) => verdict::of_answer(&answer),
                 Ok(Err(status)) => verdict::of_status(&status, message.len()),

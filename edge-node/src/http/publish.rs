@@ -7,6 +7,7 @@ use axum::{
     extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
 };
+use cloud_uplink::NODE_HEADER;
 use filters::{
     Event,
     http::Mode,
@@ -23,6 +24,9 @@ pub(super) struct Target {
     topic: Option<String>,
 }
 
+/// 202, and which node says so.
+type Taken = (StatusCode, [(&'static str, String); 1]);
+
 type TargetQuery = Result<Query<Target>, QueryRejection>;
 
 pub(super) async fn one<N: Node>(
@@ -30,7 +34,7 @@ pub(super) async fn one<N: Node>(
     Extension(peer): Extension<Peer>,
     target: TargetQuery,
     request: Request,
-) -> Result<StatusCode, Fault> {
+) -> Result<Taken, Fault> {
     let topic = topic_of(target)?;
     let (head, body) = request.into_parts();
     let specversion = head.headers.contains_key("ce-specversion");
@@ -56,8 +60,11 @@ pub(super) async fn one<N: Node>(
     };
     let event = event.map_err(|error| Fault::attribute(0, &error))?;
     let events = vec![shared.incoming(0, event, topic.as_deref())?];
-    shared.node.publish(peer.origin(), events).await?;
-    Ok(StatusCode::ACCEPTED)
+    shared
+        .node
+        .publish(peer.origin(&head.headers), events)
+        .await?;
+    Ok(shared.taken())
 }
 
 pub(super) async fn batch<N: Node>(
@@ -65,7 +72,7 @@ pub(super) async fn batch<N: Node>(
     Extension(peer): Extension<Peer>,
     target: TargetQuery,
     request: Request,
-) -> Result<StatusCode, Fault> {
+) -> Result<Taken, Fault> {
     let topic = topic_of(target)?;
     let (head, body) = request.into_parts();
     if !content_type(&head.headers).is_some_and(is_json_batch) {
@@ -80,12 +87,20 @@ pub(super) async fn batch<N: Node>(
     let incoming = events.map(|(index, event)| shared.incoming(index, event, topic.as_deref()));
     let incoming = incoming.collect::<Result<Vec<_>, _>>()?;
     if !incoming.is_empty() {
-        shared.node.publish(peer.origin(), incoming).await?;
+        shared
+            .node
+            .publish(peer.origin(&head.headers), incoming)
+            .await?;
     }
-    Ok(StatusCode::ACCEPTED)
+    Ok(shared.taken())
 }
 
-impl<N> Shared<N> {
+impl<N: Node> Shared<N> {
+    fn taken(&self) -> Taken {
+        let id = self.node.id().to_owned();
+        (StatusCode::ACCEPTED, [(NODE_HEADER, id)])
+    }
+
     /// The event with the topic it is published on.
     fn incoming(&self, index: usize, event: Event, asked: Option<&str>) -> Result<Incoming, Fault> {
         let topic = asked
@@ -104,10 +119,11 @@ impl<N> Shared<N> {
 }
 
 impl Peer {
-    fn origin(self) -> Origin {
-        Origin::Http {
+    fn origin(self, headers: &HeaderMap) -> Origin {
+        let said = headers.get(NODE_HEADER).and_then(|id| id.to_str().ok());
+        Origin::of_node(said, || Origin::Http {
             peer: self.0.ip().to_string(),
-        }
+        })
     }
 }
 

@@ -537,6 +537,10 @@ impl FakeNode {
 }
 
 impl Node for FakeNode {
+    fn id(&self) -> &str {
+        "fake"
+    }
+
     async fn publish(&self, _: Origin, events: Vec<Incoming>) -> Result<(), PublishError> {
         if let Some(error) = self.fails.lock().unwrap().clone() {
             return Err(error);

@@ -1,7 +1,10 @@
-use cloud_uplink::eventmesh::{
-    Received, decode,
-    proto::{CloudEvent, CloudEventBatch, publisher_service_server::PublisherService},
-    status,
+use cloud_uplink::{
+    NODE_HEADER,
+    eventmesh::{
+        Received, decode,
+        proto::{CloudEvent, CloudEventBatch, publisher_service_server::PublisherService},
+        status,
+    },
 };
 use tonic::{Request, Response, Status};
 
@@ -19,7 +22,7 @@ impl Publishers {
     }
 
     /// Takes all of them in, or none.
-    async fn take(&self, peer: String, messages: Vec<CloudEvent>) -> Result<(), Fault> {
+    async fn take(&self, origin: Origin, messages: Vec<CloudEvent>) -> Result<(), Fault> {
         let several = messages.len() > 1;
         let mut events = Vec::with_capacity(messages.len());
         for (index, message) in messages.into_iter().enumerate() {
@@ -28,7 +31,7 @@ impl Publishers {
                 false => fault,
             })?);
         }
-        Ok(self.node.publish(Origin::Grpc { peer }, events).await?)
+        Ok(self.node.publish(origin, events).await?)
     }
 }
 
@@ -45,24 +48,31 @@ fn incoming(message: CloudEvent) -> Result<Incoming, Fault> {
     Ok(Incoming::on(mesh_topic, event))
 }
 
-fn peer<T>(request: &Request<T>) -> String {
-    request
-        .remote_addr()
-        .map(|it| it.to_string())
-        .unwrap_or_default()
+fn origin<T>(request: &Request<T>) -> Origin {
+    let said = request.metadata().get(NODE_HEADER);
+    Origin::of_node(said.and_then(|id| id.to_str().ok()), || Origin::Grpc {
+        peer: request
+            .remote_addr()
+            .map(|it| it.to_string())
+            .unwrap_or_default(),
+    })
 }
 
 #[tonic::async_trait]
 impl PublisherService for Publishers {
     async fn publish(&self, request: Request<CloudEvent>) -> Result<Response<CloudEvent>, Status> {
-        let peer = peer(&request);
+        let origin = origin(&request);
         let message = request.into_inner();
         let topic = message.text("subject").unwrap_or_default().to_owned();
         let id = message.id.clone();
-        let taken = self.take(peer, vec![message]).await;
+        let taken = self.take(origin, vec![message]).await;
         let outcome: Outcome =
             taken.map(|()| format!("success SendResult[topic={topic}, messageId={id}]"));
-        Ok(Response::new(fresh(&outcome)))
+        let mut answer = Response::new(fresh(&outcome));
+        if let Ok(id) = self.node.id().parse() {
+            answer.metadata_mut().insert(NODE_HEADER, id);
+        }
+        Ok(answer)
     }
 
     async fn request_reply(&self, _: Request<CloudEvent>) -> Result<Response<CloudEvent>, Status> {
@@ -71,8 +81,8 @@ impl PublisherService for Publishers {
     }
 
     async fn publish_one_way(&self, request: Request<CloudEvent>) -> Result<Response<()>, Status> {
-        let peer = peer(&request);
-        let taken = self.take(peer, vec![request.into_inner()]).await;
+        let origin = origin(&request);
+        let taken = self.take(origin, vec![request.into_inner()]).await;
         taken.map(Response::new).map_err(|fault| failed(&fault))
     }
 
@@ -80,8 +90,8 @@ impl PublisherService for Publishers {
         &self,
         request: Request<CloudEventBatch>,
     ) -> Result<Response<CloudEvent>, Status> {
-        let peer = peer(&request);
-        let taken = self.take(peer, request.into_inner().events).await;
+        let origin = origin(&request);
+        let taken = self.take(origin, request.into_inner().events).await;
         let outcome: Outcome = taken.map(|()| "success batch publish success".to_owned());
         Ok(Response::new(fresh(&outcome)))
     }
@@ -90,8 +100,8 @@ impl PublisherService for Publishers {
         &self,
         request: Request<CloudEventBatch>,
     ) -> Result<Response<()>, Status> {
-        let peer = peer(&request);
-        let taken = self.take(peer, request.into_inner().events).await;
+        let origin = origin(&request);
+        let taken = self.take(origin, request.into_inner().events).await;
         taken.map(Response::new).map_err(|fault| failed(&fault))
     }
 }

@@ -7,6 +7,8 @@ use filters::{Event, TopicFilter, Value};
 use spool::{CursorId, Seq, Spool};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::config::NodeId;
+
 use super::{
     replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
     status::NodeStatus,
@@ -19,6 +21,7 @@ const REQUESTS_MAX: usize = 64;
 /// A door's way to the core. Cheap to clone.
 #[derive(Clone)]
 pub struct NodeHandle {
+    id: NodeId,
     requests: mpsc::Sender<Request>,
     spool: Spool,
     commits: watch::Receiver<Seq>,
@@ -69,6 +72,11 @@ impl Incoming {
 /// Who sent it: what a sink's peer sent is not sent back to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// Another node, by whatever door.
+    Node {
+        /// What it calls itself.
+        id: NodeId,
+    },
     /// Over HTTP, from this address.
     Http {
         /// The peer.
@@ -81,10 +89,22 @@ pub enum Origin {
     },
 }
 
+/// How the origin of what another node sent begins.
+pub const NODE_ORIGIN: &str = "node:";
+
 impl Origin {
+    /// The origin of a request with this value of [`NODE_HEADER`](cloud_uplink::NODE_HEADER), or else this one.
+    pub fn of_node(said: Option<&str>, otherwise: impl FnOnce() -> Origin) -> Origin {
+        match said.map(str::parse) {
+            Some(Ok(id)) => Origin::Node { id },
+            Some(Err(_)) | None => otherwise(),
+        }
+    }
+
     /// As a record keeps it.
     pub fn text(&self) -> String {
         match self {
+            Origin::Node { id } => format!("{NODE_ORIGIN}{}", id.as_str()),
             Origin::Http { peer } => format!("http:{peer}"),
             Origin::Grpc { peer } => format!("grpc:{peer}"),
         }
@@ -182,6 +202,7 @@ pub enum Request {
 impl NodeHandle {
     /// A handle, and the requests the core is to answer.
     pub fn new(
+        id: NodeId,
         spool: Spool,
         commits: watch::Receiver<Seq>,
         surroundings: Surroundings,
@@ -190,6 +211,7 @@ impl NodeHandle {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         (
             NodeHandle {
+                id,
                 requests,
                 spool,
                 commits,
@@ -198,6 +220,11 @@ impl NodeHandle {
             },
             receiver,
         )
+    }
+
+    /// What the node calls itself.
+    pub fn id(&self) -> &str {
+        self.id.as_str()
     }
 
     /// Takes events in as one transaction; returns when all of them are on stable storage. Cancel-safe in this sense:

@@ -1,14 +1,17 @@
 //! How an uplink understands the node's records.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use cloud_uplink::{
-    DeadLetter, DeadLetters, Outgoing, RecordSource, eventmesh::attribute::MESH_TOPIC,
+    DeadLetter, DeadLetters, Outgoing, Peers, RecordSource, eventmesh::attribute::MESH_TOPIC,
 };
 use filters::TopicFilter;
 use spool::{CursorId, Entry, Full, Head, Kind, NodeTime, Spool, Transaction};
 
-use super::{core::Clock, view};
+use super::{core::Clock, handle::NODE_ORIGIN, view};
 use crate::record::DeadRecord;
 
 /// The records of one sink.
@@ -17,8 +20,11 @@ pub struct Source {
     clock: Clock,
     from: Vec<TopicFilter>,
     lanes: u32,
-    /// Addresses of the sink's endpoints, without loopback: there, a peer cannot be told from its neighbours.
-    peers: Vec<IpAddr>,
+    /// The nodes that answered at the sink's endpoints.
+    peers: Arc<Peers>,
+    /// Addresses of the sink's endpoints, for peers that are no nodes; without loopback, where one cannot be told from its
+    /// neighbours.
+    addresses: Vec<IpAddr>,
     /// The cursor that keeps what the sink could not deliver.
     graveyard: CursorId,
 }
@@ -30,12 +36,13 @@ impl Source {
         clock: Clock,
         from: Vec<TopicFilter>,
         lanes: u32,
-        peers: Vec<IpAddr>,
+        peers: Arc<Peers>,
+        addresses: Vec<IpAddr>,
         graveyard: CursorId,
     ) -> Arc<Source> {
-        let peers = peers
+        let addresses = addresses
             .into_iter()
-            .filter(|peer| !peer.is_loopback())
+            .filter(|address| !address.is_loopback())
             .collect();
         Arc::new(Source {
             spool,
@@ -43,6 +50,7 @@ impl Source {
             from,
             lanes,
             peers,
+            addresses,
             graveyard,
         })
     }
@@ -72,9 +80,14 @@ impl RecordSource for Source {
     }
 
     fn came_from_peer(&self, origin: &str) -> bool {
-        let address = origin.split_once(':').map(|(_, address)| address);
-        let address = address.and_then(|address| address.parse::<std::net::SocketAddr>().ok());
-        address.is_some_and(|address| self.peers.contains(&address.ip()))
+        if let Some(node) = origin.strip_prefix(NODE_ORIGIN) {
+            return self.peers.have_met(node);
+        }
+        let address = origin.split_once(':').and_then(|(_, address)| {
+            let with_port = address.parse::<SocketAddr>().map(|it| it.ip());
+            with_port.or_else(|_| address.parse()).ok()
+        });
+        address.is_some_and(|address| self.addresses.contains(&address.to_canonical()))
     }
 
     fn now(&self) -> NodeTime {
@@ -104,5 +117,58 @@ impl RecordSource for Source {
             route,
         };
         transaction.append(head, |out| record.encode(out)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spool::{
+        Options, Start,
+        clock::{ClockMark, WallTime},
+        storage::simulated::Simulated,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_known_by_its_id_and_other_peers_by_their_address_unless_that_is_loopback() {
+        let options = Options {
+            bound_bytes: Some(64 << 20),
+            min_free_percent: 0,
+            ..Options::default()
+        };
+        let storage = Arc::new(Simulated::new(1));
+        let (spool, _) = Spool::open(storage, options, NodeTime(0), Arc::new(|| {})).unwrap();
+        let mut transaction = spool.transaction(NodeTime(0));
+        let graveyard = transaction.create_cursor("dead/mesh", Start::Now, None);
+        transaction.finish();
+        let peers = Arc::new(Peers::new("me"));
+        peers.meet("hub");
+        let clock: Clock = Arc::new(|| ClockMark {
+            node: NodeTime(0),
+            wall: WallTime(0),
+        });
+        let addresses = ["192.0.2.7", "127.0.0.1"].map(|it| it.parse().unwrap());
+        let source = Source::new(
+            spool,
+            clock,
+            Vec::new(),
+            u32::MAX,
+            peers,
+            addresses.to_vec(),
+            graveyard,
+        );
+        for (origin, from_peer) in [
+            ("node:hub", true),
+            ("node:other", false),
+            ("http:192.0.2.7", true),
+            ("grpc:192.0.2.7:4711", true),
+            ("grpc:[::ffff:192.0.2.7]:4711", true),
+            ("http:192.0.2.8", false),
+            ("http:127.0.0.1", false),
+            ("grpc:127.0.0.1:4711", false),
+        ] {
+            assert_eq!(source.came_from_peer(origin), from_peer, "{origin}");
+        }
     }
 }

@@ -77,6 +77,7 @@ impl Doors {
     ) {
         let mut doors = JoinSet::new();
         let shared = uplinks::Shared {
+            node: self.node.id().to_owned(),
             spool: self.node.spool().clone(),
             clock: Arc::clone(&self.clock),
             lanes: u8::try_from(self.config.spool.lanes.len()).unwrap_or(u8::MAX),

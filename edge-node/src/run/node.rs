@@ -154,7 +154,7 @@ async fn serve_until_told(
     let shared = Shared::new(recovered.core, Arc::clone(&mqtt_counters));
     let (positions, commits) = watch::channel(spool.committed());
     let (name, counters) = (
-        recovered.node,
+        recovered.node.clone(),
         [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone),
     );
     let reports = SinkReports::new(recovered.missing);
@@ -167,8 +167,9 @@ async fn serve_until_told(
             .map(|(counters, (door, address))| counters.status(*door, *address))
             .collect();
     };
+    let id = recovered.node.clone();
     let (orders, replays) = mpsc::channel(REPLAYS_MAX);
-    let (node, requests) = NodeHandle::new(spool, commits, Arc::new(surroundings), orders);
+    let (node, requests) = NodeHandle::new(id, spool, commits, Arc::new(surroundings), orders);
     spawn_local(follow_commits(shared.clone(), committed, positions));
     spawn_local(follow_deadlines(shared.clone()));
     spawn_local(answer(shared.clone(), requests));

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use cloud_uplink::{
-    Drain, DrainHandle, End, Limits, Sink, eventmesh::sink::GrpcSink, http::HttpSink,
+    Drain, DrainHandle, End, Limits, Peers, Sink, eventmesh::sink::GrpcSink, http::HttpSink,
 };
 use spool::{CursorId, Lane, Seq, Spool};
 use tokio::{sync::watch, task::JoinSet};
@@ -23,6 +23,7 @@ pub(super) use report::SinkReports;
 
 /// What every uplink of a node shares.
 pub(super) struct Shared {
+    pub(super) node: String,
     pub(super) spool: Spool,
     pub(super) clock: Clock,
     pub(super) lanes: u8,
@@ -88,14 +89,15 @@ impl Uplink {
             name: sink.config.name.as_str().to_owned(),
             error,
         };
+        let peers = Arc::new(Peers::new(shared.node.as_str()));
         let receiver = match sink.config.receiver() {
             UplinkReceiver::Http(settings) => {
                 let sink = HttpSink::new(settings).map_err(|error| failed(error.to_string()))?;
-                Receiver::Http(Arc::new(sink))
+                Receiver::Http(Arc::new(sink.with_peers(Arc::clone(&peers))))
             }
             UplinkReceiver::Grpc(settings) => {
                 let sink = GrpcSink::new(settings).map_err(|error| failed(error.to_string()))?;
-                Receiver::Grpc(Arc::new(sink))
+                Receiver::Grpc(Arc::new(sink.with_peers(Arc::clone(&peers))))
             }
         };
         let source = Source::new(
@@ -103,7 +105,8 @@ impl Uplink {
             Arc::clone(&shared.clock),
             sink.from.clone(),
             sink.lanes,
-            peers(&sink.config.endpoints),
+            peers,
+            addresses(&sink.config.endpoints),
             sink.cursors.dead,
         );
         Ok(Uplink {
@@ -162,8 +165,8 @@ impl Uplink {
     }
 }
 
-/// The addresses of the endpoints, as far as they are written or can be found now.
-fn peers(endpoints: &[Endpoint]) -> Vec<std::net::IpAddr> {
+/// The addresses of the endpoints, as far as they are written.
+fn addresses(endpoints: &[Endpoint]) -> Vec<std::net::IpAddr> {
     let uris = endpoints
         .iter()
         .filter_map(|endpoint| endpoint.as_str().parse::<http::Uri>().ok());

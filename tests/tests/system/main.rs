@@ -11,6 +11,7 @@ mod certificates;
 mod clients;
 mod complaints;
 mod demo;
+mod echo;
 mod eventmesh;
 #[cfg(feature = "peers")]
 mod eventmesh_java;

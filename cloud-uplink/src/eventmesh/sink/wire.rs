@@ -6,21 +6,37 @@ use tonic::{
     Request, Status,
     client::Grpc,
     codec::{Codec, EncodeBuf, Encoder},
+    metadata::MetadataValue,
     transport::Channel,
 };
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-use crate::eventmesh::proto::CloudEvent;
+use crate::{NODE_HEADER, Peers, eventmesh::proto::CloudEvent};
 
 const PUBLISH: PathAndQuery =
     PathAndQuery::from_static("/org.apache.eventmesh.cloudevents.v1.PublisherService/publish");
 
-pub(super) async fn publish(channel: Channel, message: Bytes) -> Result<CloudEvent, Status> {
+pub(super) async fn publish(
+    channel: Channel,
+    message: Bytes,
+    peers: &Peers,
+) -> Result<CloudEvent, Status> {
     let mut grpc = Grpc::new(channel);
     grpc.ready()
         .await
         .map_err(|error| Status::from_error(error.into()))?;
-    let answer = grpc.unary(Request::new(message), PUBLISH, Encoded).await?;
+    let mut request = Request::new(message);
+    if let Ok(id) = peers.id().parse() {
+        request.metadata_mut().insert(NODE_HEADER, id);
+    }
+    let answer = grpc.unary(request, PUBLISH, Encoded).await?;
+    if let Some(Ok(id)) = answer
+        .metadata()
+        .get(NODE_HEADER)
+        .map(MetadataValue::to_str)
+    {
+        peers.meet(id);
+    }
     Ok(answer.into_inner())
 }
 

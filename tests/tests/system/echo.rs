@@ -1,0 +1,58 @@
+//! What a sink's peer sent is not sent back to it, wherever the two of them are.
+
+use tests::{Reading, TestNode, wait_until};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+/// Both on one machine, one by a name and behind a relay: no address tells who is who.
+#[tokio::test]
+async fn two_nodes_that_send_each_other_everything_do_not_echo() {
+    let way = TcpListener::bind("localhost:0").await.unwrap();
+    let port = way.local_addr().unwrap().port();
+    let one = uplink("two", "eventmesh-http", &format!("localhost:{port}")).await;
+    let two = uplink("one", "eventmesh-grpc", &one.grpc().to_string()).await;
+    let relay = tokio::spawn(relay(way, two.http()));
+    let mut screen = one.connect("screen").await;
+    screen.subscribe("pump-7/reading", 1).await;
+    let mut device = one.connect("pump-7").await;
+
+    // Until a peer has answered once, nobody knows who it is: the first event may come back, and goes no further.
+    device.publish_readings([1]).await;
+    wait_until(
+        "the first has come back and is not sent again",
+        async || one.sink("two").await["not_sent_back"] == 1,
+    )
+    .await;
+    device.publish_readings(2..=20).await;
+    wait_until("the others do not come back", async || {
+        two.sink("one").await["not_sent_back"] == 19
+    })
+    .await;
+    one.wait_until_drained("two").await;
+    two.wait_until_drained("one").await;
+    device.publish("pump-7/reading", "the end").await.unwrap();
+    let mut seen = Vec::new();
+    while let Some(reading) = Reading::parse(&screen.next_message().await.unwrap().payload) {
+        seen.push(reading.number);
+    }
+    let wanted: Vec<u64> = [1, 1].into_iter().chain(2..=20).collect();
+    assert_eq!(seen, wanted);
+    relay.abort();
+}
+
+async fn uplink(name: &str, kind: &str, to: &str) -> TestNode {
+    let config =
+        format!("[[uplink]]\nname = \"{name}\"\nkind = \"{kind}\"\nendpoints = [\"http://{to}\"]");
+    TestNode::builder().config(&config).start().await
+}
+
+async fn relay(way: TcpListener, to: std::net::SocketAddr) {
+    while let Ok((mut from, _)) = way.accept().await {
+        tokio::spawn(async move {
+            let mut to = TcpStream::connect(to).await.unwrap();
+            let _ = copy_bidirectional(&mut from, &mut to).await; // either end may leave
+        });
+    }
+}
