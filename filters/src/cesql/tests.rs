@@ -46,3 +46,24 @@ fn check(table: &[(&str, &str)]) {
         assert_eq!(expression.passes(&event), shown == "true", "{text}");
     }
 }
+
+#[test]
+fn simple_conditions_allocate_nothing() {
+    let event = event();
+    let view = crate::EventView::of(&event, None);
+    for text in [
+        "type = 'com.example.reading'",
+        "sequence = 10 AND int > 9 AND flag",
+        "source LIKE '/plant/%' AND word NOT IN ('x', 'y')",
+        "EXISTS subject AND LENGTH(subject) = 5 AND LEFT(word, 1) = 'a'",
+        "NOT (missing = 'a')",
+    ] {
+        let expression = Expression::parse(text).expect("an expression");
+        let passes = !text.contains("missing");
+        let allocated = allocation_counter::measure(|| {
+            assert_eq!(expression.passes(&event), passes, "{text}");
+            assert_eq!(expression.passes(&view), passes, "{text}");
+        });
+        assert_eq!(allocated.count_total, 0, "{text}");
+    }
+}

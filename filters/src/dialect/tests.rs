@@ -232,7 +232,7 @@ fn random_filters_are_found_where_they_pass() {
     let mut random = fastrand::Rng::with_seed(21);
     let mut scratch = Scratch::default();
     let mut matched = 0;
-    for _ in 0..2_000 {
+    for _ in 0..600 {
         let values: Vec<Value> = (0..8).map(|_| random_filter(&mut random, 3)).collect();
         let filters: Vec<_> = values.iter().map(filter).collect();
         let mut index = IndexBuilder::new(Budget::default());
@@ -266,7 +266,7 @@ fn random_filters_are_found_where_they_pass() {
             matched += found.len();
         }
     }
-    assert!(matched > 10_000, "{matched} matched");
+    assert!(matched > 3_000, "{matched} matched");
 }
 
 const TEXTS: [&str; 4] = ["x", "xy", "yx", "xyx"];

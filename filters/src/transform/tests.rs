@@ -3,6 +3,7 @@ mod fields;
 mod random;
 mod set;
 mod template;
+mod toml;
 
 use serde_json::{Value, json};
 

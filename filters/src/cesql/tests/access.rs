@@ -119,7 +119,7 @@ fn long_chains_are_taken_apart_in_time() {
         [4_000]
     );
 
-    let xor = (0..3_000).map(|n| format!("a{n} = 'x'"));
+    let xor = (0..1_000).map(|n| format!("a{n} = 'x'"));
     let xor = parse(&xor.collect::<Vec<_>>().join(" XOR "));
     assert!(xor.access().iter().all(|set| set.len() <= 16_384));
 }
@@ -139,7 +139,7 @@ fn random_expressions_are_found_where_they_pass() {
     let mut random = fastrand::Rng::with_seed(4);
     let mut scratch = Scratch::default();
     let (mut passed, mut narrowed) = (0, 0);
-    for _ in 0..3_000 {
+    for _ in 0..800 {
         let texts: Vec<String> = (0..8).map(|_| expression(&mut random, 4)).collect();
         let rules: Vec<Expression> = texts.iter().map(|text| parse(text)).collect();
         let mut index = IndexBuilder::new(Budget::default());
@@ -172,7 +172,7 @@ fn random_expressions_are_found_where_they_pass() {
         }
     }
     assert!(
-        passed > 10_000 && narrowed > 10_000,
+        passed > 3_000 && narrowed > 3_000,
         "{passed} passed, {narrowed} ruled out"
     );
 }

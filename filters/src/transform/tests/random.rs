@@ -8,7 +8,7 @@ use super::{super::TransformError, event_with, made};
 fn steps_change_what_they_name_and_nothing_else() {
     let mut random = fastrand::Rng::with_seed(20_261_121);
     let mut changed = [0; 4];
-    for _ in 0..12_000 {
+    for _ in 0..4_000 {
         let value = Value::Object((0..4).map(|_| member(&mut random, 3)).collect());
         let (from, to) = (keys(&mut random), keys(&mut random));
         let (from_path, to_path) = (path(&from), path(&to));
@@ -60,13 +60,13 @@ fn steps_change_what_they_name_and_nothing_else() {
             (made, expected) => panic!("{file} of {value}: {made:?}, expected {expected:?}"),
         }
     }
-    assert!(changed.iter().all(|count| *count > 100), "{changed:?}");
+    assert!(changed.iter().all(|count| *count > 30), "{changed:?}");
 }
 
 #[test]
 fn templates_render_any_value() {
     let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..2_000 {
+    for _ in 0..1_000 {
         let (_, value) = member(&mut random, 3);
         let event = event_with(&value.to_string());
         let template =
@@ -83,7 +83,7 @@ fn templates_render_any_value() {
 #[test]
 fn arbitrary_bytes_are_an_error_or_a_valid_event() {
     let mut random = fastrand::Rng::with_seed(8);
-    for _ in 0..5_000 {
+    for _ in 0..2_000 {
         let mut data = json!({"a": {"b": [1, "x\n"]}, "b": 1.5e3})
             .to_string()
             .into_bytes();
