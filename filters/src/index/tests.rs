@@ -1,1 +1,3 @@
+mod bounds;
+mod quamina;
 mod random;

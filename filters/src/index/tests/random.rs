@@ -6,7 +6,7 @@ use crate::{
     oracle::{self, random::Choices},
 };
 
-const BUDGET: Budget = Budget {
+pub(super) const BUDGET: Budget = Budget {
     max_bytes: usize::MAX,
     max_conditions: usize::MAX,
     max_unindexed: usize::MAX,
