@@ -8,7 +8,9 @@
 //!  builder  ────────┘                └─▶ cloudevents-sdk (feature `sdk`)
 //! ```
 //!
-//! Start reading at [`Event`], then [`json`] and [`http`]; for topics at [`TopicFilter`] and [`TopicTrie`].
+//! Start reading at [`Event`], then [`json`] and [`http`]; for topics at [`TopicFilter`] and [`TopicTrie`]. Rules ask by
+//! [`Pattern`], [`cesql`] or [`SubscriptionFilter`], are found by an [`index`], remember in [`stage`]s and change events by
+//! [`transform`]s.
 //!
 //! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event, save what the
 //! format has not (each says what); output is the same for equal events, byte for byte.

@@ -96,7 +96,11 @@ impl Need {
     }
 }
 
-fn narrowest(sets: Vec<Vec<Access>>) -> Option<Vec<Access>> {
+fn narrowest(mut sets: Vec<Vec<Access>>) -> Option<Vec<Access>> {
+    // A chain of OR grows one set, which nobody has to look through.
+    if sets.len() < 2 {
+        return sets.pop();
+    }
     sets.into_iter().min_by_key(|set| breadth(set))
 }
 
