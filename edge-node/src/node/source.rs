@@ -9,7 +9,7 @@ use cloud_uplink::{
     DeadLetter, DeadLetters, Outgoing, Peers, RecordSource, eventmesh::attribute::MESH_TOPIC,
 };
 use filters::TopicFilter;
-use spool::{CursorId, Entry, Full, Head, Kind, NodeTime, Spool, Transaction};
+use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Spool, Transaction};
 
 use super::{core::Clock, handle::NODE_ORIGIN, view};
 use crate::record::DeadRecord;
@@ -111,12 +111,16 @@ impl RecordSource for Source {
             body: &dead.entry.body,
         };
         let route = transaction.route(&[self.graveyard], &[]);
-        let head = Head {
-            kind: Kind::Event,
-            lane: dead.entry.lane,
-            route,
+        let mut append = |lane| {
+            let head = Head {
+                kind: Kind::Event,
+                lane,
+                route,
+            };
+            transaction.append(head, |out| record.encode(out)).map(drop)
         };
-        transaction.append(head, |out| record.encode(out)).map(drop)
+        // Until it is buried, an event keeps everything behind it in its lane: a full lane stays full for it.
+        append(dead.entry.lane).or_else(|_| append(Lane(0)))
     }
 }
 
