@@ -218,7 +218,7 @@ impl Broker {
     pub fn is_settled(&self) -> bool {
         self.connections
             .iter()
-            .all(|(_, connection)| connection.acks.is_empty())
+            .all(|(_, connection)| connection.answers.is_empty())
     }
 
     /// What the shell is to do next.

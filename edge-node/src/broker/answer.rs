@@ -1,6 +1,8 @@
-//! Answers: what a client is told once its cause is on stable storage, in the order in which the causes came.
+//! Answers: what a client is told once its cause is on stable storage, in the order in which the causes came; and what it
+//! is sent once that is noted. The one does not wait for the other: a client whose publish waits for room may be the very
+//! one that makes room by taking what it is owed.
 
-use std::{num::NonZeroU16, rc::Rc};
+use std::{collections::VecDeque, num::NonZeroU16, rc::Rc};
 
 use bytes::BytesMut;
 use spool::Seq;
@@ -15,11 +17,13 @@ use crate::mqtt::{
     packet::{Ack, Packet, PacketId, ReasonCode},
 };
 
-/// An answer that waits for its turn: answers leave in the order in which their causes came.
-#[derive(Debug)]
-pub(crate) struct PendingAck {
-    pub(crate) gate: Gate,
-    pub(crate) answer: Answer,
+/// Answers that wait for their turn.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// To what the client sent, in that order.
+    acks: VecDeque<(Gate, Answer)>,
+    /// What the node began, in that order.
+    outbound: VecDeque<(Gate, Answer)>,
 }
 
 /// What must have happened before an answer leaves.
@@ -51,19 +55,41 @@ impl Gate {
     }
 }
 
+impl Answers {
+    /// How many answers to the client wait.
+    pub(crate) fn acks(&self) -> usize {
+        self.acks.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.outbound.is_empty()
+    }
+
+    fn push(&mut self, gate: Gate, answer: Answer) {
+        match answer {
+            Answer::PubRel(_) | Answer::Encoded(_) => self.outbound.push_back((gate, answer)),
+            _ => self.acks.push_back((gate, answer)),
+        }
+    }
+
+    /// The next one whose gate is open and that nothing before it holds up.
+    fn next(&mut self, committed: Seq) -> Option<Answer> {
+        let mut queues = [&mut self.acks, &mut self.outbound].into_iter();
+        let is_open = |queue: &&mut VecDeque<(Gate, Answer)>| {
+            let first = queue.front();
+            first.is_some_and(|(gate, _)| gate.is_open(committed))
+        };
+        let (_, answer) = queues.find(is_open)?.pop_front()?;
+        Some(answer)
+    }
+}
+
 impl Connection {
     /// Encodes the answers whose gate is open. True if any was.
     pub(crate) fn release(&mut self, committed: Seq) -> bool {
         let mut any = false;
-        while self
-            .acks
-            .front()
-            .is_some_and(|ack| ack.gate.is_open(committed))
-        {
-            let Some(ack) = self.acks.pop_front() else {
-                break;
-            };
-            self.encode_answer(ack.answer);
+        while let Some(answer) = self.answers.next(committed) {
+            self.encode_answer(answer);
             any = true;
         }
         any
@@ -117,7 +143,7 @@ impl Connection {
         if let Answer::Encoded(bytes) = &answer {
             self.gated_bytes += bytes.len();
         }
-        self.acks.push_back(PendingAck { gate, answer });
+        self.answers.push(gate, answer);
     }
 }
 
@@ -137,7 +163,7 @@ impl Broker {
         if self
             .connections
             .get(id)
-            .is_some_and(|connection| !connection.acks.is_empty())
+            .is_some_and(|connection| !connection.answers.is_empty())
         {
             self.acking.insert(id);
         }
@@ -158,7 +184,7 @@ impl Broker {
             let Some(connection) = self.connections.get_mut(id) else {
                 continue;
             };
-            if !connection.acks.is_empty() {
+            if !connection.answers.is_empty() {
                 self.acking.insert(id);
             }
             self.resume_reading(id);

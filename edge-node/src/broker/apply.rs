@@ -50,7 +50,7 @@ impl Broker {
         Ok(Seq::ZERO)
     }
 
-    fn apply_change(&mut self, change: Change, seq: Seq) {
+    pub(super) fn apply_change(&mut self, change: Change, seq: Seq) {
         match change {
             Change::Named { node } => self.identity.node = node,
             Change::Started { boot, clock } => {

@@ -8,7 +8,7 @@ use std::{
 use bytes::BytesMut;
 use spool::NodeTime;
 
-use super::{answer::PendingAck, session::SessionId, withheld::Withheld};
+use super::{answer::Answers, session::SessionId, withheld::Withheld};
 use crate::mqtt::{
     decode::Decoder,
     encode::{Limits, encode_within},
@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     /// Bytes to write. Until CONNACK has left its queue they wait for it, for it must come first.
     pub(crate) out: BytesMut,
     pub(crate) greeted: bool,
-    pub(crate) acks: VecDeque<PendingAck>,
+    pub(crate) answers: Answers,
     /// Bytes of encoded packets among them.
     pub(super) gated_bytes: usize,
     pub(crate) withheld: VecDeque<Rc<Withheld>>,
@@ -76,7 +76,7 @@ impl Connection {
             input: BytesMut::new(),
             out: BytesMut::new(),
             greeted: false,
-            acks: VecDeque::new(),
+            answers: Answers::default(),
             gated_bytes: 0,
             withheld: VecDeque::new(),
             missed: BTreeSet::new(),
@@ -122,6 +122,6 @@ impl Connection {
 
     /// Whether a client that sends must be made to wait.
     pub(crate) fn is_at_bound(&self, receive_maximum: usize) -> bool {
-        self.acks.len() >= receive_maximum || self.out.len() >= OUT_STOP_BYTES
+        self.answers.acks() >= receive_maximum || self.out.len() >= OUT_STOP_BYTES
     }
 }

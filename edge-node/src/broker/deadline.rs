@@ -10,6 +10,7 @@ pub(super) enum Timer {
     Will(String),
     SessionEnd(String),
     Retained,
+    EmptyGroups,
     ReadAgain(Reader),
     MissingSink(String, KnownSink),
 }
@@ -33,6 +34,7 @@ impl Broker {
                 Timer::SessionEnd(client) => self.session_is_due(journal, &client),
                 Timer::ReadAgain(reader) => self.read_again(reader),
                 Timer::Retained => self.expire_retained(journal),
+                Timer::EmptyGroups => self.remove_empty_groups(journal),
                 Timer::MissingSink(name, known) => self.handle_missing_sink(journal, &name, known),
             }
         }

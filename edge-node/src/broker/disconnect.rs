@@ -5,6 +5,7 @@ use spool::{NodeTime, Seq};
 use super::{
     Broker,
     action::Action,
+    answer::Answers,
     connection::{Connection, ConnectionId, Phase},
     deadline::Timer,
     fault::PeerError,
@@ -95,7 +96,7 @@ impl Broker {
         let withheld = match self.connections.get_mut(id) {
             Some(connection) => {
                 connection.phase = Phase::Closing;
-                connection.acks.clear();
+                connection.answers = Answers::default();
                 if !connection.greeted {
                     connection.out.clear();
                 }
@@ -128,8 +129,10 @@ impl Broker {
             expiry_seconds,
             will_due,
         };
-        // Without room the session counts as connected until the next start, which ends it then.
-        let _ = self.record_of(journal, session_id, ended);
+        // Without room the log learns of it later: until then it has a client that is there, whom the next start misses.
+        if self.record_of(journal, session_id, ended.clone()).is_err() {
+            self.apply_change(ended, Seq::ZERO);
+        }
         match (will_due, will) {
             (Some(due), Some(will)) if due <= now => {
                 let published = self.publish_will(journal, &client, &will);

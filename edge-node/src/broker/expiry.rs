@@ -26,7 +26,12 @@ impl Broker {
         expiry_seconds: u32,
     ) {
         if expiry_seconds == 0 {
-            let _ = self.remove_session(journal, id, LossReason::SessionEnded); // full: tried again at the next start
+            if self
+                .remove_session(journal, id, LossReason::SessionEnded)
+                .is_err()
+            {
+                self.expire_again(journal, id);
+            }
         } else if expiry_seconds != u32::MAX {
             let Some(session) = self.sessions.get(id) else {
                 return;
@@ -53,14 +58,18 @@ impl Broker {
             return;
         }
         if self
-            .remove_session(journal, id, spool::LossReason::SessionEnded)
+            .remove_session(journal, id, LossReason::SessionEnded)
             .is_err()
         {
-            self.timers.insert((
-                NodeTime(journal.now.0 + 1000),
-                Timer::SessionEnd(client.to_owned()),
-            ));
+            self.expire_again(journal, id);
         }
+    }
+
+    /// The log had no room for the end of a session.
+    fn expire_again(&mut self, journal: &Journal<'_>, id: SessionId) {
+        let again = NodeTime(journal.now.0 + 1000);
+        let client = self.client_of(id);
+        self.timers.insert((again, Timer::SessionEnd(client)));
     }
 
     /// Ends a session; what it was owed enters the ledger.
@@ -77,13 +86,13 @@ impl Broker {
         let cursor = session.kept.cursor;
         // A will that waits is published when the session ends, at the latest.
         if let (Some(will), Some(_)) = (session.kept.will.clone(), session.kept.will_due) {
-            let _ = self.publish_will(journal, &client, &will); // no room: the will is lost with its session, and counted
+            self.publish_will_or_lose(journal, &client, &will);
         }
         let gate = self.record_of(journal, id, Change::SessionRemoved { client })?;
         if let Some(cursor) = cursor {
             journal.remove_cursor(cursor, Some(reason));
         }
-        self.remove_empty_groups(journal)?;
+        self.remove_empty_groups(journal);
         Ok(gate)
     }
 }

@@ -55,7 +55,9 @@ impl Broker {
                 }
                 return;
             }
-            (QoS::AtLeastOnce, Some(place)) if session.feed.is_live() => {
+            (QoS::AtLeastOnce, Some(place))
+                if session.feed.is_live() && !message.is_expired(now) =>
+            {
                 self.send_acknowledged(now, id, message, grant, qos, place.clone(), None, false)
             }
             _ => Offered::Later,

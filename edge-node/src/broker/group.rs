@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spool::{CursorId, LossReason, Seq};
+use spool::{CursorId, LossReason, NodeTime, Seq};
 
 use super::{
     Broker,
     action::Reader,
-    fault::PeerError,
+    deadline::Timer,
     feed::Feed,
     journal::Journal,
     session::SessionId,
@@ -125,11 +125,8 @@ impl Broker {
         self.subscriptions.forget();
     }
 
-    /// Removes shared groups without any subscriber.
-    pub(crate) fn remove_empty_groups(
-        &mut self,
-        journal: &mut Journal<'_>,
-    ) -> Result<(), PeerError> {
+    /// Removes shared groups without any subscriber, now or as soon as there is room to note it.
+    pub(crate) fn remove_empty_groups(&mut self, journal: &mut Journal<'_>) {
         let empty = self.groups.iter().filter(|(_, g)| {
             g.members.is_empty() && g.filters.is_empty() && g.name.starts_with("share/")
         });
@@ -137,9 +134,12 @@ impl Broker {
             .map(|(_, group)| (group.name.clone(), group.cursor))
             .collect();
         for (name, cursor) in empty {
-            self.change(journal, Change::GroupRemoved { name })?;
+            if self.change(journal, Change::GroupRemoved { name }).is_err() {
+                let again = NodeTime(journal.now.0 + 1000);
+                self.timers.insert((again, Timer::EmptyGroups));
+                return;
+            }
             journal.remove_cursor(cursor, Some(LossReason::SessionEnded));
         }
-        Ok(())
     }
 }

@@ -49,7 +49,9 @@ impl Broker {
                 }
             }
             (QoS::AtLeastOnce, Some(place @ Place::Stored(seq))) => {
-                let idle = !group.feed.is_behind() && group.returned.is_empty();
+                let idle = !group.feed.is_behind()
+                    && group.returned.is_empty()
+                    && !message.is_expired(now);
                 let sent = idle
                     && self
                         .hand_to_member(now, id, message, place.clone(), false)

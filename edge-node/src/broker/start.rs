@@ -88,6 +88,8 @@ impl Broker {
                 self.expire_later(journal, id, kept.disconnected_at, kept.expiry_seconds);
             }
         }
+        // Their members may all have been sessions that the start has not brought back.
+        self.remove_empty_groups(journal);
     }
 }
 

@@ -142,7 +142,7 @@ impl Broker {
             )?);
             reasons.push(ReasonCode::Success);
         }
-        self.remove_empty_groups(journal)?;
+        self.remove_empty_groups(journal);
         self.answer_sub_ack(id, gate, unsubscribe.packet_id, reasons, true);
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod durability;
 mod flight;
 pub(crate) mod harness;
+mod in_flight;
 mod protocol;
 mod retained;
 mod sessions;

@@ -2,7 +2,7 @@
 
 use spool::{Full, LossReason, NodeTime};
 
-use super::{Broker, deadline::Timer, journal::Journal, publish::Arrival};
+use super::{Broker, deadline::Timer, journal::Journal, publish::Arrival, session::SessionId};
 use crate::{
     mqtt::{
         packet::{QoS, Will},
@@ -76,23 +76,53 @@ impl Broker {
     }
 
     pub(super) fn will_is_due(&mut self, journal: &mut Journal<'_>, client: &str) {
-        let Some(id) = self.clients.get(client) else {
+        let Some(id) = self.clients.get(client).copied() else {
             return;
         };
-        let Some(session) = self.sessions.get(*id) else {
-            return;
-        };
-        let (Some(due), Some(will)) = (session.kept.will_due, session.kept.will.clone()) else {
-            return;
-        };
-        if session.connection.is_some() || due > journal.now {
-            return;
-        }
-        if self.publish_will(journal, client, &will).is_err() {
+        if self.publish_overdue_will(journal, id).is_err() {
             self.timers.insert((
                 NodeTime(journal.now.0 + 1000),
                 Timer::Will(client.to_owned()),
             ));
+        }
+    }
+
+    /// Publishes the will of a session whose client is away, if it is due.
+    fn publish_overdue_will(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: SessionId,
+    ) -> Result<(), Full> {
+        match self.overdue_will(journal, id) {
+            Some((client, will)) => self.publish_will(journal, &client, &will),
+            None => Ok(()),
+        }
+    }
+
+    /// The client of this session is back, and its new will takes the place of one that is due and has found no room.
+    pub(super) fn end_overdue_will(&mut self, journal: &mut Journal<'_>, id: SessionId) {
+        if let Some((client, will)) = self.overdue_will(journal, id) {
+            self.publish_will_or_lose(journal, &client, &will);
+        }
+    }
+
+    fn overdue_will(&self, journal: &Journal<'_>, id: SessionId) -> Option<(String, StoredWill)> {
+        let session = self.sessions.get(id)?;
+        let is_due = session.kept.will_due.is_some_and(|due| due <= journal.now);
+        let will = session.kept.will.clone()?;
+        (is_due && session.connection.is_none()).then(|| (session.client.to_string(), will))
+    }
+
+    /// Publishes a will that cannot wait for room: what fills the log may be what its own client has yet to take.
+    pub(super) fn publish_will_or_lose(
+        &mut self,
+        journal: &mut Journal<'_>,
+        client: &str,
+        will: &StoredWill,
+    ) {
+        if self.publish_will(journal, client, will).is_err() {
+            let (scope, bytes) = (client.to_owned(), will.payload.len() as u64);
+            self.lose(LossReason::SessionEnded, scope, 1, bytes, journal.now);
         }
     }
 }

@@ -23,7 +23,10 @@ use super::{
     subscriptions::Audience,
 };
 use crate::{
-    mqtt::packet::{QoS, ReasonCode},
+    mqtt::{
+        packet::{QoS, ReasonCode},
+        stored,
+    },
     record::PublishRecord,
 };
 
@@ -121,7 +124,8 @@ impl Withheld {
         }
     }
 
-    pub(super) fn record<'a>(&'a self, sender: &'a str) -> PublishRecord<'a> {
+    /// `properties` are its own, aged by what it has waited: a record's age counts from its place in the log.
+    fn record<'a>(&'a self, sender: &'a str, properties: &'a [u8]) -> PublishRecord<'a> {
         PublishRecord {
             qos: self.qos,
             retain: self.retain,
@@ -130,10 +134,17 @@ impl Withheld {
             sender,
             origin: "",
             topic: &self.topic,
-            properties: &self.properties,
+            properties,
             minted: &self.minted,
             payload: &self.payload,
         }
+    }
+
+    fn aged_properties(&self, now: NodeTime) -> Vec<u8> {
+        stored::aged(
+            &self.properties,
+            now.0.saturating_sub(self.received.0) / 1000,
+        )
     }
 }
 
@@ -228,8 +239,9 @@ impl Broker {
             let mut full = BTreeSet::new();
             let mut still = std::collections::VecDeque::new();
             for withheld in waiting {
+                let properties = withheld.aged_properties(journal.now);
                 let arrival = Arrival {
-                    record: withheld.record(&client),
+                    record: withheld.record(&client, &properties),
                     publisher: Some(session),
                     lane: withheld.lane,
                     withheld: Some(&withheld),

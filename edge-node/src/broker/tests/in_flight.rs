@@ -1,0 +1,94 @@
+//! What is in flight when connections, sessions and the node itself end.
+
+use super::harness::*;
+use crate::mqtt::packet::{Ack, Packet, Publish, QoS};
+
+fn retained(topic: &str, payload: &str, id: u16) -> Packet {
+    change_publish(publish(topic, payload, QoS::ExactlyOnce, id), |publish| {
+        publish.retain = true;
+    })
+}
+
+fn texts(publishes: &[Publish]) -> Vec<&str> {
+    publishes
+        .iter()
+        .map(|publish| std::str::from_utf8(&publish.payload).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_identifier_of_a_retained_message_of_qos_2_is_durable_before_it_leaves() {
+    let mut node = TestNode::new();
+    let device = node.connect(v5("pump"));
+    node.send(&device, retained("r", "1", 1));
+    node.settle();
+    let mut reader = node.connect(durable("reader"));
+    node.send(&reader, subscribe("r", QoS::ExactlyOnce));
+    node.commit();
+    node.read();
+    assert_eq!(reader.publishes(&mut node), []);
+    node.settle();
+    let first = reader.publishes(&mut node);
+    assert_eq!(texts(&first), ["1"]);
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    let again = reader.publishes(&mut node);
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        (again[0].packet_id, again[0].dup, again[0].retain),
+        (first[0].packet_id, true, true)
+    );
+}
+
+#[test]
+fn what_is_sent_again_keeps_to_a_receive_maximum_that_was_lowered() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("pump"));
+    for n in 1..=5 {
+        node.publish(&mut device, "t", &n.to_string(), QoS::AtLeastOnce, n);
+    }
+    assert_eq!(reader.publishes(&mut node).len(), 5);
+    node.drop_connection(reader);
+    let mut reader = node.connect(with_receive_maximum(durable("reader"), 2));
+    let mut got = Vec::new();
+    for expected in [2, 1, 1, 1, 0] {
+        let next = reader.publishes(&mut node);
+        assert_eq!(next.len(), expected);
+        got.extend(next);
+        let place = got.len().saturating_sub(2);
+        node.send(&reader, puback(&got[place]));
+        node.settle();
+    }
+    assert_eq!(texts(&got), ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn a_shared_group_without_members_ends_at_the_start() {
+    let mut node = TestNode::new();
+    let mut member = node.connect(v5("member"));
+    node.subscribe(&mut member, "$share/g/t", QoS::AtLeastOnce);
+    assert!(node.core.spool().cursor("share/g/t").is_some());
+    let node = node.crash();
+    assert!(node.core.spool().cursor("share/g/t").is_none());
+}
+
+#[test]
+fn a_message_of_a_group_that_was_received_does_not_go_to_another_member() {
+    let mut node = TestNode::new();
+    let mut first = node.connect(v5("first"));
+    node.subscribe(&mut first, "$share/g/t", QoS::ExactlyOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 1);
+    let got = first.publishes(&mut node);
+    assert_eq!(texts(&got), ["1"]);
+    let mut second = node.connect(v5("second"));
+    node.subscribe(&mut second, "$share/g/t", QoS::ExactlyOnce);
+    node.send(&first, pubrec(&got[0]));
+    node.settle();
+    let received = Packet::PubRel(Ack::success(got[0].packet_id.unwrap()));
+    assert_eq!(first.all(&mut node), [received]);
+    node.drop_connection(first);
+    assert_eq!(second.publishes(&mut node), []);
+}
