@@ -73,17 +73,17 @@ impl Disk {
             directory: path.to_path_buf(),
             source,
         };
-        create_directory(path).map_err(|error| classify(path, error))?;
+        create_directory(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotADirectory => classify(path, error),
+            _ => unusable(error),
+        })?;
         let directory = open_directory(path)?;
         let ours = holds_only_what_a_spool_may_meet(path).map_err(unusable)?;
         let lock = lock(&directory).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => DiskError::Locked {
                 directory: path.to_path_buf(),
             },
-            _ => DiskError::Unusable {
-                directory: path.to_path_buf(),
-                source: error,
-            },
+            _ => unusable(error),
         })?;
         if ours {
             close_to_others(path, &directory);
@@ -227,17 +227,20 @@ impl File for fs::File {
 
 /// Creates the directory and those above it, each one's name durable in its parent.
 fn create_directory(path: &Path) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+    let make = || fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+    let made = match (make(), path.parent()) {
+        // Once: there are directories, and links that lead nowhere, below which nothing can be made.
+        (Err(error), Some(parent))
+            if error.kind() == io::ErrorKind::NotFound && !parent.as_os_str().is_empty() =>
+        {
+            create_directory(parent)?;
+            make()
+        }
+        (made, _) => made,
+    };
+    match made {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty())
-                .ok_or(error)?;
-            create_directory(parent)?;
-            return create_directory(path);
-        }
         Err(error) => return Err(error),
     }
     let parent = path

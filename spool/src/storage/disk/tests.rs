@@ -67,6 +67,23 @@ fn directory_that_cannot_be_written_is_refused_and_left_alone() {
 }
 
 #[test]
+fn directory_that_cannot_be_made_is_refused_by_name() {
+    let parent = tempfile::tempdir().unwrap();
+    let link = parent.path().join("link");
+    std::os::unix::fs::symlink(parent.path().join("nowhere"), &link).unwrap();
+
+    // The kernel says of each that it is not there, though all above it is.
+    for path in [Path::new("/proc/spool"), &link.join("spool")] {
+        let error = Disk::open(path).unwrap_err();
+        assert!(matches!(&error, DiskError::Unusable { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains(&path.display().to_string()),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn created_file_is_zero_and_has_its_blocks() {
     let parent = tempfile::tempdir().unwrap();
     let disk = Disk::open(parent.path()).unwrap();
