@@ -494,7 +494,9 @@ impl Opening<'_> {
         } else {
             last.saturating_sub(first).saturating_add(1)
         };
-        let at = NodeTime(self.state.last_time);
+        let kept = self.state.segments.back();
+        let at = kept.map_or(0, |segment| segment.last_time);
+        let at = NodeTime(at.max(self.state.last_time));
         self.state.ledger.add(Loss {
             reason,
             scope: "log".into(),

@@ -114,9 +114,6 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let notify = Arc::new(move || waker.notify_one());
     let (spool, recovery) =
         Spool::open(storage, config.spool.options(), NodeTime::default(), notify)?;
-    for finding in &recovery.findings {
-        tracing::warn!("recovery: {finding}");
-    }
     let recovered = recover(config, &spool, &recovery)?;
     let clock = Arc::clone(&recovered.clock);
     let committer = Committer::start(&spool, Arc::new(move || clock().node));

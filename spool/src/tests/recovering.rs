@@ -122,6 +122,45 @@ fn a_torn_tail_is_cut_with_an_entry_and_its_positions_are_not_given_out_again() 
 }
 
 #[test]
+fn what_recovery_cut_bears_the_time_of_what_was_last_kept() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    log.append(0, route, &body(1, 100)).unwrap();
+    log.commit();
+    let kept_at = NodeTime(log.now);
+    log.append(0, route, &body(2, 100)).unwrap();
+    log.commit();
+    log.disk
+        .flip_bit_at("0000000000000001.segment", 3 * 4096 + 200);
+    let disk = Arc::new(log.disk.clone());
+    drop(log.spool);
+    // A process learns the time from the log it opens.
+    let (spool, _) = Spool::open(disk, options(), NodeTime(0), Arc::new(|| {})).unwrap();
+    assert_eq!(spool.status().ledger[0].at, kept_at);
+}
+
+#[test]
+fn the_last_frame_of_a_closed_log_is_damage_and_no_torn_tail() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let first = log.append(0, route, &body(1, 100)).unwrap();
+    log.commit();
+    let last = log.append(0, route, &body(2, 100)).unwrap();
+    log.commit();
+    log.spool.close(Vec::new(), NodeTime(log.now)).unwrap();
+    log.disk
+        .flip_bit_at("0000000000000001.segment", 3 * 4096 + 200);
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), [first.0]);
+    let ledger = log.spool.status().ledger;
+    let found: Vec<_> = ledger
+        .iter()
+        .map(|loss| (loss.reason, loss.first, loss.last))
+        .collect();
+    assert_eq!(found, [(LossReason::Damaged, last, last)]);
+}
+
+#[test]
 fn a_newer_format_is_refused_untouched() {
     let mut log = Log::new();
     log.append(0, RouteId::NOBODY, b"record").unwrap();
