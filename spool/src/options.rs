@@ -82,3 +82,41 @@ impl Sizes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn the_default_bound_is_a_quarter_of_what_is_free_and_at_most_four_gibibytes() {
+        for (free, bound) in [
+            (8 * GIB, 2 * GIB),
+            (16 * GIB, 4 * GIB),
+            (900 * GIB, 4 * GIB),
+        ] {
+            let sizes = sizes(free, 1000 * GIB, 0).unwrap();
+            assert_eq!((sizes.bound, sizes.min_free), (bound, 50 * GIB));
+        }
+        let own = sizes(6 * GIB, 1000 * GIB, 2 * GIB).unwrap();
+        assert_eq!(own.bound, 2 * GIB, "what the log has counts as free");
+    }
+
+    #[test]
+    fn a_disk_too_small_for_a_log_is_refused_unless_it_holds_one() {
+        assert!(matches!(
+            sizes(4 << 20, GIB, 0),
+            Err(OpenError::TooSmall { .. })
+        ));
+        assert_eq!(sizes(0, GIB, 1 << 20).unwrap().bound, 3 << 20);
+    }
+
+    fn sizes(free_bytes: u64, total_bytes: u64, used: u64) -> Result<Sizes, OpenError> {
+        let space = Space {
+            free_bytes,
+            total_bytes,
+        };
+        Sizes::of(&Options::default(), space, used)
+    }
+}
