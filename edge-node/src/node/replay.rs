@@ -117,7 +117,7 @@ impl From<spool::StorageError> for ReplayError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
     /// No sink of the configuration has this name.
-    #[error("there is no sink `{sink}`; there is: {}", names.join(", "))]
+    #[error("there is no sink `{sink}`; {}", known(names))]
     UnknownSink {
         /// As asked for.
         sink: String,
@@ -148,6 +148,13 @@ pub enum ReplayError {
         /// What the log said.
         what: String,
     },
+}
+
+fn known(names: &[String]) -> String {
+    if names.is_empty() {
+        return "the configuration has no [[uplink]]".to_owned();
+    }
+    format!("there is: {}", names.join(", "))
 }
 
 /// Neither a position nor a time.
