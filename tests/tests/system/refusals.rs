@@ -1,6 +1,6 @@
 //! What a node cannot do it says before it touches anything: exit status 1 and what to do.
 
-use std::net::TcpListener;
+use std::{collections::BTreeMap, fs, net::TcpListener, path::Path};
 
 use tests::{TestNode, edge_node};
 
@@ -65,6 +65,40 @@ async fn a_data_directory_that_cannot_be_made_is_named() {
     );
 }
 
+#[tokio::test]
+async fn a_directory_that_nobody_may_write_is_refused_with_what_to_do() {
+    // The process directory of the kernel refuses even the superuser.
+    for data in ["/proc/edge-node", "/proc/self/fd"] {
+        let ended = TestNode::builder().data(data).refuses_to_start().await;
+
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+        for part in [data, "cannot be used", "--data"] {
+            assert!(ended.output.contains(part), "{part}: {}", ended.output);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_by_number_and_nothing_is_touched() {
+    let data = tempfile::tempdir().unwrap();
+    let mut node = TestNode::builder().data(data.path()).start().await;
+    node.connect("pump-7").await.publish_readings(1..=3).await;
+    node.stop().await;
+    make_newer(&data.path().join("0000000000000001.segment"));
+    let before = contents(data.path());
+
+    let ended = TestNode::builder()
+        .data(data.path())
+        .refuses_to_start()
+        .await;
+
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    for part in ["has format 9", "run the release that wrote it"] {
+        assert!(ended.output.contains(part), "{part}: {}", ended.output);
+    }
+    assert!(contents(data.path()) == before, "a file was changed");
+}
+
 /// Complaint 14: a wrong setting crashes it, or stops it without a word.
 #[tokio::test]
 async fn an_unknown_key_is_refused_with_its_line_and_the_nearest_name() {
@@ -125,4 +159,32 @@ async fn check_refuses_what_run_refuses_and_shows_what_it_accepts() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("bound = \"1 GiB\""), "{said}");
     assert!(said.contains("listen = \"127.0.0.1:1883\""), "{said}");
+}
+
+/// Writes version 9 into both copies of the header of a segment, with the checksum that goes with it.
+fn make_newer(segment: &Path) {
+    let mut bytes = fs::read(segment).unwrap();
+    for copy in [0, 2048] {
+        bytes[copy + 12] = 9;
+        let sum = crc32c(&bytes[copy + 12..copy + 64]);
+        bytes[copy + 8..copy + 12].copy_from_slice(&sum.to_le_bytes());
+    }
+    fs::write(segment, bytes).unwrap();
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            (sum >> 1) ^ (0x82f6_3b78 * (sum & 1))
+        })
+    })
+}
+
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let named = |file: fs::DirEntry| {
+        let name = file.file_name().into_string().unwrap();
+        (name, fs::read(file.path()).unwrap())
+    };
+    files.map(named).collect()
 }
