@@ -170,6 +170,50 @@ fn connack_of_a_clean_start_leaves_after_the_commit_that_discards_the_old_sessio
 }
 
 #[test]
+fn connack_of_a_clean_start_that_takes_over_leaves_after_the_commit_that_discards_the_old_session()
+{
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    let mut clean = durable("reader");
+    clean.clean_start = true;
+    let mut client = node.dial(clean.version);
+    node.send(&client, Packet::Connect(Box::new(clean)));
+    assert_eq!(client.all(&mut node), []);
+    node.commit();
+    assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
+    let mut node = node.crash();
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.messages(&mut node), []);
+}
+
+#[test]
+fn connack_after_the_expiry_of_a_session_leaves_after_the_commit_that_discards_it() {
+    let mut node = TestNode::new();
+    let brief = || {
+        let mut connect = durable("reader");
+        connect.session_expiry_interval = Some(60);
+        connect
+    };
+    let mut reader = node.connect(brief());
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    node.wait(61_000);
+    let mut client = node.dial(brief().version);
+    node.send(&client, Packet::Connect(Box::new(brief())));
+    assert_eq!(client.all(&mut node), []);
+    node.commit();
+    assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
+    let mut node = node.crash();
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+    let mut reader = node.connect(brief());
+    assert_eq!(reader.messages(&mut node), []);
+}
+
+#[test]
 fn connack_leaves_after_the_commit_of_a_durable_sessions_will() {
     let mut node = TestNode::new();
     let mut client = node.dial(crate::mqtt::packet::Version::V5);
