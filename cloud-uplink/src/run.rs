@@ -1,6 +1,7 @@
 //! The shell of an uplink: carries the core's actions to the spool and the sink, and brings back what came of them.
 
 mod burial;
+mod outage;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::{
     Uplink, UplinkStatus,
 };
 use burial::{Buries, Grave};
+use outage::Outage;
 use reading::{Read, prepare};
 
 /// How long answers are waited for after the shutdown, so that what has arrived is not sent again after the next start.
@@ -133,6 +135,7 @@ async fn run<R: RecordSource, S: Sink>(
         graves: Vec::new(),
         burying: false,
         bury_at: None,
+        outage: Outage::default(),
     };
     let mut shutdown = std::pin::pin!(shutdown);
     let is_range = shell.drain.until.is_some();
@@ -168,6 +171,7 @@ struct Shell<R, S: Sink> {
     graves: Vec<Grave>,
     burying: bool,
     bury_at: Option<Instant>,
+    outage: Outage,
 }
 
 enum Done<I> {
@@ -264,15 +268,13 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
                 tracing::error!(sink = self.drain.name, error, "records cannot be read");
                 lock(&self.core).handle_read_error(now, error);
             }
-            (Ok(Done::Answer(batch, answer)), _) => {
-                lock(&self.core).handle_answer(now, batch, answer)
-            }
+            (Ok(Done::Answer(batch, answer)), _) => self.handle_answer(now, batch, answer),
             (Err(error), Some(Task::Send(batch))) => {
                 let outcome = Outcome::Unavailable {
                     retry_after: None,
                     error: format!("the sink failed: {error}"),
                 };
-                lock(&self.core).handle_answer(now, batch, Answer::All(outcome));
+                self.handle_answer(now, batch, Answer::All(outcome));
             }
             (Ok(Done::Buried(buries)), _) => self.handle_buried(now, buries),
             (Err(error), Some(Task::Bury)) => {
@@ -283,6 +285,15 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
             }
             (Err(_), None) => {}
         }
+    }
+
+    fn handle_answer(&mut self, now: Instant, batch: BatchId, answer: Answer) {
+        let state = {
+            let mut core = lock(&self.core);
+            core.handle_answer(now, batch, answer);
+            core.state(now, 0)
+        };
+        self.outage.handle_state(now, &self.drain.name, &state);
     }
 
     fn handle_buried(&mut self, now: Instant, buries: Buries) {

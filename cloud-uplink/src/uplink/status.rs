@@ -102,7 +102,7 @@ impl Uplink {
         }
     }
 
-    fn state(&self, now: Instant, pending: u64) -> LinkState {
+    pub(crate) fn state(&self, now: Instant, pending: u64) -> LinkState {
         if self.backoff.resting(now).is_some() || self.blocked_until().is_some() {
             let error = self
                 .seen
