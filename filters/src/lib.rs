@@ -1,16 +1,18 @@
-//! CloudEvents as the edge sees them, and the topics they come on. Pure: no IO, no clock, no network.
+//! CloudEvents as the edge sees them, the topics they come on, and the rules over both. Pure: no IO, no clock, no network.
 //!
 //! ```text
-//!  PUBLISH ─▶ topic ─▶ which filters match (TopicTrie)
-//!
 //!  structured JSON ─┐                ┌─▶ structured JSON, batches (json)
 //!  HTTP headers  ───┼─▶ Event ───────┼─▶ HTTP headers and body (http)
-//!  builder  ────────┘                └─▶ cloudevents-sdk (feature `sdk`)
+//!  builder  ────────┘     │          └─▶ cloudevents-sdk (feature `sdk`)
+//!                         ▼
+//!  payload ─ decode ─▶ EventView ─▶ index: Pattern, cesql, SubscriptionFilter ─▶ which rules match
+//!  topic ─ TopicTrie ────▲                                                            │
+//!                                                                                     ▼
+//!                                             rules: steps in order (stage, transform) ─▶ Ruling
 //! ```
 //!
-//! Start reading at [`Event`], then [`json`] and [`http`]; for topics at [`TopicFilter`] and [`TopicTrie`]. Rules ask by
-//! [`Pattern`], [`cesql`] or [`SubscriptionFilter`], are found by an [`index`], remember in [`stage`]s and change events by
-//! [`transform`]s.
+//! Start reading at [`Event`], then [`json`] and [`http`]; for topics at [`TopicFilter`] and [`TopicTrie`]; for rules at
+//! [`rules`], below it at [`index`], [`stage`] and [`transform`].
 //!
 //! Invariants: whatever this crate decodes or builds satisfies [`Event::check`]; what it encodes decodes to an equal event, save what the
 //! format has not (each says what); output is the same for equal events, byte for byte.

@@ -21,16 +21,18 @@ mod field;
 mod judge;
 mod memory;
 mod ruling;
+mod run;
 mod stages;
 mod step;
 #[cfg(test)]
 mod tests;
+mod working;
 
 pub use compile::{Known, RuleError, RuleProblem};
-pub use definition::{OnError, RuleDefinition, RuleFile};
+pub use definition::{OnError, RuleDefinition, RuleFile, TableDefinition};
 pub use duration::HumanDuration;
 pub use emit::Derived;
-pub use field::{Field, FieldError, Key, KeyPart};
+pub use field::{Field, Key, KeyPart};
 pub use judge::{Arrival, RuleSet};
 pub use memory::RuleMemory;
 pub use ruling::{Cause, Failure, Fate, Form, GateMove, Owed, Ruling, StageInput, WindowReadings};

@@ -60,6 +60,7 @@ pub use file::{
 };
 use numbers::NumberStep;
 pub use path::{JsonPath, PathError, PathProblem};
+pub(crate) use path::{Root, Step};
 pub use template::{MAX_TEMPLATE_BYTES, Variables};
 use template::{NewData, Template};
 pub use topic::TopicTemplate;

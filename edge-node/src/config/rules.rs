@@ -1,11 +1,16 @@
 //! Rule files: `[[rule]]` lists, read and compiled as one set.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use filters::{
     index::Budget,
-    rules::{Known, RuleDefinition, RuleError, RuleFile, RuleSet},
+    rules::{Known, RuleDefinition, RuleError, RuleFile, RuleSet, TableDefinition},
     stage::Moment,
+    transform::{EnrichmentTable, Tables},
 };
 
 use super::{
@@ -45,13 +50,17 @@ impl Rules {
         }
         let mut documents = Vec::with_capacity(texts.len());
         let mut definitions = Vec::new();
+        let mut tables = Tables::new();
         for (name, text) in &texts {
             let document = Document::parse(name, text)?;
             let file: RuleFile = document.read()?;
+            let folder = Path::new(name).parent().unwrap_or(Path::new("."));
+            load_tables(&file.table, folder, &document, &mut tables)?;
             documents.push((definitions.len(), document));
             definitions.extend(file.rule);
         }
-        let known = known.unwrap_or_else(|| Known::of(&definitions));
+        let mut known = known.unwrap_or_else(|| Known::of(&definitions));
+        known.tables = tables;
         match RuleSet::compile(&definitions, &known, Budget::default(), now) {
             Ok(set) => Ok(Rules {
                 definitions,
@@ -61,6 +70,32 @@ impl Rules {
             Err(error) => Err(at(&documents, &error)),
         }
     }
+}
+
+fn load_tables(
+    definitions: &[TableDefinition],
+    folder: &Path,
+    document: &Document<'_>,
+    tables: &mut Tables,
+) -> Result<(), ConfigError> {
+    for (place, TableDefinition { name, file }) in definitions.iter().enumerate() {
+        let fault = |key: &str, what: String| ConfigError::At {
+            place: document.place(&format!("table.{place}.{key}")),
+            fault: Fault::Wrong { what },
+        };
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path)
+            .map_err(|error| fault("file", format!("cannot read {}: {error}", path.display())))?;
+        let table = EnrichmentTable::parse(&text)
+            .map_err(|error| fault("file", format!("{} is no table: {error}", path.display())))?;
+        if tables.insert(name.clone(), Arc::new(table)).is_some() {
+            return Err(fault(
+                "name",
+                format!("there are two tables named `{name}`"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The place of a faulty rule in its file.

@@ -7,13 +7,15 @@ use crate::{
         Absence, Aggregate, Band, Bounds, Deadband, Debounce, Dedupe, GateKind, Moment, Sample,
         Side, Threshold, Throttle, Timing, Window, WindowKind,
     },
+    transform::{StepProblem, Tables, TopicTemplate, Transform, Variables},
 };
 
 use super::{
     AbsenceDefinition, DeadbandDefinition, DebounceDefinition, Field, HumanDuration, Key,
     RuleDefinition, RuleSet, StepDefinition, ThresholdDefinition, WindowDefinition,
     emit::EmitTopic,
-    judge::{AbsenceStep, DebounceStep, GateStep, Rule, Step, WindowStep},
+    judge::Rule,
+    run::{AbsenceStep, DebounceStep, GateStep, Step, WindowStep},
 };
 
 /// What rules may name.
@@ -23,6 +25,8 @@ pub struct Known {
     pub sinks: Vec<String>,
     /// The lanes.
     pub lanes: Vec<String>,
+    /// The tables.
+    pub tables: Tables,
 }
 
 impl Known {
@@ -31,6 +35,7 @@ impl Known {
         let mut known = Known::default();
         for it in definitions {
             known.sinks.extend(it.sinks.iter().flatten().cloned());
+            known.sinks.extend(it.r#for.iter().flatten().cloned());
             known.lanes.extend(it.lane.clone());
         }
         for names in [&mut known.sinks, &mut known.lanes] {
@@ -85,9 +90,18 @@ pub enum RuleProblem {
     },
     /// A step that is none, or several at once.
     #[error(
-        "a step is one of deadband, throttle, sample, dedupe, threshold, window, debounce and absence; this one names {0}"
+        "a step is one of deadband, throttle, sample, dedupe, threshold, window, debounce, absence, original, constant, \
+         template, project, rename, scale, convert, enrich and set; this one names {0}"
     )]
     Kinds(usize),
+    /// A transform, or a topic at the sink, that can never work.
+    #[error(transparent)]
+    Transform(StepProblem),
+    /// Whether an event passes cannot depend on the sink.
+    #[error(
+        "with `for`, steps are transforms only: whether an event passes a stage is the same for all sinks"
+    )]
+    StageForSink,
     /// Values that exclude each other, or that are out of their range.
     #[error("{0}")]
     Value(&'static str),
@@ -190,11 +204,17 @@ fn rule(definition: &RuleDefinition, known: &Known, now: Moment) -> Result<Rule,
         let places = |names: &Vec<String>| names.iter().map(|it| sink(it, known)).collect();
         names.as_ref().map(places).transpose()
     };
+    let topic = |text: &str| {
+        TopicTemplate::parse(text, &Variables::default()).map_err(RuleProblem::Transform)
+    };
     let lane = |name: &String| place(name, &known.lanes).ok_or_else(|| unknown_lane(name, known));
     let on_rule = |problem| (None, problem);
     let mut steps = Vec::with_capacity(definition.step.len());
     for (number, it) in definition.step.iter().enumerate() {
-        let compiled = step(it, now).map_err(|problem| (Some(number), problem))?;
+        let compiled = step(it, known, now).map_err(|problem| (Some(number), problem))?;
+        if definition.r#for.is_some() && !matches!(compiled, Step::Transform(_)) {
+            return Err((Some(number), RuleProblem::StageForSink));
+        }
         steps.push(compiled);
     }
     Ok(Rule {
@@ -208,15 +228,26 @@ fn rule(definition: &RuleDefinition, known: &Known, now: Moment) -> Result<Rule,
             .transpose()
             .map_err(on_rule)?,
         sinks: sinks(&definition.sinks).map_err(on_rule)?,
+        shapes: sinks(&definition.r#for).map_err(on_rule)?,
+        sink_topic: definition
+            .sink_topic
+            .as_deref()
+            .map(topic)
+            .transpose()
+            .map_err(on_rule)?,
         drop: definition.drop,
         on_error: definition.on_error,
     })
 }
 
-fn step(definition: &StepDefinition, now: Moment) -> Result<Step, RuleProblem> {
+fn step(definition: &StepDefinition, known: &Known, now: Moment) -> Result<Step, RuleProblem> {
     let kinds = definition.kinds();
     if kinds != 1 {
         return Err(RuleProblem::Kinds(kinds));
+    }
+    if let Some(file) = definition.transforms().next() {
+        let transform = Transform::new(file, &known.tables).map_err(RuleProblem::Transform)?;
+        return Ok(Step::Transform(transform));
     }
     let key = definition.key.clone();
     let bounds = Bounds {
@@ -234,7 +265,7 @@ fn step(definition: &StepDefinition, now: Moment) -> Result<Step, RuleProblem> {
         let key = key.unwrap_or_else(Key::topic);
         return Ok(Step::Debounce(DebounceStep {
             debounce: Debounce::new(quiet.0, bounds),
-            emit_topic: topic(emit_topic.as_deref(), &key)?,
+            emit_topic: emission_topic(emit_topic.as_deref(), &key)?,
             key,
         }));
     }
@@ -247,7 +278,7 @@ fn step(definition: &StepDefinition, now: Moment) -> Result<Step, RuleProblem> {
         let key = key.unwrap_or_else(Key::topic);
         return Ok(Step::Absence(AbsenceStep {
             absence: Absence::new(after.0, keys.iter().map(String::as_str), bounds, now),
-            emit_topic: topic(emit_topic.as_deref(), &key)?,
+            emit_topic: emission_topic(emit_topic.as_deref(), &key)?,
             key,
         }));
     }
@@ -366,7 +397,7 @@ fn window_step(
         window: Window::new(kind, timing, fields.len(), aggregates, bounds),
         fields,
         names: definition.values.keys().cloned().collect(),
-        emit_topic: topic(definition.emit_topic.as_deref(), &key)?,
+        emit_topic: emission_topic(definition.emit_topic.as_deref(), &key)?,
         key,
         consume: definition.consume,
     })
@@ -404,23 +435,7 @@ fn window_kind(definition: &WindowDefinition) -> Result<WindowKind, RuleProblem>
     }
 }
 
-impl StepDefinition {
-    fn kinds(&self) -> usize {
-        let kinds = [
-            self.deadband.is_some(),
-            self.throttle.is_some(),
-            self.sample.is_some(),
-            self.dedupe.is_some(),
-            self.threshold.is_some(),
-            self.window.is_some(),
-            self.debounce.is_some(),
-            self.absence.is_some(),
-        ];
-        kinds.iter().filter(|it| **it).count()
-    }
-}
-
-fn topic(text: Option<&str>, key: &Key) -> Result<EmitTopic, RuleProblem> {
+fn emission_topic(text: Option<&str>, key: &Key) -> Result<EmitTopic, RuleProblem> {
     EmitTopic::new(text, key).ok_or(RuleProblem::Value(
         "`emit-topic` is a topic that does not begin with `$`; `{topic}` in it, as in its default `{topic}/{rule}`, needs `topic` in `key`",
     ))

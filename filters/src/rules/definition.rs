@@ -10,9 +10,22 @@ use super::StepDefinition;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RuleFile {
+    /// Tables that `enrich` looks into: `[[table]]`.
+    #[serde(default)]
+    pub table: Vec<TableDefinition>,
     /// The rules, in the order in which they apply.
     #[serde(default)]
     pub rule: Vec<RuleDefinition>,
+}
+
+/// A table, kept in a file beside the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TableDefinition {
+    /// Unique; what `enrich` calls it.
+    pub name: String,
+    /// A JSON object: keys and their rows. A relative path begins at the folder of the file of rules.
+    pub file: String,
 }
 
 /// A rule, as the operator writes it. One without any action only counts.
@@ -39,6 +52,10 @@ pub struct RuleDefinition {
     /// The uplinks it is owed to. Where any rule that matches names some, it is owed to all that are named, else to every uplink whose
     /// `from` and `lanes` take it.
     pub sinks: Option<Vec<String>>,
+    /// The uplinks for which the steps and `sink-topic` shape the event; such steps are transforms only. Default: all.
+    pub r#for: Option<Vec<String>>,
+    /// The topic at the sink, in place of what the uplink says: a text in which `${$.data.line}` and the like stand for values.
+    pub sink_topic: Option<String>,
     /// Owed to no uplink, whatever came before, and no later rule is asked.
     #[serde(default)]
     pub drop: bool,

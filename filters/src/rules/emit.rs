@@ -1,6 +1,12 @@
-use crate::{Event, check_topic_name};
+use serde_json::{Map, Value as Json};
 
-use super::Key;
+use crate::{
+    Data, Event, check_topic_name,
+    stage::{AbsenceChange, Emission, EventTime, Reading},
+    timestamp_text, without_control_characters,
+};
+
+use super::{Key, StageId};
 
 /// The topic of what a rule derives: text in which `{topic}` and `{rule}` stand for those.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,5 +39,104 @@ impl EmitTopic {
         let text = text.replace("{rule}", rule);
         let usable = check_topic_name(&text).is_ok() && !text.starts_with('$');
         usable.then_some(text)
+    }
+}
+
+/// Positions name the input, since an event is input of one key only.
+pub(super) fn window_event(
+    rule: &str,
+    stage: StageId,
+    names: &[String],
+    emission: &Emission,
+    source: &str,
+) -> Option<Event> {
+    let (first, last) = emission.positions;
+    let id = format!(
+        "{rule}/{}/{}/{first}-{last}",
+        stage.step, emission.span.start.0
+    );
+    let mut data = Map::new();
+    data.insert("key".into(), key_json(&emission.key));
+    data.insert("start".into(), time_json(emission.span.start));
+    data.insert("end".into(), time_json(emission.span.end));
+    data.insert("count".into(), emission.count.into());
+    data.insert("partial".into(), emission.partial.into());
+    let values = names.iter().zip(&emission.values);
+    let values = values.map(|(name, value)| (name.clone(), reading_json(value.as_ref())));
+    data.insert("values".into(), Json::Object(values.collect()));
+    event(
+        rule,
+        id,
+        "rule.window",
+        Some(emission.span.end),
+        data,
+        source,
+    )
+}
+
+pub(super) fn absence_event(
+    rule: &str,
+    stage: StageId,
+    change: &AbsenceChange,
+    source: &str,
+) -> Option<Event> {
+    let mut data = Map::new();
+    let (key, word, presence) = match change {
+        AbsenceChange::Absent { key, presence } => (key, "absent", Some(presence)),
+        AbsenceChange::Returned {
+            key,
+            presence,
+            silence,
+        } => {
+            data.insert("silence".into(), (silence.as_millis() as u64).into());
+            (key, "returned", Some(presence))
+        }
+        AbsenceChange::Evicted { key } => (key, "evicted", None),
+    };
+    data.insert("key".into(), key_json(key));
+    let position = presence.map_or(0, |it| it.position);
+    let name = without_control_characters(key);
+    let id = format!("{rule}/{}/{word}/{position}/{name}", stage.step);
+    event(rule, id, &format!("rule.{word}"), None, data, source)
+}
+
+fn event(
+    rule: &str,
+    id: String,
+    r#type: &str,
+    time: Option<EventTime>,
+    data: Map<String, Json>,
+    source: &str,
+) -> Option<Event> {
+    let mut builder = Event::builder(id, source, r#type)
+        .datacontenttype("application/json")
+        .extension("rule", rule)
+        .data(Data::Json(Json::Object(data).to_string().into_bytes()));
+    if let Some(time) = time.and_then(|it| u64::try_from(it.0).ok()) {
+        builder = builder.time(timestamp_text(time));
+    }
+    builder.build().ok()
+}
+
+/// The parts of a key, as a list if there are several.
+fn key_json(key: &str) -> Json {
+    let mut parts: Vec<Json> = key.split('\u{1f}').map(Json::from).collect();
+    match parts.pop() {
+        Some(part) if parts.is_empty() => part,
+        last => parts.into_iter().chain(last).collect(),
+    }
+}
+
+/// As text where the calendar has it, else in milliseconds.
+fn time_json(time: EventTime) -> Json {
+    u64::try_from(time.0).map_or(time.0.into(), |millis| timestamp_text(millis).into())
+}
+
+fn reading_json(reading: Option<&Reading>) -> Json {
+    match reading {
+        Some(Reading::Integer(number)) => (*number).into(),
+        Some(Reading::Float(number)) => (*number).into(),
+        Some(Reading::Other(text)) => (&**text).into(),
+        None => Json::Null,
     }
 }

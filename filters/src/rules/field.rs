@@ -1,9 +1,13 @@
-use std::{borrow::Cow, cell::OnceCell, fmt, str::FromStr};
+use std::{borrow::Cow, cell::OnceCell, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
 
-use crate::{Event, Path, Value, stage::Reading};
+use crate::{
+    Event, Value,
+    stage::Reading,
+    transform::{JsonPath, PathError, Root, Step},
+};
 
 /// Bytes of a field in a key; a longer one is cut, so that one event cannot fill what a stage keeps.
 const MAX_KEY_FIELD_BYTES: usize = 256;
@@ -11,17 +15,9 @@ const MAX_KEY_FIELD_BYTES: usize = 256;
 /// Between the parts of a key: no topic and no attribute has it.
 const SEPARATOR: char = '\u{1f}';
 
-/// Where a step finds a value: `subject`, `data.temperature`, `data."a.b".c`; `data` itself is the payload.
+/// Where a stage finds a value: a path such as `$.data.temperature` or `$.subject`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field(Path);
-
-/// Text that names no field.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` names no field; accepted: an attribute such as `subject`, or a path such as `data.temperature`, where a key with other characters than letters, \
-     digits, `-` and `_` stands in double quotes"
-)]
-pub struct FieldError(String);
+pub struct Field(JsonPath);
 
 /// What tells the things apart that a stage remembers: fields, or the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,21 +55,17 @@ impl Payload<'_> {
 }
 
 impl Field {
-    /// The field at this path.
-    pub fn new(path: Path) -> Field {
-        Field(path)
-    }
-
     /// Its value as stages take it; `None` where there is none, or where it is an object or a list.
     pub(super) fn reading(&self, payload: Payload<'_>) -> Option<Reading> {
-        match &self.0 {
-            Path::Attribute(name) => {
+        match &self.0.root {
+            Root::Event => None,
+            Root::Attribute(name) => {
                 let value = attribute(payload.event, name)?;
                 reading_of_attribute(&value)
             }
-            Path::Data(keys) => {
+            Root::Data => {
                 let root = payload.json()?;
-                let value = keys.iter().try_fold(root, |value, key| value.get(&**key))?;
+                let value = self.0.steps.iter().try_fold(root, member)?;
                 reading_of_json(value)
             }
         }
@@ -114,8 +106,27 @@ impl Key {
 
     /// What makes two events the same one.
     pub(super) fn identity() -> Key {
-        let part = |name: &str| KeyPart::Field(Field(Path::Attribute(name.into())));
-        Key(vec![part("source"), part("id")])
+        let part = |path: &str| path.parse().ok().map(KeyPart::Field);
+        Key([part("$.source"), part("$.id")]
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+}
+
+fn member<'a>(value: &'a Json, step: &Step) -> Option<&'a Json> {
+    match step {
+        Step::Key(key) => value.get(&**key),
+        Step::Index(place) => {
+            let list = value.as_array()?;
+            let magnitude = place.unsigned_abs() as usize;
+            let place = if *place < 0 {
+                list.len().checked_sub(magnitude)?
+            } else {
+                magnitude
+            };
+            list.get(place)
+        }
     }
 }
 
@@ -168,53 +179,10 @@ fn cut(text: &str) -> &str {
 }
 
 impl FromStr for Field {
-    type Err = FieldError;
+    type Err = PathError;
 
-    fn from_str(text: &str) -> Result<Field, FieldError> {
-        parse(text)
-            .map(Field)
-            .ok_or_else(|| FieldError(text.to_owned()))
-    }
-}
-
-fn parse(text: &str) -> Option<Path> {
-    let Some(mut rest) = text
-        .strip_prefix("data")
-        .filter(|it| it.is_empty() || it.starts_with('.'))
-    else {
-        return crate::is_attribute_name(text).then(|| Path::Attribute(text.into()));
-    };
-    let mut keys = Vec::new();
-    while let Some(key_on) = rest.strip_prefix('.') {
-        let (key, after) = if key_on.starts_with('"') {
-            quoted(key_on)?
-        } else {
-            bare(key_on)?
-        };
-        keys.push(key);
-        rest = after;
-    }
-    rest.is_empty().then_some(Path::Data(keys))
-}
-
-fn bare(text: &str) -> Option<(Box<str>, &str)> {
-    let is_bare = |it: char| it.is_alphanumeric() || matches!(it, '-' | '_' | '$');
-    let end = text.find(|it| !is_bare(it)).unwrap_or(text.len());
-    let (key, rest) = text.split_at_checked(end)?;
-    (!key.is_empty()).then(|| (key.into(), rest))
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> Option<(Box<str>, &str)> {
-    let mut strings = serde_json::Deserializer::from_str(text).into_iter::<String>();
-    let key = strings.next()?.ok()?;
-    let rest = text.get(strings.byte_offset()..)?;
-    Some((key.into(), rest))
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
+    fn from_str(text: &str) -> Result<Field, PathError> {
+        JsonPath::parse(text).map(Field)
     }
 }
 

@@ -1,20 +1,13 @@
-use std::{cell::OnceCell, sync::Arc};
-
-use serde_json::Value as Json;
-
 use crate::{
-    DataView, Event, EventView, Value,
+    Event, EventView,
     index::{Index, RuleId, Scratch},
-    stage::{
-        Absence, Bounds, Debounce, EventTime, GateError, GateInput, GateKind, Moment, Verdict,
-        Window, WindowError,
-    },
-    timestamp_millis,
+    stage::Moment,
+    transform::{TopicTemplate, TransformError},
 };
 
 use super::{
-    Failure, Fate, Field, GateMove, Key, OnError, Owed, RuleMemory, Ruling, StageId, StageInput,
-    StepDefinition, WindowReadings, emit::EmitTopic, field::Payload, ruling::Cause,
+    Failure, Fate, GateMove, OnError, RuleMemory, Ruling, StageId, StageInput, StepDefinition,
+    ruling::Cause, run::Step, working::Working,
 };
 
 /// Rules, compiled. Does not change.
@@ -31,50 +24,11 @@ pub(super) struct Rule {
     pub(super) definitions: Vec<StepDefinition>,
     pub(super) lane: Option<usize>,
     pub(super) sinks: Option<Vec<usize>>,
+    /// The sinks whose forms the rule shapes; `None` is all.
+    pub(super) shapes: Option<Vec<usize>>,
+    pub(super) sink_topic: Option<TopicTemplate>,
     pub(super) drop: bool,
     pub(super) on_error: OnError,
-}
-
-#[derive(Debug)]
-pub(super) enum Step {
-    Gate(GateStep),
-    Window(WindowStep),
-    Debounce(DebounceStep),
-    Absence(AbsenceStep),
-}
-
-#[derive(Debug)]
-pub(super) struct GateStep {
-    pub(super) kind: GateKind,
-    pub(super) field: Option<Field>,
-    pub(super) key: Key,
-    pub(super) bounds: Bounds,
-}
-
-#[derive(Debug)]
-pub(super) struct WindowStep {
-    /// An empty one, to begin with.
-    pub(super) window: Window,
-    pub(super) fields: Vec<Field>,
-    /// The names of what is derived, in the order of its aggregates.
-    pub(super) names: Vec<String>,
-    pub(super) key: Key,
-    pub(super) consume: bool,
-    pub(super) emit_topic: EmitTopic,
-}
-
-#[derive(Debug)]
-pub(super) struct DebounceStep {
-    pub(super) debounce: Debounce<Vec<u8>>,
-    pub(super) key: Key,
-    pub(super) emit_topic: EmitTopic,
-}
-
-#[derive(Debug)]
-pub(super) struct AbsenceStep {
-    pub(super) absence: Absence,
-    pub(super) key: Key,
-    pub(super) emit_topic: EmitTopic,
 }
 
 /// How an event came.
@@ -84,16 +38,6 @@ pub struct Arrival<'a> {
     pub at: Moment,
     /// The names of the rules from which it is derived, the latest last; none of them is asked again.
     pub derived_by: &'a [String],
-}
-
-/// An event on its way through the rules.
-struct Working<'a, E> {
-    make: Option<E>,
-    /// Its payload as a decoder shows it.
-    decoded: Option<&'a [u8]>,
-    original: OnceCell<Event>,
-    json: OnceCell<Option<Json>>,
-    owed: Owed,
 }
 
 /// What the steps of one rule did, besides shaping the event.
@@ -193,10 +137,14 @@ impl Rule {
         arrival: &Arrival<'_>,
         ruling: &mut Ruling,
     ) -> Option<Fate> {
-        if !self.steps.is_empty() {
-            let before = working.owed.clone();
+        if !self.steps.is_empty() || self.sink_topic.is_some() {
+            let before = (working.owed.clone(), working.decoded);
             let mut applied = Applied::default();
-            let done = self.run_steps(id, memory, working, topic, arrival, &mut applied);
+            let mut done = self.run_steps(id, memory, working, topic, arrival, &mut applied);
+            if let (Ok(()), Some(topic)) = (&done, &self.sink_topic) {
+                let resolved = working.set_topic(topic, self.shapes.as_deref());
+                done = resolved.map_err(|it| self.failure(id, self.steps.len(), &it));
+            }
             if let Err(failure) = done {
                 memory.undo_moves(applied.moves);
                 working.restore(before);
@@ -222,6 +170,16 @@ impl Rule {
             step: None,
             cause: Cause::Rule,
         })
+    }
+
+    fn failure(&self, rule: RuleId, step: usize, error: &TransformError) -> Failure {
+        Failure {
+            rule,
+            step: u32::try_from(step).unwrap_or(u32::MAX),
+            class: error.class(),
+            message: error.to_string(),
+            on_error: self.on_error,
+        }
     }
 
     fn fate_of(&self, id: RuleId, failure: Failure) -> Option<Fate> {
@@ -285,6 +243,11 @@ impl Rule {
                         .push(StageInput::of(stage, &key, None, event));
                     false
                 }
+                Step::Transform(transform) => {
+                    let shaped = working.transform(transform, self.shapes.as_deref());
+                    shaped.map_err(|it| fail(it.class(), it.to_string()))?;
+                    true
+                }
                 Step::Absence(absence) => {
                     let key = absence.key.of(working.payload(), topic);
                     applied.inputs.push(StageInput::of(stage, &key, None, None));
@@ -297,159 +260,5 @@ impl Rule {
             }
         }
         Ok(())
-    }
-}
-
-impl GateStep {
-    fn judge(
-        &self,
-        gate: StageId,
-        key: String,
-        payload: Payload<'_>,
-        memory: &mut RuleMemory,
-        arrival: &Arrival<'_>,
-    ) -> Result<(Verdict, Option<GateMove>), GateError> {
-        let Some(state) = memory.gate(gate) else {
-            return Ok((Verdict::Suppress, None));
-        };
-        let reading = self.field.as_ref().and_then(|it| it.reading(payload));
-        let judgement = state.judge(&GateInput {
-            key: &key,
-            reading: reading.as_ref(),
-            sampledrate: sampledrate(payload.event),
-            at: arrival.at,
-        })?;
-        let stored = judgement.stores.then(|| state.memory(&key).cloned());
-        let moved = judgement.undo.map(|undo| GateMove {
-            gate,
-            stored: stored.flatten(),
-            key,
-            undo,
-        });
-        Ok((judgement.verdict, moved))
-    }
-}
-
-impl WindowStep {
-    /// Asks the window whether it can take the event, so that one it cannot take fails its rule while it is published.
-    fn input(
-        &self,
-        stage: StageId,
-        payload: Payload<'_>,
-        topic: Option<&str>,
-    ) -> Result<StageInput, WindowError> {
-        let readings: Vec<_> = self.fields.iter().map(|it| it.reading(payload)).collect();
-        self.window.check(&readings)?;
-        let time = payload.event.time.as_deref().and_then(timestamp_millis);
-        let key = self.key.of(payload, topic);
-        let window = WindowReadings {
-            time: time.map(EventTime),
-            readings,
-        };
-        Ok(StageInput::of(stage, &key, Some(window), None))
-    }
-}
-
-impl StageInput {
-    fn of(
-        stage: StageId,
-        key: &str,
-        window: Option<WindowReadings>,
-        event: Option<Vec<u8>>,
-    ) -> StageInput {
-        StageInput {
-            stage,
-            key: Arc::from(key),
-            window,
-            event,
-        }
-    }
-}
-
-impl Owed {
-    fn add_sinks(&mut self, sinks: &[usize]) {
-        let all = self.sinks.get_or_insert_default();
-        all.extend(sinks);
-        all.sort_unstable();
-        all.dedup();
-    }
-
-    /// Changes the event in every form.
-    fn change(&mut self, original: &Event, change: impl Fn(&mut Event)) {
-        for form in [&mut self.common]
-            .into_iter()
-            .chain(self.by_sink.values_mut())
-        {
-            change(form.event.get_or_insert_with(|| Box::new(original.clone())));
-        }
-    }
-}
-
-impl<'a, E: FnOnce() -> Event> Working<'a, E> {
-    fn new(make: E, data: DataView<'a>) -> Working<'a, E> {
-        let decoded = match data {
-            DataView::Json(json) => Some(json),
-            _ => None,
-        };
-        Working {
-            make: Some(make),
-            decoded,
-            original: OnceCell::new(),
-            json: OnceCell::new(),
-            owed: Owed::default(),
-        }
-    }
-
-    /// The event as the steps so far left it for all sinks.
-    fn payload(&mut self) -> Payload<'_> {
-        if let Some(make) = self.make.take() {
-            let _ = self.original.set(make()); // Empty until the one maker is taken.
-        }
-        let event = self.owed.common.event.as_deref().or(self.original.get());
-        Payload {
-            event: event.expect("the original was just made"),
-            decoded: self.decoded,
-            json: &self.json,
-        }
-    }
-
-    /// Sets the attributes that a gate touches; whether the event goes on.
-    fn take_verdict(&mut self, verdict: Verdict) -> bool {
-        let Verdict::Pass {
-            sampledrate,
-            threshold,
-        } = verdict
-        else {
-            return false;
-        };
-        let Some(original) = self.original.get() else {
-            return true;
-        };
-        if let Some(rate) = sampledrate {
-            let set = |event: &mut Event| set(event, "sampledrate", Value::Integer(rate));
-            self.owed.change(original, set);
-        }
-        if let Some(state) = threshold {
-            let set = |event: &mut Event| set(event, "threshold", Value::from(state.as_str()));
-            self.owed.change(original, set);
-        }
-        true
-    }
-
-    fn restore(&mut self, before: Owed) {
-        self.owed = before;
-        self.json = OnceCell::new();
-    }
-}
-
-fn set(event: &mut Event, name: &str, value: Value) {
-    event.extensions.insert(name.to_owned(), value);
-}
-
-/// In binary mode it comes as text.
-fn sampledrate(event: &Event) -> Option<i32> {
-    match event.extensions.get("sampledrate")? {
-        Value::Integer(rate) => Some(*rate),
-        other => other.text().parse().ok(),
     }
 }

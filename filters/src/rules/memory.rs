@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::stage::{Gate, GateMemory};
 
-use super::{RuleSet, Ruling, StageId, judge::Step};
+use super::{RuleSet, Ruling, StageId, run::Step};
 
 /// What the gates of a set remember. It is moved by judgements, and a judgement whose event is not committed is taken back.
 #[derive(Clone, Debug, Default)]

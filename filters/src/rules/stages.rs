@@ -1,18 +1,20 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 
 use crate::{
-    Data, Event, json,
+    json,
     stage::{
-        Absence, AbsenceChange, Debounce, Emission, EventTime, Held, KeyPanes, Moment, Placement,
-        Presence, Reading, Settled, Window, WindowInput,
+        Absence, AbsenceChange, Debounce, EventTime, Held, KeyPanes, Moment, Placement, Presence,
+        Settled, Window, WindowInput,
     },
-    timestamp_text, without_control_characters,
 };
 
-use super::{Derived, Key, RuleSet, StageId, StageInput, emit::EmitTopic, judge::Step};
+use super::{
+    Derived, Key, RuleSet, StageId, StageInput,
+    emit::{EmitTopic, absence_event, window_event},
+    run::Step,
+};
 
 /// The stages of a set that derive: windows, debounces and absences, with what they remember.
 ///
@@ -75,7 +77,7 @@ impl RuleStages {
         let mut stages = BTreeMap::new();
         for (id, step) in rules.steps() {
             let (stage, key, topic) = match step {
-                Step::Gate(_) => continue,
+                Step::Gate(_) | Step::Transform(_) => continue,
                 Step::Window(it) => {
                     let (window, names) = (it.window.clone(), it.names.clone());
                     (Stage::Window { window, names }, &it.key, &it.emit_topic)
@@ -322,104 +324,5 @@ impl Deriving {
             topic,
             event,
         }))
-    }
-}
-
-/// Positions name the input, since an event is input of one key only.
-fn window_event(
-    rule: &str,
-    stage: StageId,
-    names: &[String],
-    emission: &Emission,
-    source: &str,
-) -> Option<Event> {
-    let (first, last) = emission.positions;
-    let id = format!(
-        "{rule}/{}/{}/{first}-{last}",
-        stage.step, emission.span.start.0
-    );
-    let mut data = Map::new();
-    data.insert("key".into(), key_json(&emission.key));
-    data.insert("start".into(), time_json(emission.span.start));
-    data.insert("end".into(), time_json(emission.span.end));
-    data.insert("count".into(), emission.count.into());
-    data.insert("partial".into(), emission.partial.into());
-    let values = names.iter().zip(&emission.values);
-    let values = values.map(|(name, value)| (name.clone(), reading_json(value.as_ref())));
-    data.insert("values".into(), Json::Object(values.collect()));
-    event(
-        rule,
-        id,
-        "rule.window",
-        Some(emission.span.end),
-        data,
-        source,
-    )
-}
-
-fn absence_event(
-    rule: &str,
-    stage: StageId,
-    change: &AbsenceChange,
-    source: &str,
-) -> Option<Event> {
-    let mut data = Map::new();
-    let (key, word, presence) = match change {
-        AbsenceChange::Absent { key, presence } => (key, "absent", Some(presence)),
-        AbsenceChange::Returned {
-            key,
-            presence,
-            silence,
-        } => {
-            data.insert("silence".into(), (silence.as_millis() as u64).into());
-            (key, "returned", Some(presence))
-        }
-        AbsenceChange::Evicted { key } => (key, "evicted", None),
-    };
-    data.insert("key".into(), key_json(key));
-    let position = presence.map_or(0, |it| it.position);
-    let name = without_control_characters(key);
-    let id = format!("{rule}/{}/{word}/{position}/{name}", stage.step);
-    event(rule, id, &format!("rule.{word}"), None, data, source)
-}
-
-fn event(
-    rule: &str,
-    id: String,
-    r#type: &str,
-    time: Option<EventTime>,
-    data: Map<String, Json>,
-    source: &str,
-) -> Option<Event> {
-    let mut builder = Event::builder(id, source, r#type)
-        .datacontenttype("application/json")
-        .extension("rule", rule)
-        .data(Data::Json(Json::Object(data).to_string().into_bytes()));
-    if let Some(time) = time.and_then(|it| u64::try_from(it.0).ok()) {
-        builder = builder.time(timestamp_text(time));
-    }
-    builder.build().ok()
-}
-
-/// The parts of a key, as a list if there are several.
-fn key_json(key: &str) -> Json {
-    let mut parts: Vec<Json> = key.split('\u{1f}').map(Json::from).collect();
-    match parts.pop() {
-        Some(part) if parts.is_empty() => part,
-        last => parts.into_iter().chain(last).collect(),
-    }
-}
-
-/// As text where the calendar has it, else in milliseconds.
-fn time_json(time: EventTime) -> Json {
-    u64::try_from(time.0).map_or(time.0.into(), |millis| timestamp_text(millis).into())
-}
-
-fn reading_json(reading: Option<&Reading>) -> Json {
-    match reading {
-        Some(Reading::Integer(number)) => (*number).into(),
-        Some(Reading::Float(number)) => (*number).into(),
-        Some(Reading::Other(text)) => (&**text).into(),
-        None => Json::Null,
     }
 }

@@ -7,13 +7,19 @@ use std::{
 use serde::{Deserialize, Deserializer, de};
 
 use super::{Field, HumanDuration, Key};
-use crate::stage::Function;
+use crate::{
+    stage::Function,
+    transform::{
+        ConstantFile, ConvertFile, EnrichFile, NoSettings, ProjectFile, RenameFile, ScaleFile,
+        SetFile, TemplateFile, TransformFile,
+    },
+};
 
 /// One step of a rule: exactly one of the stages and transforms, and for a stage what it remembers by.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StepDefinition {
-    /// What a stage remembers separately. Default: each topic; of `dedupe`, `["source", "id"]`.
+    /// What a stage remembers separately. Default: each topic; of `dedupe`, `["$.source", "$.id"]`.
     pub key: Option<Key>,
     /// How many keys a stage remembers; default 10,000.
     pub max_keys: Option<NonZeroU32>,
@@ -35,6 +41,57 @@ pub struct StepDefinition {
     pub debounce: Option<DebounceDefinition>,
     /// Says when a key falls silent, and when it is back.
     pub absence: Option<AbsenceDefinition>,
+    /// Leaves the event as it is.
+    pub original: Option<NoSettings>,
+    /// Replaces the data by a text that is always the same.
+    pub constant: Option<ConstantFile>,
+    /// Replaces the data by a text with variables.
+    pub template: Option<TemplateFile>,
+    /// Keeps or drops fields of the data.
+    pub project: Option<ProjectFile>,
+    /// Moves a field.
+    pub rename: Option<RenameFile>,
+    /// Multiplies a number and adds to it.
+    pub scale: Option<ScaleFile>,
+    /// Converts a number into another unit of measure.
+    pub convert: Option<ConvertFile>,
+    /// Adds what a table knows of the event.
+    pub enrich: Option<EnrichFile>,
+    /// Sets attributes.
+    pub set: Option<SetFile>,
+}
+
+impl StepDefinition {
+    /// The transforms it names.
+    pub(super) fn transforms(&self) -> impl Iterator<Item = TransformFile> {
+        let all = [
+            self.original.clone().map(TransformFile::Original),
+            self.constant.clone().map(TransformFile::Constant),
+            self.template.clone().map(TransformFile::Template),
+            self.project.clone().map(TransformFile::Project),
+            self.rename.clone().map(TransformFile::Rename),
+            self.scale.clone().map(TransformFile::Scale),
+            self.convert.clone().map(TransformFile::Convert),
+            self.enrich.clone().map(TransformFile::Enrich),
+            self.set.clone().map(TransformFile::Set),
+        ];
+        all.into_iter().flatten()
+    }
+
+    /// How many things it does.
+    pub(super) fn kinds(&self) -> usize {
+        let stages = [
+            self.deadband.is_some(),
+            self.throttle.is_some(),
+            self.sample.is_some(),
+            self.dedupe.is_some(),
+            self.threshold.is_some(),
+            self.window.is_some(),
+            self.debounce.is_some(),
+            self.absence.is_some(),
+        ];
+        stages.iter().filter(|it| **it).count() + self.transforms().count()
+    }
 }
 
 /// See [`Deadband`](crate::stage::Deadband). Without a width, any change passes.
@@ -107,7 +164,7 @@ pub struct WindowDefinition {
     pub gap: Option<HumanDuration>,
     /// A window ends after so many events.
     pub count: Option<NonZeroU64>,
-    /// What is derived, by name: `mean = "avg(data.temperature)"`.
+    /// What is derived, by name: `mean = "avg($.data.temperature)"`.
     pub values: BTreeMap<String, AggregateDefinition>,
     /// How far behind the latest of its key an event may be; default 10 s.
     pub lateness: Option<HumanDuration>,
@@ -147,7 +204,7 @@ pub struct AbsenceDefinition {
     pub emit_topic: Option<String>,
 }
 
-/// `avg(data.temperature)`, `percentile(data.latency, 99)`, `count()`.
+/// `avg($.data.temperature)`, `percentile($.data.latency, 99)`, `count()`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregateDefinition {
     /// Of which field; `None` counts events.
@@ -168,8 +225,8 @@ pub struct StageId {
 /// Text that is no aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no aggregate; accepted: `count()`, or `avg`, `min`, `max`, `sum`, `first`, `last` of a field as in `avg(data.temperature)`, or \
-     `percentile(data.temperature, 95)`"
+    "`{0}` is no aggregate; accepted: `count()`, or `avg`, `min`, `max`, `sum`, `first`, `last` of a field as in `avg($.data.temperature)`, or \
+     `percentile($.data.temperature, 95)`"
 )]
 pub struct AggregateError(String);
 

@@ -5,13 +5,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPath {
     text: Box<str>,
-    pub(super) root: Root,
+    pub(crate) root: Root,
     /// From the root on.
-    pub(super) steps: Box<[Step]>,
+    pub(crate) steps: Box<[Step]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Root {
+pub(crate) enum Root {
     /// The event itself.
     Event,
     Attribute(Box<str>),
@@ -19,7 +19,7 @@ pub(super) enum Root {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Key(Box<str>),
     Index(i32),
 }

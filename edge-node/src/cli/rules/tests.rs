@@ -22,12 +22,12 @@ sql = "severity = 'high'"
 name = "changes"
 topic = "plant/#"
 [[rule.step]]
-deadband = { field = "data.celsius", absolute = 0.5 }
+deadband = { field = "$.data.celsius", absolute = 0.5 }
 
 [[rule]]
 name = "minutes"
 [[rule.step]]
-window = { size = "1m", values = { mean = "avg(data.celsius)" } }
+window = { size = "1m", values = { mean = "avg($.data.celsius)" } }
 "#;
 
 struct Desk {
@@ -205,4 +205,33 @@ fn each_rule_is_explained() {
     assert_eq!(explained[1]["access"], json!(["severity \"high\""]));
     assert_eq!(explained[3]["access"], json!([null]));
     assert!(explained[0]["bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn the_example_shows_what_its_comments_say() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let file = |name: &str| examples.join(name).to_str().unwrap().to_owned();
+    let (rules, events) = (file("rules/plant.toml"), file("rules/readings.jsonl"));
+    let begin = [
+        "edge-node",
+        "rules",
+        "test",
+        "--rules",
+        &rules,
+        "--event",
+        &events,
+    ];
+    let shown =
+        run(&[&begin[..], &["--until", "2026-11-21T10:10:00Z", "--json"]].concat()).unwrap();
+    let verdicts: Vec<Json> = shown
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let passed: Vec<bool> = verdicts.iter().map(|it| !it["event"].is_null()).collect();
+    assert_eq!(passed, [true, false, true, true, true, false]);
+    assert_eq!(verdicts[0]["event"]["data"]["line"], json!("north"));
+    assert_eq!(verdicts[3]["lane"], json!("alarm"));
+    let emitted = verdicts.iter().filter_map(|it| it["emitted"].as_array());
+    let topics: Vec<&Json> = emitted.flatten().map(|it| &it["topic"]).collect();
+    assert_eq!(topics, ["plant/7/temperature/minutes"; 2]);
 }

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use crate::{
+    stage::{
+        Absence, Bounds, Debounce, EventTime, GateError, GateInput, GateKind, Verdict, Window,
+        WindowError,
+    },
+    timestamp_millis,
+    transform::Transform,
+};
+
+use super::{
+    Arrival, Field, GateMove, Key, RuleMemory, StageId, StageInput, WindowReadings,
+    emit::EmitTopic, field::Payload, working::sampledrate,
+};
+
+#[derive(Debug)]
+pub(super) enum Step {
+    Gate(GateStep),
+    Window(WindowStep),
+    Debounce(DebounceStep),
+    Absence(AbsenceStep),
+    Transform(Transform),
+}
+
+#[derive(Debug)]
+pub(super) struct GateStep {
+    pub(super) kind: GateKind,
+    pub(super) field: Option<Field>,
+    pub(super) key: Key,
+    pub(super) bounds: Bounds,
+}
+
+#[derive(Debug)]
+pub(super) struct WindowStep {
+    /// An empty one, to begin with.
+    pub(super) window: Window,
+    pub(super) fields: Vec<Field>,
+    /// The names of what is derived, in the order of its aggregates.
+    pub(super) names: Vec<String>,
+    pub(super) key: Key,
+    pub(super) consume: bool,
+    pub(super) emit_topic: EmitTopic,
+}
+
+#[derive(Debug)]
+pub(super) struct DebounceStep {
+    pub(super) debounce: Debounce<Vec<u8>>,
+    pub(super) key: Key,
+    pub(super) emit_topic: EmitTopic,
+}
+
+#[derive(Debug)]
+pub(super) struct AbsenceStep {
+    pub(super) absence: Absence,
+    pub(super) key: Key,
+    pub(super) emit_topic: EmitTopic,
+}
+
+impl GateStep {
+    pub(super) fn judge(
+        &self,
+        gate: StageId,
+        key: String,
+        payload: Payload<'_>,
+        memory: &mut RuleMemory,
+        arrival: &Arrival<'_>,
+    ) -> Result<(Verdict, Option<GateMove>), GateError> {
+        let Some(state) = memory.gate(gate) else {
+            return Ok((Verdict::Suppress, None));
+        };
+        let reading = self.field.as_ref().and_then(|it| it.reading(payload));
+        let judgement = state.judge(&GateInput {
+            key: &key,
+            reading: reading.as_ref(),
+            sampledrate: sampledrate(payload.event),
+            at: arrival.at,
+        })?;
+        let stored = judgement.stores.then(|| state.memory(&key).cloned());
+        let moved = judgement.undo.map(|undo| GateMove {
+            gate,
+            stored: stored.flatten(),
+            key,
+            undo,
+        });
+        Ok((judgement.verdict, moved))
+    }
+}
+
+impl WindowStep {
+    /// Asks the window whether it can take the event, so that one it cannot take fails its rule while it is published.
+    pub(super) fn input(
+        &self,
+        stage: StageId,
+        payload: Payload<'_>,
+        topic: Option<&str>,
+    ) -> Result<StageInput, WindowError> {
+        let readings: Vec<_> = self.fields.iter().map(|it| it.reading(payload)).collect();
+        self.window.check(&readings)?;
+        let time = payload.event.time.as_deref().and_then(timestamp_millis);
+        let key = self.key.of(payload, topic);
+        let window = WindowReadings {
+            time: time.map(EventTime),
+            readings,
+        };
+        Ok(StageInput::of(stage, &key, Some(window), None))
+    }
+}
+
+impl StageInput {
+    pub(super) fn of(
+        stage: StageId,
+        key: &str,
+        window: Option<WindowReadings>,
+        event: Option<Vec<u8>>,
+    ) -> StageInput {
+        StageInput {
+            stage,
+            key: Arc::from(key),
+            window,
+            event,
+        }
+    }
+}

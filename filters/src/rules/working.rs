@@ -1,0 +1,179 @@
+use std::cell::OnceCell;
+
+use serde_json::Value as Json;
+
+use crate::{
+    Data, DataView, Event, Value,
+    stage::Verdict,
+    transform::{TopicTemplate, Transform, TransformError},
+};
+
+use super::{Form, Owed, field::Payload};
+
+/// An event on its way through the rules.
+pub(super) struct Working<'a, E> {
+    make: Option<E>,
+    /// Its payload as a decoder shows it.
+    pub(super) decoded: Option<&'a [u8]>,
+    original: OnceCell<Event>,
+    json: OnceCell<Option<Json>>,
+    pub(super) owed: Owed,
+}
+
+impl Owed {
+    pub(super) fn add_sinks(&mut self, sinks: &[usize]) {
+        let all = self.sinks.get_or_insert_default();
+        all.extend(sinks);
+        all.sort_unstable();
+        all.dedup();
+    }
+
+    /// The forms for these sinks, or all that there are.
+    fn forms(&mut self, sinks: Option<&[usize]>) -> Vec<&mut Form> {
+        match sinks {
+            None => [&mut self.common]
+                .into_iter()
+                .chain(self.by_sink.values_mut())
+                .collect(),
+            Some(sinks) => {
+                for sink in sinks {
+                    let common = &self.common;
+                    self.by_sink.entry(*sink).or_insert_with(|| common.clone());
+                }
+                let forms = self.by_sink.iter_mut();
+                let forms = forms.filter(|(sink, _)| sinks.contains(sink));
+                forms.map(|(_, form)| form).collect()
+            }
+        }
+    }
+
+    /// Changes the event in every form.
+    fn change(&mut self, original: &Event, change: impl Fn(&mut Event)) {
+        for form in [&mut self.common]
+            .into_iter()
+            .chain(self.by_sink.values_mut())
+        {
+            change(form.event.get_or_insert_with(|| Box::new(original.clone())));
+        }
+    }
+}
+
+impl<'a, E: FnOnce() -> Event> Working<'a, E> {
+    pub(super) fn new(make: E, data: DataView<'a>) -> Working<'a, E> {
+        let decoded = match data {
+            DataView::Json(json) => Some(json),
+            _ => None,
+        };
+        Working {
+            make: Some(make),
+            decoded,
+            original: OnceCell::new(),
+            json: OnceCell::new(),
+            owed: Owed::default(),
+        }
+    }
+
+    /// The event as the steps so far left it for all sinks.
+    pub(super) fn payload(&mut self) -> Payload<'_> {
+        if let Some(make) = self.make.take() {
+            let _ = self.original.set(make()); // Empty until the one maker is taken.
+        }
+        let event = self.owed.common.event.as_deref().or(self.original.get());
+        Payload {
+            event: event.expect("the original was just made"),
+            decoded: self.decoded,
+            json: &self.json,
+        }
+    }
+
+    /// Sets the attributes that a gate touches; whether the event goes on.
+    pub(super) fn take_verdict(&mut self, verdict: Verdict) -> bool {
+        let Verdict::Pass {
+            sampledrate,
+            threshold,
+        } = verdict
+        else {
+            return false;
+        };
+        let Some(original) = self.original.get() else {
+            return true;
+        };
+        if let Some(rate) = sampledrate {
+            let set = |event: &mut Event| set(event, "sampledrate", Value::Integer(rate));
+            self.owed.change(original, set);
+        }
+        if let Some(state) = threshold {
+            let set = |event: &mut Event| set(event, "threshold", Value::from(state.as_str()));
+            self.owed.change(original, set);
+        }
+        true
+    }
+
+    /// Shapes the forms for these sinks, or for all.
+    pub(super) fn transform(
+        &mut self,
+        transform: &Transform,
+        sinks: Option<&[usize]>,
+    ) -> Result<(), TransformError> {
+        let decoded = self.decoded;
+        self.payload();
+        let original = self.original.get();
+        for form in self.owed.forms(sinks) {
+            let Some(event) = form.event.as_deref().or(original) else {
+                continue;
+            };
+            let shaped = match decoded.filter(|_| !matches!(event.data, Some(Data::Json(_)))) {
+                Some(json) => transform.apply(&as_json(event, json))?,
+                None => transform.apply(event)?,
+            };
+            form.event = Some(Box::new(shaped));
+        }
+        if sinks.is_none() {
+            self.decoded = None;
+            self.json = OnceCell::new();
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_topic(
+        &mut self,
+        topic: &TopicTemplate,
+        sinks: Option<&[usize]>,
+    ) -> Result<(), TransformError> {
+        self.payload();
+        let original = self.original.get();
+        for form in self.owed.forms(sinks) {
+            if let Some(event) = form.event.as_deref().or(original) {
+                form.topic = Some(topic.resolve(event)?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn restore(&mut self, (owed, decoded): (Owed, Option<&'a [u8]>)) {
+        self.owed = owed;
+        self.decoded = decoded;
+        self.json = OnceCell::new();
+    }
+}
+
+fn set(event: &mut Event, name: &str, value: Value) {
+    event.extensions.insert(name.to_owned(), value);
+}
+
+/// The event with its data as a decoder shows it: what a transform makes of it is JSON.
+fn as_json(event: &Event, json: &[u8]) -> Event {
+    Event {
+        datacontenttype: Some("application/json".to_owned()),
+        data: Some(Data::Json(json.to_vec())),
+        ..event.clone()
+    }
+}
+
+/// In binary mode it comes as text.
+pub(super) fn sampledrate(event: &Event) -> Option<i32> {
+    match event.extensions.get("sampledrate")? {
+        Value::Integer(rate) => Some(*rate),
+        other => other.text().parse().ok(),
+    }
+}
