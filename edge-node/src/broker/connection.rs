@@ -42,6 +42,7 @@ pub(crate) struct Connection {
     /// Sessions that were not given one of these from memory: they are given no later one before it.
     pub(crate) missed: BTreeSet<SessionId>,
     pub(crate) aliases: HashMap<u16, String>,
+    pub(super) opened: NodeTime,
     pub(crate) last_seen: NodeTime,
     /// One and a half keep-alives in milliseconds; `None`: off.
     pub(crate) silence_ms: Option<u64>,
@@ -56,6 +57,8 @@ pub(crate) struct Connection {
     pub(crate) acknowledged: u64,
     /// Whether reading was stopped at a bound.
     pub(crate) paused: bool,
+    /// Whether it was at any time since its silence was last looked at.
+    pub(super) was_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,7 @@ impl Connection {
             withheld: VecDeque::new(),
             missed: BTreeSet::new(),
             aliases: HashMap::new(),
+            opened: now,
             last_seen: now,
             silence_ms: None,
             open: 0,
@@ -89,6 +93,7 @@ impl Connection {
             decoder: Decoder::from_client(packet_bytes),
             acknowledged: 0,
             paused: false,
+            was_paused: false,
         }
     }
 

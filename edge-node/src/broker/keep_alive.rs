@@ -26,12 +26,18 @@ impl Broker {
         };
         match (connection.phase, connection.silence_ms) {
             (Phase::Greeting, _) => {
+                // The time may be that of an earlier connection of this index.
+                let due = NodeTime(connection.opened.0 + self.limits.connect_timeout_ms);
+                if due > now {
+                    self.timers.insert((due, Timer::KeepAlive(id)));
+                    return;
+                }
                 connection.phase = Phase::Closing;
                 self.close(id);
             }
             (Phase::Open(session), Some(silence)) => {
-                if connection.paused {
-                    // It is not read, so its silence says nothing.
+                if std::mem::replace(&mut connection.was_paused, connection.paused) {
+                    // It was not read, so its silence says nothing.
                     connection.last_seen = now;
                 }
                 let due = NodeTime(connection.last_seen.0 + silence);

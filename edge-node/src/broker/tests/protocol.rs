@@ -218,6 +218,61 @@ fn a_connection_that_says_nothing_is_closed() {
 }
 
 #[test]
+fn a_connection_has_its_whole_time_to_say_connect_whoever_had_its_index_before() {
+    let mut node = TestNode::new();
+    let gone = node.dial(Version::V5);
+    node.pass(9_000);
+    node.drop_connection(gone);
+    let new = node.dial(Version::V5);
+    node.pass(2_000);
+    assert!(!node.is_closed(&new));
+    node.pass(9_000);
+    assert!(node.is_closed(&new));
+}
+
+#[test]
+fn a_client_that_was_not_read_has_its_whole_keep_alive_from_then() {
+    let mut limits = limits();
+    limits.receive_maximum = 1;
+    let mut node = TestNode::with_limits(limits);
+    let mut connect = crate::mqtt::packet::Connect::new(Version::V311, "pump");
+    connect.clean_start = true;
+    connect.keep_alive = 10;
+    let client = node.connect(connect);
+    for n in 1..=2 {
+        node.send(&client, publish("t", "x", QoS::AtLeastOnce, n));
+    }
+    assert!(!node.core.wants_input(client.id));
+    node.wait(14_900);
+    // It is read again just before its time is up.
+    node.settle();
+    assert!(node.core.wants_input(client.id));
+    node.pass(200);
+    assert!(!node.is_closed(&client));
+    node.pass(16_000);
+    assert!(node.is_closed(&client));
+}
+
+#[test]
+fn a_bad_topic_filter_is_refused_over_the_wire_in_either_version() {
+    for (version, expected) in [
+        (Version::V311, ReasonCode::UnspecifiedError),
+        (Version::V5, ReasonCode::TopicFilterInvalid),
+    ] {
+        let mut node = TestNode::new();
+        let mut connect = crate::mqtt::packet::Connect::new(version, "reader");
+        connect.clean_start = true;
+        let mut reader = node.connect(connect);
+        for bad in ["a#b", "a/#/b", "a+/b", "#/a"] {
+            match node.subscribe(&mut reader, bad, QoS::AtLeastOnce) {
+                Packet::SubAck(ack) => assert_eq!(ack.reasons, [expected], "{bad}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_bad_topic_filter_gets_its_own_reason_and_the_others_stand() {
     let mut node = TestNode::new();
     let mut reader = node.connect(v5("reader"));
