@@ -64,7 +64,7 @@ mod topic_alias;
 mod will;
 mod withheld;
 
-pub use action::{Action, ReadRequest, Reader};
+pub use action::{Action, ReadRequest, Reader, Ticket};
 pub use connection::ConnectionId;
 pub use counters::Counters;
 pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
@@ -111,6 +111,8 @@ pub struct Broker {
     /// Whether a subscriber acknowledged something, so that readers may go on.
     room_made: bool,
     actions: VecDeque<Action>,
+    /// Orders to read so far.
+    tickets: u64,
     flushing: BTreeSet<ConnectionId>,
     committed: Seq,
     appended: Seq,
@@ -146,6 +148,7 @@ impl Broker {
             acknowledged: Vec::new(),
             room_made: false,
             actions: VecDeque::new(),
+            tickets: 0,
             flushing: BTreeSet::new(),
             committed: Seq::ZERO,
             appended: Seq::ZERO,
@@ -235,6 +238,11 @@ impl Broker {
         if self.flushing.insert(id) {
             self.actions.push_back(Action::Flush(id));
         }
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
     }
 
     fn pin(&mut self, seq: Seq) {

@@ -19,13 +19,15 @@ pub enum Action {
         reader: Reader,
         /// What.
         request: ReadRequest,
+        /// To be given back with what was read.
+        ticket: Ticket,
     },
     /// Read what the errands name, then `handle_errands`.
     RunErrands {
-        /// The connection they are for.
-        connection: ConnectionId,
-        /// Its session.
+        /// The session they are for.
         session: usize,
+        /// To be given back with what was read.
+        ticket: Ticket,
         /// What is to be sent.
         errands: Vec<Errand>,
     },
@@ -47,6 +49,10 @@ pub enum Reader {
     /// A shared group.
     Group(usize),
 }
+
+/// Names one order to read. An answer under any other is for somebody who is gone, though the index is taken again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(pub(super) u64);
 
 /// What a reader wants.
 #[derive(Clone, Debug)]

@@ -4,9 +4,10 @@ use spool::{Batch, CursorId, Entry, LossReason, NodeTime, ReadLimits, Seq};
 
 use super::{
     Broker,
-    action::{Action, ReadRequest, Reader},
+    action::{Action, ReadRequest, Reader, Ticket},
     deadline::Timer,
     delivery::Offered,
+    feed::Feed,
     flight::Place,
     group::GroupId,
     journal::Journal,
@@ -56,13 +57,11 @@ impl Broker {
             return !session.errands.is_empty();
         }
         if room && !session.feed.resending && session.feed.may_read(committed) {
-            session.feed.reading = true;
             let request = match session.kept.cursor {
                 Some(cursor) => read_behind(cursor, session.feed.sent),
                 None => ReadRequest::Positions(session.feed.positions(READ_RECORDS)),
             };
-            let reader = Reader::Session(id);
-            self.actions.push_back(Action::Read { reader, request });
+            self.order_read(Reader::Session(id), request);
         }
         true
     }
@@ -81,27 +80,54 @@ impl Broker {
             return false;
         };
         if room && group.feed.may_read(committed) {
-            group.feed.reading = true;
             let request = if group.returned.is_empty() {
                 read_behind(group.cursor, group.feed.sent)
             } else {
                 let first = group.returned.iter().copied().take(READ_RECORDS);
                 ReadRequest::Positions(first.collect())
             };
-            let reader = Reader::Group(id);
-            self.actions.push_back(Action::Read { reader, request });
+            self.order_read(Reader::Group(id), request);
         }
         true
     }
 
-    /// Takes what a read gave. `committed` is the position up to which the log was complete when it was read.
+    fn order_read(&mut self, reader: Reader, request: ReadRequest) {
+        let ticket = self.next_ticket();
+        if let Some(feed) = self.feed_of(reader) {
+            feed.reading = Some(ticket);
+        }
+        self.actions.push_back(Action::Read {
+            reader,
+            request,
+            ticket,
+        });
+    }
+
+    fn feed_of(&mut self, reader: Reader) -> Option<&mut Feed> {
+        match reader {
+            Reader::Session(id) => self.sessions.get_mut(id).map(|session| &mut session.feed),
+            Reader::Group(id) => self.groups.get_mut(id).map(|group| &mut group.feed),
+        }
+    }
+
+    /// Whether this is the read that the reader waits for; its index may have passed to another one meanwhile.
+    fn ends_read(&mut self, reader: Reader, ticket: Ticket) -> bool {
+        self.feed_of(reader)
+            .is_some_and(|feed| feed.ends_read(ticket))
+    }
+
+    /// Takes what a read gave.
     pub fn handle_read(
         &mut self,
         reader: Reader,
         request: &ReadRequest,
+        ticket: Ticket,
         batch: Batch,
         journal: &mut Journal<'_>,
     ) {
+        if !self.ends_read(reader, ticket) {
+            return;
+        }
         let got = !batch.entries.is_empty();
         let upto = batch.next;
         match reader {
@@ -110,17 +136,8 @@ impl Broker {
         }
         // Where nothing came, nothing is committed beyond this point yet: the next commit asks again.
         let dry_at = (!got).then_some(upto);
-        match reader {
-            Reader::Session(id) => drop(
-                self.sessions
-                    .get_mut(id)
-                    .map(|session| session.feed.dry_at = dry_at),
-            ),
-            Reader::Group(id) => drop(
-                self.groups
-                    .get_mut(id)
-                    .map(|group| group.feed.dry_at = dry_at),
-            ),
+        if let Some(feed) = self.feed_of(reader) {
+            feed.dry_at = dry_at;
         }
         if self.wants_more(reader) {
             self.hungry.insert(reader);
@@ -130,17 +147,14 @@ impl Broker {
     }
 
     /// The log could not be read: this reader waits a while.
-    pub fn handle_unread(&mut self, reader: Reader, now: NodeTime) {
-        let feed = match reader {
-            Reader::Session(id) => self.sessions.get_mut(id).map(|session| &mut session.feed),
-            Reader::Group(id) => self.groups.get_mut(id).map(|group| &mut group.feed),
-        };
-
-        if let Some(feed) = feed.filter(|feed| feed.reading) {
-            feed.reading = false;
-            feed.dry_at = Some(Seq(u64::MAX));
-            self.read_again_later(reader, now);
+    pub fn handle_unread(&mut self, reader: Reader, ticket: Ticket, now: NodeTime) {
+        if !self.ends_read(reader, ticket) {
+            return;
         }
+        if let Some(feed) = self.feed_of(reader) {
+            feed.dry_at = Some(Seq(u64::MAX));
+        }
+        self.read_again_later(reader, now);
     }
 
     pub(super) fn read_again_later(&mut self, reader: Reader, now: NodeTime) {
@@ -149,18 +163,13 @@ impl Broker {
     }
 
     pub(super) fn read_again(&mut self, reader: Reader) {
-        match reader {
-            Reader::Session(id) => {
-                if let Some(session) = self.sessions.get_mut(id) {
-                    session.feed.dry_at = None;
-                    session.errands.resting = false;
-                }
-            }
-            Reader::Group(id) => {
-                if let Some(group) = self.groups.get_mut(id) {
-                    group.feed.dry_at = None;
-                }
-            }
+        if let Some(feed) = self.feed_of(reader) {
+            feed.dry_at = None;
+        }
+        if let Reader::Session(id) = reader
+            && let Some(session) = self.sessions.get_mut(id)
+        {
+            session.errands.resting = false;
         }
         self.hungry.insert(reader);
         self.feed_hungry();
@@ -176,12 +185,7 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        // The index may have passed to another session while the read was under way.
-        let is_its_own = match request {
-            ReadRequest::Cursor { cursor, .. } => session.kept.cursor == Some(*cursor),
-            ReadRequest::Positions(_) => session.kept.cursor.is_none(),
-        };
-        if !is_its_own || !std::mem::take(&mut session.feed.reading) || session.feed.resending {
+        if session.feed.resending {
             return;
         }
         for entry in batch.entries {

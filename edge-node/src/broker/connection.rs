@@ -57,8 +57,6 @@ pub(crate) struct Connection {
     pub(crate) acknowledged: u64,
     /// Whether reading was stopped at a bound.
     pub(crate) paused: bool,
-    /// Whether it was at any time since its silence was last looked at.
-    pub(super) was_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +91,6 @@ impl Connection {
             decoder: Decoder::from_client(packet_bytes),
             acknowledged: 0,
             paused: false,
-            was_paused: false,
         }
     }
 

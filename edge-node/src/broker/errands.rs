@@ -12,7 +12,7 @@ use spool::{Entry, Seq};
 
 use super::{
     Broker,
-    action::{Action, Reader},
+    action::{Action, Reader, Ticket},
     answer::{Answer, Gate},
     connection::ConnectionId,
     journal::Journal,
@@ -55,8 +55,9 @@ pub(crate) struct Errands {
     found: VecDeque<Errand>,
     /// Where the rest of them is searched, by topic filter.
     searches: BTreeMap<String, Search>,
-    /// What is being read.
+    /// What is being read, and under which ticket.
     running: Vec<Errand>,
+    ticket: Option<Ticket>,
     /// The log could not be read.
     pub(super) resting: bool,
 }
@@ -99,6 +100,7 @@ impl Errands {
     pub(super) fn interrupt(&mut self) {
         self.again.clear();
         self.resting = false;
+        self.ticket = None;
         let unsent = std::mem::take(&mut self.running);
         self.put_back(unsent.into_iter().filter(|errand| !errand.is_resend()));
     }
@@ -186,9 +188,13 @@ impl Broker {
         }
         if !errands.is_empty() {
             session.errands.running.clone_from(&errands);
+            let ticket = self.next_ticket();
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.errands.ticket = Some(ticket);
+            }
             self.actions.push_back(Action::RunErrands {
-                connection: connection_id,
                 session: id,
+                ticket,
                 errands,
             });
         }
@@ -197,15 +203,23 @@ impl Broker {
     /// Runs errands with what was read for them; `None`: the log could not be read, and they are tried again.
     pub fn handle_errands(
         &mut self,
-        connection_id: ConnectionId,
         id: SessionId,
+        ticket: Ticket,
         errands: Vec<Errand>,
         entries: Option<&[Entry]>,
         journal: &mut Journal<'_>,
     ) {
-        if self.live(id) != Some(connection_id) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let Some(connection_id) = session.connection else {
+            return;
+        };
+        // The connection they were for may be gone: then the next one has orders of its own.
+        if session.errands.ticket != Some(ticket) {
             return;
         }
+        session.errands.ticket = None;
         let mut rest: VecDeque<Errand> = errands.into();
         if let Some(entries) = entries {
             while let Some(errand) = rest.pop_front() {

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use spool::Seq;
 
+use super::action::Ticket;
+
 /// Runs of positions that a session without cursor may be behind (64 KiB of them).
 pub(super) const RUNS_MAX: usize = 4096;
 
@@ -13,8 +15,8 @@ pub(crate) struct Feed {
     pub(crate) sent: Seq,
     /// The last record it is owed that was not sent when it was published. Above `sent`: it is behind and reads.
     pub(crate) owed: Seq,
-    /// A read is under way.
-    pub(crate) reading: bool,
+    /// The read that is under way.
+    pub(crate) reading: Option<Ticket>,
     /// What was in flight is being sent again first.
     pub(crate) resending: bool,
     /// A read at this committed position brought nothing on.
@@ -30,7 +32,16 @@ impl Feed {
 
     /// Whether a read may bring something on.
     pub(crate) fn may_read(&self, committed: Seq) -> bool {
-        !self.reading && self.dry_at.is_none_or(|dry| dry < committed)
+        self.reading.is_none() && self.dry_at.is_none_or(|dry| dry < committed)
+    }
+
+    /// Whether this is the read under way, which then ends.
+    pub(crate) fn ends_read(&mut self, ticket: Ticket) -> bool {
+        let its_own = self.reading == Some(ticket);
+        if its_own {
+            self.reading = None;
+        }
+        its_own
     }
 
     /// Notes a record to be read later. Gives the number of records that fell out at the bound.

@@ -69,7 +69,6 @@ impl Broker {
                 && !connection.withheld.is_empty();
             if withheld || connection.is_at_bound(self.limits.receive_maximum) {
                 connection.paused = true;
-                connection.was_paused = true;
                 return;
             }
             let result = match connection.decoder.decode(input) {

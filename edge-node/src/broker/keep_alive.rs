@@ -36,7 +36,7 @@ impl Broker {
                 self.close(id);
             }
             (Phase::Open(session), Some(silence)) => {
-                if std::mem::replace(&mut connection.was_paused, connection.paused) {
+                if connection.paused {
                     // It was not read, so its silence says nothing.
                     connection.last_seen = now;
                 }

@@ -116,17 +116,6 @@ impl Broker {
         journal: &mut Journal<'_>,
     ) {
         let returned = matches!(request, ReadRequest::Positions(_));
-        let Some(group) = self.groups.get_mut(id) else {
-            return;
-        };
-        let cursor = group.cursor;
-        let is_its_own = match request {
-            ReadRequest::Cursor { cursor: asked, .. } => *asked == cursor,
-            ReadRequest::Positions(_) => true,
-        };
-        if !is_its_own || !std::mem::take(&mut group.feed.reading) {
-            return;
-        }
         for entry in &batch.entries {
             if !self.distribute_entry(id, entry, returned, journal) {
                 return;

@@ -11,7 +11,7 @@ use spool::{Batch, CursorId, NodeTime, ReadLimits, Seq, Spool, StorageError, clo
 use crate::{
     broker::{
         Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest, Reader,
-        dead_cursor, sink_cursor,
+        Ticket, dead_cursor, sink_cursor,
     },
     config::units::ByteSize,
     ingest::Ingest,
@@ -44,16 +44,16 @@ pub enum Effect {
 #[derive(Debug)]
 pub enum Reading {
     /// For a session or group that is behind.
-    Debt(Reader, ReadRequest),
+    Debt(Reader, ReadRequest, Ticket),
     /// For a session that resumes or subscribes.
-    Errands(ConnectionId, usize, Vec<Errand>),
+    Errands(usize, Ticket, Vec<Errand>),
 }
 
 impl Reading {
     /// What is to be read; `Send`, unlike the reading.
     pub fn order(&self) -> Order {
         match self {
-            Reading::Debt(_, request) => match request.clone() {
+            Reading::Debt(_, request, _) => match request.clone() {
                 ReadRequest::Cursor {
                     cursor,
                     after,
@@ -195,16 +195,20 @@ impl Core {
                 Action::Close(id) => self.effects.push(Effect::Close(id)),
                 Action::Resume(id) => self.effects.push(Effect::Resume(id)),
                 Action::Fault(id, error) => self.effects.push(Effect::Fault(id, error)),
-                Action::Read { reader, request } => self
+                Action::Read {
+                    reader,
+                    request,
+                    ticket,
+                } => self
                     .effects
-                    .push(Effect::Read(Reading::Debt(reader, request))),
+                    .push(Effect::Read(Reading::Debt(reader, request, ticket))),
                 Action::RunErrands {
-                    connection,
                     session,
+                    ticket,
                     errands,
                 } => {
                     self.effects
-                        .push(Effect::Read(Reading::Errands(connection, session, errands)));
+                        .push(Effect::Read(Reading::Errands(session, ticket, errands)));
                 }
                 Action::Pin(seq) => self.spool.pin(seq),
                 Action::Unpin(seq) => self.spool.unpin(seq),
@@ -264,13 +268,13 @@ impl Core {
             .inspect_err(|error| tracing::error!(%error, "the log cannot be read"))
             .ok();
         self.transact(|broker, journal| match reading {
-            Reading::Debt(reader, request) => match found {
-                Some(batch) => broker.handle_read(reader, &request, batch, journal),
-                None => broker.handle_unread(reader, journal.now),
+            Reading::Debt(reader, request, ticket) => match found {
+                Some(batch) => broker.handle_read(reader, &request, ticket, batch, journal),
+                None => broker.handle_unread(reader, ticket, journal.now),
             },
-            Reading::Errands(connection, session, errands) => {
+            Reading::Errands(session, ticket, errands) => {
                 let entries = found.as_ref().map(|batch| batch.entries.as_slice());
-                broker.handle_errands(connection, session, errands, entries, journal);
+                broker.handle_errands(session, ticket, errands, entries, journal);
             }
         });
     }
