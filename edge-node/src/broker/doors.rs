@@ -236,7 +236,9 @@ impl Broker {
                 .iter()
                 .map(|(_, session)| session.kept.subscriptions.len() as u64)
                 .sum(),
+            subscription_bytes: self.subscriptions.bytes() as u64,
             retained: self.retained.len() as u64,
+            retained_bytes: self.retained.bytes() as u64,
             ..SessionsStatus::default()
         }
     }

@@ -50,16 +50,17 @@ impl Feed {
         if has_cursor {
             return 0;
         }
-        match self.runs.back_mut() {
-            Some((_, last)) if last.0 + 1 == seq.0 => *last = seq,
-            _ => self.runs.push_back((seq, seq)),
-        }
-        if self.runs.len() <= RUNS_MAX {
+        if let Some((_, last)) = self.runs.back_mut()
+            && last.0 + 1 == seq.0
+        {
+            *last = seq;
             return 0;
         }
-        self.runs
-            .pop_front()
-            .map_or(0, |(first, last)| last.0 - first.0 + 1)
+        let oldest = (self.runs.len() >= RUNS_MAX)
+            .then(|| self.runs.pop_front())
+            .flatten();
+        self.runs.push_back((seq, seq));
+        oldest.map_or(0, |(first, last)| last.0 - first.0 + 1)
     }
 
     /// The next positions to read, at most `limit`.
@@ -94,5 +95,23 @@ impl Feed {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debt_of_a_session_without_cursor_takes_64_kib_at_most_and_loses_its_oldest_counted() {
+        let mut feed = Feed::default();
+        // Every third is for somebody else: each two are a run.
+        let owed = (0..30_000).filter(|n| n % 3 != 0).map(Seq);
+        let lost: u64 = owed.map(|seq| feed.owe(seq, false)).sum();
+        let bytes = feed.runs.capacity() * std::mem::size_of::<(Seq, Seq)>();
+        assert!(bytes <= 64 * 1024, "{bytes} bytes");
+        let left = feed.positions(usize::MAX);
+        assert_eq!((lost, left.len()), (20_000 - 2 * 4096, 2 * 4096));
+        assert_eq!(left.last(), Some(&Seq(29_999)));
     }
 }

@@ -17,8 +17,12 @@ pub struct Limits {
     pub sessions: usize,
     /// Topics with a retained message.
     pub retained: usize,
+    /// Bytes of memory for these topics.
+    pub retained_bytes: usize,
     /// Subscriptions of one session.
     pub subscriptions: usize,
+    /// Bytes of memory for the subscriptions of all sessions; one session has a sixteenth of it at most.
+    pub subscription_bytes: usize,
     /// Bytes an offline session may be owed before it loses its oldest.
     pub session_bytes: u64,
     /// Bytes of publishes that wait for room, over all connections.

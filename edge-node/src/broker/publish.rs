@@ -266,10 +266,7 @@ impl Broker {
                 .expiry_seconds()
                 .map(|seconds| NodeTime(time.0 + u64::from(seconds) * 1000));
             let kept = (!record.payload.is_empty()).then_some(retained::Kept { seq, expires });
-            if kept.is_some()
-                && !self.retained.contains(record.topic)
-                && self.retained.len() >= self.limits.retained
-            {
+            if kept.is_some() && !self.retained.has_place_for(record.topic, &self.limits) {
                 self.lose_at(
                     LossReason::RetainedBound,
                     record.topic.to_owned(),

@@ -15,6 +15,7 @@ use super::{
     errands::RetainedGrant,
     flight::Place,
     journal::Journal,
+    limits::Limits,
     message::{Message, effective},
     session::SessionId,
     subscriptions::Grant,
@@ -28,6 +29,14 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Retained {
     by_topic: BTreeMap<String, Kept>,
+    /// Bytes of memory that they take.
+    #[serde(skip)]
+    bytes: usize,
+}
+
+/// Bytes of memory for a topic with a retained message.
+fn topic_bytes(topic: &str) -> usize {
+    topic.len() + 2 * size_of::<(String, Kept)>()
 }
 
 /// Where a retained message stands.
@@ -55,14 +64,37 @@ impl Retained {
             Some(kept) => self.by_topic.insert(topic.to_owned(), kept),
             None => self.by_topic.remove(topic),
         };
+        match (kept, replaced) {
+            (Some(_), None) => self.bytes += topic_bytes(topic),
+            (None, Some(_)) => self.bytes -= topic_bytes(topic),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
         replaced.map(|old| old.seq)
+    }
+
+    /// As a checkpoint has it.
+    pub(super) fn restored(mut self) -> Retained {
+        self.bytes = self.by_topic.keys().map(|topic| topic_bytes(topic)).sum();
+        self
+    }
+
+    /// Whether a message of this topic may be kept.
+    pub(super) fn has_place_for(&self, topic: &str, limits: &Limits) -> bool {
+        self.contains(topic)
+            || (self.len() < limits.retained
+                && self.bytes + topic_bytes(topic) <= limits.retained_bytes)
+    }
+
+    /// Bytes of memory for the topics.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_topic.len()
     }
 
-    pub(crate) fn contains(&self, topic: &str) -> bool {
+    fn contains(&self, topic: &str) -> bool {
         self.by_topic.contains_key(topic)
     }
 

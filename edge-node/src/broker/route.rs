@@ -12,6 +12,12 @@ use super::{
 };
 use crate::mqtt::packet::QoS;
 
+/// Routes whose terms are remembered; all are forgotten when it is full.
+const ROUTES_MAX: usize = 1024;
+
+/// Cursors in these terms.
+const TERMS_MAX: usize = 32 * 1024;
+
 impl Broker {
     /// The route of a publish: the cursors of durable sessions (above QoS 0), groups and sinks that hear it.
     pub(crate) fn route(
@@ -84,7 +90,8 @@ impl Broker {
         }
         let terms: Terms = postcard::from_bytes(&journal.route_terms(route)?).ok()?;
         let terms = Rc::new(terms);
-        if self.routes.len() >= 1024 {
+        let held: usize = self.routes.values().map(|terms| terms.len()).sum();
+        if self.routes.len() >= ROUTES_MAX || held >= TERMS_MAX {
             self.routes.clear();
         }
         self.routes.insert(route, Rc::clone(&terms));

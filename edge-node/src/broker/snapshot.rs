@@ -55,7 +55,7 @@ impl Broker {
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
         let snapshot: Snapshot = postcard::from_bytes(bytes)?;
         self.identity = snapshot.identity;
-        self.retained = snapshot.retained;
+        self.retained = snapshot.retained.restored();
         self.sinks = snapshot.sinks.into_iter().collect();
         self.clock = snapshot.clock;
         for (name, cursor, filters) in snapshot.groups {

@@ -11,8 +11,8 @@ use super::{
     fault::PeerError,
     group::shared_name,
     journal::Journal,
-    session::SessionId,
-    subscriptions::Subscriber,
+    session::{Session, SessionId},
+    subscriptions::{Subscriber, subscription_bytes},
 };
 use crate::{
     mqtt::packet::{
@@ -77,7 +77,7 @@ impl Broker {
             return Ok(Err(ReasonCode::UnspecifiedError));
         };
         let is_new = !session.kept.subscriptions.contains_key(&request.filter);
-        if is_new && session.kept.subscriptions.len() >= self.limits.subscriptions {
+        if is_new && !self.has_place_for(session, &request.filter) {
             return Ok(Err(ReasonCode::QuotaExceeded));
         }
         if subscription.group.is_some() && request.no_local {
@@ -115,6 +115,16 @@ impl Broker {
         };
         let seq = self.record_of(journal, session_id, change)?;
         Ok(Ok((seq, is_new)))
+    }
+
+    /// Whether a session may have one subscription more.
+    fn has_place_for(&self, session: &Session, filter: &str) -> bool {
+        let (bytes, all) = (subscription_bytes(filter), self.limits.subscription_bytes);
+        let held = session.kept.subscriptions.keys();
+        let own: usize = held.map(|filter| subscription_bytes(filter)).sum();
+        session.kept.subscriptions.len() < self.limits.subscriptions
+            && own + bytes <= all / 16
+            && self.subscriptions.bytes() + bytes <= all
     }
 
     pub(crate) fn handle_unsubscribe(

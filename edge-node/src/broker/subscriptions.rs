@@ -16,6 +16,19 @@ use crate::record::SubscriptionOptions;
 /// Topics whose audience is remembered; all are forgotten when it is full or a subscription changes.
 const REMEMBERED_MAX: usize = 4096;
 
+/// Bytes that these may take.
+const REMEMBERED_BYTES: usize = 4 << 20;
+
+/// What one level of a topic filter takes beside its name, at most.
+const LEVEL_BYTES: usize = 192;
+
+/// Bytes of memory that a subscription takes, at most: its text is kept with the session and, level by level, in the
+/// table, where filters that begin alike share theirs.
+pub(crate) fn subscription_bytes(filter: &str) -> usize {
+    let levels = 1 + filter.bytes().filter(|byte| *byte == b'/').count();
+    2 * filter.len() + LEVEL_BYTES * levels
+}
+
 /// Who subscribes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Subscriber {
@@ -78,6 +91,9 @@ pub(crate) type Terms = Vec<(CursorId, Grant)>;
 pub(crate) struct Subscriptions {
     trie: TopicTrie<Subscriber, SubscriptionOptions>,
     remembered: HashMap<String, Rc<Audience>>,
+    remembered_bytes: usize,
+    /// Of the subscriptions of sessions.
+    bytes: usize,
 }
 
 impl Subscriptions {
@@ -87,18 +103,30 @@ impl Subscriptions {
         who: Subscriber,
         options: SubscriptionOptions,
     ) {
-        self.remembered.clear();
-        self.trie.insert(filter, who, options);
+        self.forget();
+        let is_new = self.trie.insert(filter, who, options).is_none();
+        if is_new && who.is_client() {
+            self.bytes += subscription_bytes(filter.as_str());
+        }
     }
 
     pub(crate) fn remove(&mut self, filter: &TopicFilter, who: Subscriber) {
-        self.remembered.clear();
-        self.trie.remove(filter, &who);
+        self.forget();
+        let removed = self.trie.remove(filter, &who).is_some();
+        if removed && who.is_client() {
+            self.bytes -= subscription_bytes(filter.as_str());
+        }
     }
 
     /// Forgets routes: a cursor came or went that the table does not show.
     pub(crate) fn forget(&mut self) {
         self.remembered.clear();
+        self.remembered_bytes = 0;
+    }
+
+    /// Bytes that the subscriptions of sessions take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn audience(&mut self, topic: &str) -> Rc<Audience> {
@@ -111,12 +139,22 @@ impl Subscriptions {
         audience.sinks.sort_unstable();
         audience.sinks.dedup();
         let audience = Rc::new(audience);
-        if self.remembered.len() >= REMEMBERED_MAX {
-            self.remembered.clear();
-        }
-        self.remembered
-            .insert(topic.to_owned(), Rc::clone(&audience));
+        self.remember(topic, &audience);
         audience
+    }
+
+    fn remember(&mut self, topic: &str, audience: &Rc<Audience>) {
+        let bytes = topic.len() + audience.bytes();
+        if self.remembered.len() >= REMEMBERED_MAX
+            || self.remembered_bytes + bytes > REMEMBERED_BYTES
+        {
+            self.forget();
+        }
+        if bytes <= REMEMBERED_BYTES {
+            self.remembered_bytes += bytes;
+            self.remembered
+                .insert(topic.to_owned(), Rc::clone(audience));
+        }
     }
 
     /// Who hears an event that a mesh carried under a topic of its own: besides those who hear `topic` the groups of the
@@ -149,7 +187,25 @@ impl Subscriptions {
     }
 }
 
+impl Subscriber {
+    fn is_client(self) -> bool {
+        matches!(self, Subscriber::Session(_) | Subscriber::Member(..))
+    }
+}
+
 impl Audience {
+    /// Bytes of memory it takes, about.
+    fn bytes(&self) -> usize {
+        let of = |grant: &Grant| size_of::<Grant>() + 4 * grant.identifiers.capacity();
+        let of_listener = |listener: &Listener| {
+            let grants = listener.grant.iter().chain(&listener.own);
+            size_of::<SessionId>() + grants.map(of).sum::<usize>()
+        };
+        let sessions = self.sessions.values().map(of_listener).sum::<usize>();
+        let members = self.groups.values().flat_map(BTreeMap::values).map(of);
+        size_of::<Audience>() + sessions + members.sum::<usize>() + size_of_val(&*self.sinks)
+    }
+
     fn add(&mut self, who: Subscriber, options: &SubscriptionOptions) {
         match who {
             Subscriber::Session(session) => {
@@ -211,6 +267,44 @@ impl Audience {
             listener.own.as_ref()
         } else {
             listener.grant.as_ref()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_topics_is_bounded_in_bytes() {
+        let mut table = Subscriptions::default();
+        let everything = TopicFilter::parse("#").unwrap();
+        for session in 0..1_000 {
+            let options = SubscriptionOptions::default();
+            table.insert(&everything, Subscriber::Session(session), options);
+        }
+        for n in 0..300 {
+            let topic = format!("{n}{}", "x".repeat(60_000));
+            assert_eq!(table.audience(&topic).sessions.len(), 1_000);
+            assert!(table.remembered_bytes <= REMEMBERED_BYTES);
+            let names: usize = table.remembered.keys().map(String::len).sum();
+            assert!(names < table.remembered_bytes);
+        }
+        assert!(table.remembered.len() > 1, "nothing is remembered");
+    }
+
+    #[test]
+    fn the_bytes_of_subscriptions_are_given_back_when_they_end() {
+        let mut table = Subscriptions::default();
+        let filter = TopicFilter::parse("a/b").unwrap();
+        let options = SubscriptionOptions::default();
+        for _ in 0..2 {
+            table.insert(&filter, Subscriber::Session(1), options);
+            assert_eq!(table.bytes(), subscription_bytes("a/b"));
+        }
+        for _ in 0..2 {
+            table.remove(&filter, Subscriber::Session(1));
+            assert_eq!(table.bytes(), 0);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The broker over a simulated disk, packet by packet.
 
+mod bounds;
 mod durability;
 mod flight;
 pub(crate) mod harness;

@@ -34,6 +34,10 @@ pub const MQTT_MAX_SESSION_EXPIRY: Span = Span::seconds(30 * 86_400);
 pub const MQTT_MAX_SESSIONS: u32 = 16_384;
 /// More than any device needs; a subscription bomb ends here.
 pub const MQTT_MAX_SUBSCRIPTIONS: u32 = 1_024;
+/// Four subscriptions of four levels for each of all sessions; a sixteenth holds the most subscriptions of one.
+pub const MQTT_SUBSCRIPTION_BOUND: ByteSize = ByteSize(64 << 20);
+/// The names of as many topics as may have a retained message, at 200 bytes each and what a name costs besides.
+pub const MQTT_RETAINED_BOUND: ByteSize = ByteSize(32 << 20);
 
 /// Local applications and a scraper; each connection may hold one body in memory.
 pub const HTTP_MAX_CONNECTIONS: u32 = 256;

@@ -45,6 +45,14 @@ pub struct MqttConfig {
     /// Subscriptions of one session; a further one is refused (quota exceeded).
     #[serde(deserialize_with = "count")]
     pub max_subscriptions: u32,
+    /// Bytes of memory for the subscriptions of all sessions, 64 KiB or more; a further one is refused (quota exceeded),
+    /// and so is what exceeds a sixteenth of it in one session.
+    #[serde(deserialize_with = "memory")]
+    pub subscription_bound: ByteSize,
+    /// Bytes of memory for the topics with a retained message, 64 KiB or more; above it a message of a further topic is
+    /// delivered and not retained, in the ledger.
+    #[serde(deserialize_with = "memory")]
+    pub retained_bound: ByteSize,
     /// Bytes owed to one offline session; above it the session loses its oldest, in the ledger. `"auto"`: a quarter
     /// of the spool's bound.
     pub session_bound: Auto<ByteSize>,
@@ -63,6 +71,8 @@ impl Default for MqttConfig {
             max_session_expiry: defaults::MQTT_MAX_SESSION_EXPIRY,
             max_sessions: defaults::MQTT_MAX_SESSIONS,
             max_subscriptions: defaults::MQTT_MAX_SUBSCRIPTIONS,
+            subscription_bound: defaults::MQTT_SUBSCRIPTION_BOUND,
+            retained_bound: defaults::MQTT_RETAINED_BOUND,
             session_bound: Auto::Auto,
         }
     }
@@ -100,6 +110,10 @@ fn keep_alive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Err
 
 fn receive_maximum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     units::whole(deserializer, 1, u16::MAX)
+}
+
+fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+    units::within(deserializer, ByteSize(64 << 10), ByteSize(64 << 30))
 }
 
 fn packet_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {

@@ -120,8 +120,12 @@ pub struct SessionsStatus {
     pub offline: u64,
     /// Subscriptions of all sessions.
     pub subscriptions: u64,
+    /// Bytes of memory for these, bounded by `subscription-bound`.
+    pub subscription_bytes: u64,
     /// Topics with a retained message.
     pub retained: u64,
+    /// Bytes of memory for these topics, bounded by `retained-bound`.
+    pub retained_bytes: u64,
     /// Records owed to sessions.
     pub pending_records: u64,
     /// Bytes of these.

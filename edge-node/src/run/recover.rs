@@ -202,7 +202,9 @@ fn limits(config: &Config, spool_bytes: u64) -> Limits {
         keep_alive_seconds: u16::try_from(mqtt.max_keep_alive.0.as_secs()).unwrap_or(u16::MAX),
         sessions: mqtt.max_sessions as usize,
         retained: RETAINED_MAX,
+        retained_bytes: mqtt.retained_bound.as_usize(),
         subscriptions: mqtt.max_subscriptions as usize,
+        subscription_bytes: mqtt.subscription_bound.as_usize(),
         session_bytes: mqtt
             .session_bound
             .chosen()

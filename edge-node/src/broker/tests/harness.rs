@@ -52,6 +52,9 @@ pub(crate) struct TestNode {
     pub(super) failed_reads: usize,
 }
 
+/// Two lanes can be full apart from each other.
+const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n";
+
 /// Name of the sink that a node without history has.
 const SINK: &str = "mesh";
 
@@ -72,7 +75,9 @@ pub(crate) fn limits() -> Limits {
         keep_alive_seconds: 0,
         sessions: 1000,
         retained: 1000,
+        retained_bytes: 1 << 20,
         subscriptions: 100,
+        subscription_bytes: 1 << 20,
         session_bytes: 16 << 20,
         withheld_bytes: 8 << 20,
         connect_timeout_ms: 10_000,
@@ -146,7 +151,7 @@ impl TestNode {
             debt: spool.cursor(&sink_cursor(SINK)),
             dead: spool.cursor(&dead_cursor(SINK)),
         };
-        let config = Config::parse("", "", &Overrides::default()).unwrap();
+        let config = Config::parse("test.toml", CONFIG, &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mark = |now: u64| ClockMark {
             node: NodeTime(now),
@@ -572,4 +577,10 @@ pub(crate) fn pubrec(of: &Publish) -> Packet {
 
 pub(crate) fn goodbye() -> Packet {
     Packet::Disconnect(Disconnect::new(ReasonCode::Success))
+}
+
+pub(crate) fn goodbye_with_expiry(seconds: u32) -> Packet {
+    let mut goodbye = Disconnect::new(ReasonCode::Success);
+    goodbye.session_expiry_interval = Some(seconds);
+    Packet::Disconnect(goodbye)
 }
