@@ -6,6 +6,7 @@ mod flight;
 pub(crate) mod harness;
 mod in_flight;
 mod protocol;
+mod readings;
 mod retained;
 mod sessions;
 mod sinks;
