@@ -116,6 +116,8 @@ pub struct Broker {
     flushing: BTreeSet<ConnectionId>,
     committed: Seq,
     appended: Seq,
+    /// Where the log says of a session that it ended, last.
+    removed: Seq,
     /// Everything up to here was there before this start: a delivery may be a repeat.
     recovered: Seq,
     assigned: u64,
@@ -152,6 +154,7 @@ impl Broker {
             flushing: BTreeSet::new(),
             committed: Seq::ZERO,
             appended: Seq::ZERO,
+            removed: Seq::ZERO,
             recovered: Seq::ZERO,
             assigned: 0,
             stopping: false,

@@ -173,22 +173,24 @@ impl Broker {
     pub fn handle_commit(&mut self, committed: Seq) {
         self.committed = self.committed.max(committed);
         for id in std::mem::take(&mut self.acking) {
-            let Some(connection) = self.connections.get_mut(id) else {
-                continue;
-            };
-            let released = connection.release(self.committed);
-            self.counters.acknowledged += std::mem::take(&mut connection.acknowledged);
-            if released {
-                self.flush(id);
-            }
-            let Some(connection) = self.connections.get_mut(id) else {
-                continue;
-            };
-            if !connection.answers.is_empty() {
-                self.acking.insert(id);
-            }
-            self.resume_reading(id);
+            self.release_answers(id);
         }
         self.feed_hungry();
+    }
+
+    /// Answers of one connection leave, as far as their gates are open.
+    pub(super) fn release_answers(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let released = connection.release(self.committed);
+        self.counters.acknowledged += std::mem::take(&mut connection.acknowledged);
+        if !connection.answers.is_empty() {
+            self.acking.insert(id);
+        }
+        if released {
+            self.flush(id);
+        }
+        self.resume_reading(id);
     }
 }

@@ -61,7 +61,10 @@ impl Broker {
                 self.forget_session(&client);
                 self.add_session(Session::new(Arc::from(client), Some(cursor), seq));
             }
-            Change::SessionRemoved { client } => self.forget_session(&client),
+            Change::SessionRemoved { client } => {
+                self.removed = self.removed.max(seq);
+                self.forget_session(&client);
+            }
             Change::GroupOpened {
                 name,
                 cursor,

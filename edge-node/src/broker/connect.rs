@@ -40,7 +40,7 @@ impl Broker {
         let assigned = connect.client_id.is_empty().then(|| self.new_client_id());
         let client: Arc<str> = assigned.as_deref().unwrap_or(&connect.client_id).into();
         let expiry_seconds = self.session_expiry(connect);
-        let discarded = self.discard_old(journal, &client, connect.clean_start)?;
+        self.discard_old(journal, &client, connect.clean_start)?;
         let session_present = self.clients.contains_key(&client);
         let (session_id, opened) = self.open_session(journal, &client, expiry_seconds)?;
         let connected = Change::SessionConnected {
@@ -48,9 +48,10 @@ impl Broker {
             expiry_seconds,
             will: connect.will.as_ref().map(store_will),
         };
-        // A will must be durable before CONNACK, where the session is.
+        // Durable before CONNACK: the will, where the session is, and the end of an older session, whoever ended it: this
+        // CONNECT, the one it takes over, or an expiry a moment ago.
         let connected = self.record_of(journal, session_id, connected)?;
-        let gate = discarded.max(opened).max(connected);
+        let gate = self.removed.max(opened).max(connected);
 
         let keep_alive = self.keep_alive(connect);
         self.open_connection(journal, id, session_id, connect, keep_alive);
@@ -79,7 +80,7 @@ impl Broker {
         journal: &mut Journal<'_>,
         client: &str,
         clean_start: bool,
-    ) -> Result<Seq, PeerError> {
+    ) -> Result<(), PeerError> {
         if let Some(old) = self.clients.get(client).copied() {
             self.take_over(journal, old);
         }
@@ -88,9 +89,9 @@ impl Broker {
             Some(old) if clean_start => self.remove_session(journal, old, LossReason::SessionEnded),
             Some(old) => {
                 self.end_overdue_will(journal, old);
-                Ok(Seq::ZERO)
+                Ok(())
             }
-            None => Ok(Seq::ZERO),
+            None => Ok(()),
         }
     }
 

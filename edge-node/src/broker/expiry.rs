@@ -1,6 +1,6 @@
 //! Session expiry: how long a session outlives its connection, and its end.
 
-use spool::{LossReason, NodeTime, Seq};
+use spool::{LossReason, NodeTime};
 
 use super::{Broker, deadline::Timer, fault::PeerError, journal::Journal, session::SessionId};
 use crate::{
@@ -78,21 +78,26 @@ impl Broker {
         journal: &mut Journal<'_>,
         id: SessionId,
         reason: LossReason,
-    ) -> Result<Seq, PeerError> {
+    ) -> Result<(), PeerError> {
         let Some(session) = self.sessions.get(id) else {
-            return Ok(Seq::ZERO);
+            return Ok(());
         };
         let client = session.client.to_string();
         let cursor = session.kept.cursor;
         // A will that waits is published when the session ends, at the latest.
-        if let (Some(will), Some(_)) = (session.kept.will.clone(), session.kept.will_due) {
-            self.publish_will_or_lose(journal, &client, &will);
+        let will = session.kept.will.clone();
+        let unpublished = will
+            .filter(|_| session.kept.will_due.is_some())
+            .filter(|will| self.publish_will(journal, &client, will).is_err());
+        let scope = client.clone();
+        self.record_of(journal, id, Change::SessionRemoved { client })?;
+        if let Some(will) = unpublished {
+            self.lose_will(scope, &will, journal.now);
         }
-        let gate = self.record_of(journal, id, Change::SessionRemoved { client })?;
         if let Some(cursor) = cursor {
             journal.remove_cursor(cursor, Some(reason));
         }
         self.remove_empty_groups(journal);
-        Ok(gate)
+        Ok(())
     }
 }

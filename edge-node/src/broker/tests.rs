@@ -10,4 +10,5 @@ mod readings;
 mod retained;
 mod sessions;
 mod sinks;
+mod wills;
 mod withheld;

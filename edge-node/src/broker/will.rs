@@ -102,7 +102,9 @@ impl Broker {
     /// The client of this session is back, and its new will takes the place of one that is due and has found no room.
     pub(super) fn end_overdue_will(&mut self, journal: &mut Journal<'_>, id: SessionId) {
         if let Some((client, will)) = self.overdue_will(journal, id) {
-            self.publish_will_or_lose(journal, &client, &will);
+            if self.publish_will(journal, &client, &will).is_err() {
+                self.lose_will(client, &will, journal.now);
+            }
         }
     }
 
@@ -113,16 +115,9 @@ impl Broker {
         (is_due && session.connection.is_none()).then(|| (session.client.to_string(), will))
     }
 
-    /// Publishes a will that cannot wait for room: what fills the log may be what its own client has yet to take.
-    pub(super) fn publish_will_or_lose(
-        &mut self,
-        journal: &mut Journal<'_>,
-        client: &str,
-        will: &StoredWill,
-    ) {
-        if self.publish_will(journal, client, will).is_err() {
-            let (scope, bytes) = (client.to_owned(), will.payload.len() as u64);
-            self.lose(LossReason::SessionEnded, scope, 1, bytes, journal.now);
-        }
+    /// A will that could not wait for room: what fills the log may be what its own client has yet to take.
+    pub(super) fn lose_will(&mut self, client: String, will: &StoredWill, now: NodeTime) {
+        let bytes = will.payload.len() as u64;
+        self.lose(LossReason::SessionEnded, client, 1, bytes, now);
     }
 }

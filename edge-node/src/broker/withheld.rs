@@ -264,7 +264,8 @@ impl Broker {
                 }
                 connection.withheld = still;
             }
-            self.acking.insert(id);
+            // One that nobody is owed is in no commit: its answer leaves with this one.
+            self.release_answers(id);
         }
     }
 

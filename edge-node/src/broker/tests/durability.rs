@@ -169,6 +169,43 @@ fn connack_of_a_clean_start_leaves_after_the_commit_that_discards_the_old_sessio
     assert_eq!(reader.messages(&mut node), []);
 }
 
+/// CONNECT of a session that ends with its connection leaves nothing in the log itself; its CONNACK waits.
+fn connack_waits_for_the_end_of_the_old_session(mut node: TestNode) {
+    let mut client = node.dial(crate::mqtt::packet::Version::V5);
+    let mut connect = durable("reader");
+    connect.session_expiry_interval = None;
+    node.send(&client, Packet::Connect(Box::new(connect)));
+    assert_eq!(client.all(&mut node), []);
+    node.commit();
+    assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
+    let mut node = node.crash();
+    let (_, packet) = node.try_connect(durable("reader"));
+    assert!(matches!(packet, Some(Packet::ConnAck(ack)) if !ack.session_present));
+}
+
+#[test]
+fn connack_leaves_after_the_commit_that_discards_a_session_by_taking_it_over() {
+    let mut node = TestNode::new();
+    let reader = node.connect(durable("reader"));
+    node.drop_connection(reader);
+    // It lasts as long as this connection.
+    let mut last = durable("reader");
+    last.session_expiry_interval = None;
+    node.connect(last);
+    connack_waits_for_the_end_of_the_old_session(node);
+}
+
+#[test]
+fn connack_leaves_after_the_commit_that_discards_an_expired_session() {
+    let mut node = TestNode::new();
+    let mut short = durable("reader");
+    short.session_expiry_interval = Some(60);
+    let reader = node.connect(short);
+    node.drop_connection(reader);
+    node.wait(60_000);
+    connack_waits_for_the_end_of_the_old_session(node);
+}
+
 #[test]
 fn connack_of_a_clean_start_that_takes_over_leaves_after_the_commit_that_discards_the_old_session()
 {

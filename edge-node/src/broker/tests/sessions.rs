@@ -150,6 +150,39 @@ fn a_session_ends_at_its_expiry_with_an_entry_in_the_ledger() {
 }
 
 #[test]
+fn a_session_lasts_as_long_as_its_disconnect_says_over_a_crash_too() {
+    for (seconds, is_crashed) in [(10, false), (10, true), (7_200, true)] {
+        let mut node = TestNode::new();
+        let client = node.connect(durable("reader"));
+        node.send(&client, goodbye_with_expiry(seconds));
+        node.drop_connection(client);
+        let present_after = |mut node: TestNode, milliseconds| {
+            node.pass(milliseconds);
+            let (_, packet) = node.try_connect(durable("reader"));
+            (session_present(packet), node)
+        };
+        let node = if is_crashed { node.crash() } else { node };
+        let (present, mut node) = present_after(node, u64::from(seconds) * 1000 - 1);
+        assert!(present);
+        let client = node.connect(durable("reader"));
+        node.send(&client, goodbye_with_expiry(seconds));
+        node.drop_connection(client);
+        let (present, _) = present_after(node, u64::from(seconds) * 1000);
+        assert!(!present);
+    }
+}
+
+#[test]
+fn a_session_that_ends_with_its_connection_cannot_be_made_to_last_by_disconnect() {
+    let mut node = TestNode::new();
+    let mut client = node.connect(v5("reader"));
+    node.send(&client, goodbye_with_expiry(10));
+    assert!(
+        matches!(client.next(&mut node), Some(Packet::Disconnect(d)) if d.reason == ReasonCode::ProtocolError)
+    );
+}
+
+#[test]
 fn a_session_of_3_1_1_without_clean_session_survives_a_crash() {
     let mut node = TestNode::new();
     let mut connect = crate::mqtt::packet::Connect::new(Version::V311, "reader");

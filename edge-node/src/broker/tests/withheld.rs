@@ -1,11 +1,11 @@
 //! A full lane: publishes whose acknowledgement is withheld.
 
 use super::harness::*;
-use crate::mqtt::packet::{Packet, QoS};
+use crate::mqtt::packet::{Ack, Packet, QoS};
 
 /// A node whose lane is full of what an offline session is owed, and the publisher that filled it: its last publish is
 /// withheld.
-fn full_node() -> (TestNode, Client) {
+pub(super) fn full_node() -> (TestNode, Client) {
     let mut node = TestNode::with_options(|options| options.bound_bytes = Some(4 << 20));
     let mut keeper = node.connect(durable("keeper"));
     node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
@@ -22,7 +22,7 @@ fn full_node() -> (TestNode, Client) {
 }
 
 /// The offline session comes and takes everything, so that there is room.
-fn make_room(node: &mut TestNode) {
+pub(super) fn make_room(node: &mut TestNode) {
     let mut keeper = node.connect(durable("keeper"));
     loop {
         let got = keeper.publishes(node);
@@ -95,4 +95,59 @@ fn qos_0_that_finds_the_lane_full_is_delivered_locally_left_out_and_counted() {
     assert_eq!(node.core.spool().status().appended, appended);
     assert_eq!(reader.messages(&mut node), [("live".into(), "now".into())]);
     assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 1);
+}
+
+#[test]
+fn acknowledgements_keep_their_order_around_one_that_is_withheld() {
+    let (mut node, _filler) = full_node();
+    let mut device = node.connect(v5("pump"));
+    let large = "x".repeat(60_000);
+    for (id, topic, text) in [
+        (1, "alarm/a", "x"),
+        (2, "live", &large),
+        (3, "alarm/b", "x"),
+    ] {
+        node.send(&device, publish(topic, text, QoS::AtLeastOnce, id));
+    }
+    let stored = node.core.spool().status().appended;
+    node.settle();
+    let ack = |n| Packet::PubAck(Ack::success(id(n)));
+    assert_eq!(device.all(&mut node), [ack(1)]);
+    assert_eq!(
+        node.core.spool().committed(),
+        stored,
+        "the third is on stable storage"
+    );
+    make_room(&mut node);
+    assert_eq!(device.all(&mut node), [ack(2), ack(3)]);
+}
+
+#[test]
+fn whoever_takes_the_index_of_a_session_was_sent_nothing_of_what_is_withheld() {
+    let (mut node, device) = full_node();
+    let mut gone = node.connect(v5("gone"));
+    node.subscribe(&mut gone, "live", QoS::AtLeastOnce);
+    node.send(&device, publish("live", "now", QoS::AtLeastOnce, 901));
+    node.settle();
+    assert_eq!(gone.messages(&mut node).len(), 1);
+    node.drop_connection(gone);
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtLeastOnce);
+    make_room(&mut node);
+    assert_eq!(take_all(&mut node, &mut reader), ["now"]);
+}
+
+#[test]
+fn what_nobody_is_owed_any_more_when_it_finds_room_is_answered_without_another_commit() {
+    let (mut node, _filler) = full_node();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "$x/live", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("pump"));
+    let large = "x".repeat(60_000);
+    node.send(&device, publish("$x/live", &large, QoS::AtLeastOnce, 7));
+    node.settle();
+    assert_eq!(device.all(&mut node), [], "withheld for the subscriber");
+    node.hang_up(&reader);
+    node.commit();
+    assert_eq!(device.all(&mut node), [Packet::PubAck(Ack::success(id(7)))]);
 }

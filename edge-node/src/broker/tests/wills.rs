@@ -1,0 +1,43 @@
+//! Wills over a stop of the node, and at the end of their session.
+
+use super::{
+    harness::*,
+    withheld::{full_node, make_room},
+};
+use crate::mqtt::packet::QoS;
+
+/// When, in seconds after a crash of the node, the will of a durable session with this delay is published.
+fn published_after(delay_seconds: u32) -> u64 {
+    let mut node = TestNode::new();
+    node.connect(with_will(durable("pump"), "will", delay_seconds));
+    let mut node = node.crash();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "will", QoS::AtLeastOnce);
+    let published = (1..=100).find(|_| {
+        node.pass(1_000);
+        !reader.messages(&mut node).is_empty()
+    });
+    published.unwrap()
+}
+
+#[test]
+fn after_an_unclean_stop_a_will_waits_for_its_delay_and_for_half_a_minute_at_least() {
+    assert_eq!(published_after(10), 30);
+    assert_eq!(published_after(45), 45);
+}
+
+#[test]
+fn a_will_that_finds_no_room_when_its_session_ends_is_in_the_ledger() {
+    let (mut node, _filler) = full_node();
+    let mut connect = with_will(v5("pump"), "will", 0);
+    connect.will.as_mut().unwrap().payload = vec![b'x'; 60_000].into();
+    let client = node.connect(connect);
+    let before = node.lost(spool::LossReason::SessionEnded);
+    node.drop_connection(client);
+    assert_eq!(node.lost(spool::LossReason::SessionEnded), before + 1);
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "will", QoS::AtMostOnce);
+    make_room(&mut node);
+    node.pass(5_000);
+    assert_eq!(reader.messages(&mut node), [], "counted as lost");
+}
