@@ -4,6 +4,7 @@ mod bounds;
 mod durability;
 mod flight;
 pub(crate) mod harness;
+mod idle;
 mod in_flight;
 mod protocol;
 mod readings;
