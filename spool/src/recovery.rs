@@ -794,6 +794,9 @@ impl Inner {
             return Ok(());
         }
         segment.generation += 1;
+        // The lists are written from the base of the first frame that is whole, and are to be read from it.
+        segment.base = scan.base();
+        segment.records = scan.slots.len() as u64;
         segment.index = Index::Open(Arc::new(scan.slots));
         segment.file = Some(file);
         state.lists.forget(version.0);

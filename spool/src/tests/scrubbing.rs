@@ -134,6 +134,51 @@ fn damage_that_a_reader_meets_is_quarantined_too() {
     assert!(more >= u64::from(SEGMENT), "the copy counts: {more}");
 }
 
+#[test]
+fn segment_whose_first_frame_and_index_are_damaged_is_read_by_the_index_made_again() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs = fill(&mut log, route, 1_000, 50);
+    log.keep_house();
+    let first_frame = 4096;
+    log.disk.flip_bit_at(SECOND_SEGMENT, first_frame);
+    flip_list(&log);
+
+    let mut log = log.kill();
+    let whole: Vec<u64> = seqs
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| !(200..250).contains(number))
+        .map(|(_, seq)| seq.0)
+        .collect();
+    assert_eq!(log.seqs(cursor), whole, "from the frames");
+    log.keep_house();
+    assert_eq!(log.seqs(cursor), whole, "by the index made again");
+    let mut log = log.kill();
+    log.keep_house();
+    assert_eq!(log.seqs(cursor), whole, "after another start");
+    let ledger = log.spool.status().ledger;
+    let damage: Vec<_> = ledger
+        .iter()
+        .map(|loss| (loss.reason, loss.count, loss.first, loss.last))
+        .collect();
+    assert_eq!(damage, [(LossReason::Damaged, 50, seqs[200], seqs[249])]);
+}
+
+/// Damages what the index of the second segment says of one key.
+fn flip_list(log: &Log) {
+    use crate::segment::{Index, Segment, Trailer};
+    let bytes = log.disk.files()[SECOND_SEGMENT].clone();
+    let crate::page::Page::Valid(trailer) = Trailer::decode(&bytes[bytes.len() - 4096..]) else {
+        panic!("the segment is sealed")
+    };
+    let Index::Sealed(sealed) = Segment::from_trailer(trailer, bytes.len() as u64).index else {
+        panic!("the segment is sealed")
+    };
+    log.disk
+        .flip_bit_at(SECOND_SEGMENT, sealed.lists_offset() as usize + 8);
+}
+
 /// Records of a kilobyte, each with its number.
 fn fill(log: &mut Log, route: RouteId, count: usize, per_commit: usize) -> Vec<Seq> {
     let mut seqs = Vec::new();
