@@ -11,6 +11,7 @@ use spool::{
 };
 
 use crate::{
+    model::Model,
     random::{lost, options},
     world::{World, commit_all},
 };
@@ -262,11 +263,28 @@ fn failed_sync_acknowledges_nothing_until_the_bytes_are_in_another_file() {
             world.spool.status().health,
             Health::Failing { .. }
         ));
+        let failed = files_with(&world, seq);
+        assert_eq!(failed.len(), 1, "{failed:?}");
+        world.storage.set_faults(Faults::default());
+        world.spool.commit_once();
+        let files = files_with(&world, seq);
+        assert_eq!(files.len(), 2, "{files:?} after {failed:?}");
         world.recover_from_faults();
         assert!(world.spool.committed() >= seq);
         world.crash();
         assert_eq!(world.read(uplink, 10).unwrap().len(), 2, "seed {seed}");
     }
+}
+
+/// The files in which the body of a record stands.
+fn files_with(world: &World, seq: Seq) -> Vec<String> {
+    let record = &world.model.records[&seq.0];
+    let body = Model::body(record.serial, record.len);
+    let files = world.storage.files().into_iter();
+    files
+        .filter(|(_, bytes)| bytes.windows(body.len()).any(|window| window == body))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 #[test]

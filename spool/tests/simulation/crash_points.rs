@@ -54,6 +54,23 @@ fn failure_of_any_operation_delays_and_loses_nothing() {
     }
 }
 
+#[test]
+fn checkpoint_waits_for_the_commit_of_what_it_covers() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, options(seed, &[WhenFull::Refuse; 3]));
+        world.append(Kind::State, 0, &[], 100).unwrap();
+        world.commit();
+        world.append(Kind::State, 0, &[], 100).unwrap();
+        world.checkpoint();
+        world.spool.housekeep_once(world.now);
+        world.crash();
+        world.commit();
+        world.checkpoint();
+        world.housekeep();
+        world.crash();
+    }
+}
+
 /// Two lanes of which one is drained at once, so that every segment becomes mostly dead and is rewritten, several
 /// checkpoints, and enough bytes to go around the bound once.
 fn run(world: &mut World) {
