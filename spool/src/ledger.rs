@@ -10,7 +10,8 @@ use crate::{NodeTime, Seq};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum LossReason {
-    /// `drop-oldest` or `lowest-lane-first` made room.
+    /// `drop-oldest` or `lowest-lane-first` made room. Each event is counted that somebody was owed when it was given
+    /// up: never fewer than are missing, and more by those that a reader had in hand and delivers all the same.
     DroppedForRoom,
     /// An offline session went over its bound.
     SessionBound,
