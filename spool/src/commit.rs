@@ -68,6 +68,14 @@ impl TargetSegment {
         });
         end <= self.size && near
     }
+
+    /// A fresh one, made as large as this frame needs: what a commit adds to the records of a transaction may be too
+    /// much for a segment of the least size. Its index may not fit all the same; then it is rewritten when it is sealed.
+    fn grown_for(mut self, batch: &Pending) -> TargetSegment {
+        let least = self.end.saturating_add(batch.span()).saturating_add(PAGE);
+        self.size = self.size.max(least);
+        self
+    }
 }
 
 /// Entries of the ledger a commit carries at most.
@@ -111,9 +119,11 @@ impl Spool {
             return false;
         };
         let began = Instant::now();
-        let result = inner.store(&mut target, &mut batch);
-        match result {
-            Ok(()) => inner.publish(&mut target, batch, began.elapsed().as_micros() as u64),
+        match inner.store(target.segment.take(), &mut batch) {
+            Ok(mut segment) => {
+                inner.publish(&mut segment, batch, began.elapsed().as_micros() as u64);
+                target.segment = Some(segment);
+            }
             Err(error) => {
                 target.retry = Some(batch);
                 inner.failing("a commit", &error);
@@ -136,32 +146,25 @@ impl Inner {
         Some(batch)
     }
 
-    /// Writes and syncs a frame, in the next segment if this one has no room or has failed.
-    fn store(&self, target: &mut Target, batch: &mut Pending) -> io::Result<()> {
-        if !target
-            .segment
-            .as_ref()
-            .is_some_and(|segment| segment.fits(batch))
-        {
-            target.segment = None;
-            target.segment = Some(self.take_segment()?);
-        }
-        let Some(segment) = &target.segment else {
-            return Ok(());
+    /// Writes and syncs a frame, in the next segment if the last one has no room or has failed; gives where it is.
+    fn store(&self, last: Option<TargetSegment>, batch: &mut Pending) -> io::Result<TargetSegment> {
+        let segment = match last.filter(|segment| segment.fits(batch)) {
+            Some(segment) => segment,
+            None => self.take_segment()?.grown_for(batch),
         };
         let link = segment.base.is_none().then(|| self.lock().link());
         let offset = segment.end;
         let written = segment
             .file
             .write_at(batch.seal(segment.salt, offset, link), offset);
-        let stored = written.and_then(|()| segment.file.sync());
-        if stored.is_err()
-            && let Some(failed) = target.segment.take()
-        {
-            // What the file holds of this frame is unknown for good: the frame is written again elsewhere.
-            self.abandon(failed.id);
+        match written.and_then(|()| segment.file.sync()) {
+            Ok(()) => Ok(segment),
+            Err(error) => {
+                // What the file holds of this frame is unknown for good: the frame is written again elsewhere.
+                self.abandon(segment.id);
+                Err(error)
+            }
         }
-        stored
     }
 
     fn abandon(&self, failed: u64) {
@@ -178,10 +181,7 @@ impl Inner {
         self.wake_housekeeper(&mut state);
     }
 
-    fn publish(&self, target: &mut Target, batch: Pending, micros: u64) {
-        let Some(segment) = &mut target.segment else {
-            return;
-        };
+    fn publish(&self, segment: &mut TargetSegment, batch: Pending, micros: u64) {
         let mut state = self.lock();
         let offset = segment.end;
         let mut begun = false;

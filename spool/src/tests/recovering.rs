@@ -1,4 +1,5 @@
 use super::*;
+use crate::storage::Storage;
 
 #[test]
 fn what_was_committed_survives_power_loss_and_what_was_not_is_gone() {
@@ -286,4 +287,39 @@ fn a_checkpoint_never_covers_an_owner_s_part_that_it_could_not_keep() {
         log.recovery.checkpoint.as_deref(),
         Some(b"older".as_slice())
     );
+}
+
+#[test]
+fn a_frame_larger_than_a_segment_has_a_segment_of_its_size() {
+    const LEAST: u32 = 64 << 10;
+    let options = || Options {
+        segment_bytes: Some(LEAST),
+        ..options()
+    };
+    let terms = vec![7; 2 * LEAST as usize];
+    let mut log = Log::with(options());
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    let cursor = transaction.create_cursor("sink", Start::Now, None);
+    let route = transaction.route(&[cursor], &terms);
+    transaction.finish();
+    log.commit();
+    let on_disk: u64 = log.disk.list().unwrap().iter().map(|(_, len)| len).sum();
+    assert!(log.spool.inner.lock().files_bytes() >= on_disk);
+    let seqs: Vec<Seq> = (0..100)
+        .map(|n| {
+            let seq = log.append(1, route, &body(n, 4_000)).unwrap();
+            log.commit();
+            log.keep_house();
+            seq
+        })
+        .collect();
+    for _ in 0..2 {
+        let disk = log.disk.crash();
+        log = Log::on(disk, options()).unwrap();
+        assert_eq!(log.recovery.findings, Vec::<String>::new());
+        assert_eq!(&*log.spool.route(route).unwrap().terms, &*terms);
+        let read = log.drain(log.spool.cursor("sink").unwrap());
+        assert_eq!(read.iter().map(|entry| entry.seq).collect::<Vec<_>>(), seqs);
+        log = Log::on(log.disk.crash(), options()).unwrap();
+    }
 }
