@@ -47,6 +47,11 @@ impl Inner {
                     .iter()
                     .take(behind)
                     .find(|segment| !segment.is_sealed());
+                // Copying one that failed takes a file beside it, and a run's last commit may have had the cleaner's room.
+                let room = state.sizes.bound.saturating_sub(state.files_bytes());
+                if open.is_some_and(|segment| segment.failed && segment.size > room) {
+                    return Ok(());
+                }
                 let next = open.map(|segment| ((segment.id, segment.generation), segment.failed));
                 if next.is_none() {
                     state.room.segments_changed = false;
