@@ -20,7 +20,10 @@ const RECORD_BYTES: u64 = 256;
 const RECORDS_PER_COMMIT: u64 = 1024;
 /// Of the records that are read after each open.
 const DRAINED: usize = 1_000_000;
-const OPENS: usize = 3;
+const OPENS: usize = 5;
+/// What a start of 1 GiB may cost.
+const MOST_MS: f64 = 100.0;
+const MOST_RSS_KIB: f64 = 16.0 * 1024.0;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -58,9 +61,29 @@ fn run(parent: &Path, bytes: u64) {
     // It ends by aborting, so that nothing is closed.
     child("--fill").stderr(Stdio::null()).status().unwrap();
     println!("open of {} MiB after an unclean stop:", bytes >> 20);
+    let (mut times, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..OPENS {
-        assert!(child("--open").status().unwrap().success());
+        let output = child("--open").stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success());
+        let report = String::from_utf8(output.stdout).unwrap();
+        let (figures, text) = report.split_once('\n').unwrap();
+        let (time, peak) = figures.split_once(' ').unwrap();
+        times.push(time.parse().unwrap());
+        peaks.push(peak.parse().unwrap());
+        print!("{text}");
     }
+    let (time, peak) = (median(times), median(peaks));
+    println!(
+        "medians of {OPENS}: {time:.1} ms, {:.3} of the limit of {MOST_MS} ms; {peak} KiB, {:.3} of the limit of \
+         {MOST_RSS_KIB} KiB",
+        time / MOST_MS,
+        peak / MOST_RSS_KIB
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap()
 }
 
 /// Fills a log with records owed to a cursor, and dies.
@@ -100,13 +123,14 @@ fn open(directory: &Path) -> (Spool, SystemClock) {
     (spool, clock)
 }
 
-/// Opens it, and leaves it without closing.
+/// Opens it, and leaves it without closing. The first line says what the open cost, in milliseconds and KiB.
 fn measure(directory: &Path) {
     let started = Instant::now();
     let (spool, _) = open(directory);
     let took = started.elapsed();
     let status = spool.status();
     let opened_rss = peak_rss_kib();
+    println!("{} {opened_rss}", took.as_secs_f64() * 1e3);
     println!(
         "  {:.1} ms, peak RSS {} KiB, {} segments, {} records committed, {} pending",
         took.as_secs_f64() * 1e3,
