@@ -101,10 +101,10 @@ impl Broker {
 
     /// The client of this session is back, and its new will takes the place of one that is due and has found no room.
     pub(super) fn end_overdue_will(&mut self, journal: &mut Journal<'_>, id: SessionId) {
-        if let Some((client, will)) = self.overdue_will(journal, id) {
-            if self.publish_will(journal, &client, &will).is_err() {
-                self.lose_will(client, &will, journal.now);
-            }
+        if let Some((client, will)) = self.overdue_will(journal, id)
+            && self.publish_will(journal, &client, &will).is_err()
+        {
+            self.lose_will(client, &will, journal.now);
         }
     }
 
