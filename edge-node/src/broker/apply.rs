@@ -1,13 +1,13 @@
 //! The fold: the only place where durable state changes.
 
-use std::{num::NonZeroU16, sync::Arc};
+use std::sync::Arc;
 
 use spool::{Entry, Full, NodeTime, Seq};
 
 use super::{
     Broker,
     journal::Journal,
-    session::{Outbound, Session, SessionId},
+    session::{Session, SessionId},
 };
 use crate::record::{Change, Record, SubscriptionOptions};
 
@@ -80,58 +80,26 @@ impl Broker {
                 Some(at) => drop(self.sinks.insert(name, at)),
                 None => drop(self.sinks.remove(&name)),
             },
-            Change::WillRefused { client } => self.with_session(&client, |session| {
-                session.kept.spend_will();
-            }),
-            Change::SessionConnected {
-                client,
-                expiry_seconds,
-                will,
-            } => self.with_session(&client, |session| {
-                session.kept.connect(expiry_seconds, will)
-            }),
-            Change::SessionDisconnected {
-                client,
-                at,
-                expiry_seconds,
-                will_due,
-            } => self.with_session(&client, |session| {
-                session.kept.disconnect(at, expiry_seconds, will_due);
-            }),
             Change::Subscribed {
                 client,
                 filter,
                 options,
             } => self.subscribed(&client, filter, options),
             Change::Unsubscribed { client, filter } => self.unsubscribed(&client, &filter),
-            Change::Released { client, packet_id } => {
-                self.with_session(&client, |session| session.kept.inbound.remove(&packet_id));
-            }
-            Change::Sent {
-                client,
-                packet_id,
-                seq,
-                shared,
-            } => self.sent(&client, packet_id, Outbound::Sent { seq, shared }),
-            Change::SentRetained {
-                client,
-                packet_id,
-                seq,
-                identifier,
-            } => self.sent(&client, packet_id, Outbound::Retained { seq, identifier }),
-            Change::Received { client, packet_id } => {
-                self.sent(&client, packet_id, Outbound::Received);
-            }
-            Change::Completed { client, packet_id } => {
-                self.with_session(&client, |session| session.kept.outbound.remove(&packet_id));
+            Change::WillRefused { ref client }
+            | Change::SessionConnected { ref client, .. }
+            | Change::SessionDisconnected { ref client, .. }
+            | Change::Released { ref client, .. }
+            | Change::Sent { ref client, .. }
+            | Change::SentRetained { ref client, .. }
+            | Change::Received { ref client, .. }
+            | Change::Completed { ref client, .. } => {
+                let id = self.clients.get(client.as_str()).copied();
+                if let Some(session) = id.and_then(|id| self.sessions.get_mut(id)) {
+                    session.kept.apply(change);
+                }
             }
         }
-    }
-
-    fn sent(&mut self, client: &str, packet_id: NonZeroU16, outbound: Outbound) {
-        self.with_session(client, |session| {
-            session.kept.outbound.insert(packet_id, outbound)
-        });
     }
 
     fn with_session<T>(&mut self, client: &str, change: impl FnOnce(&mut Session) -> T) {

@@ -12,7 +12,7 @@ use super::{
     feed::Feed,
     flight::{self, Flights, Place},
 };
-use crate::record::{StoredWill, SubscriptionOptions};
+use crate::record::{Change, StoredWill, SubscriptionOptions};
 
 /// Index of a session in the broker; reused after the session ended.
 pub(crate) type SessionId = usize;
@@ -60,19 +60,53 @@ pub(crate) enum Outbound {
 }
 
 impl Kept {
-    pub(super) fn connect(&mut self, expiry_seconds: u32, will: Option<StoredWill>) {
+    /// Folds a change that concerns this session alone.
+    pub(super) fn apply(&mut self, change: Change) {
+        match change {
+            Change::SessionConnected {
+                expiry_seconds,
+                will,
+                ..
+            } => self.connect(expiry_seconds, will),
+            Change::SessionDisconnected {
+                at,
+                expiry_seconds,
+                will_due,
+                ..
+            } => self.disconnect(at, expiry_seconds, will_due),
+            Change::WillRefused { .. } => self.spend_will(),
+            Change::Released { packet_id, .. } => drop(self.inbound.remove(&packet_id)),
+            Change::Sent {
+                packet_id,
+                seq,
+                shared,
+                ..
+            } => self.fly(packet_id, Outbound::Sent { seq, shared }),
+            Change::SentRetained {
+                packet_id,
+                seq,
+                identifier,
+                ..
+            } => self.fly(packet_id, Outbound::Retained { seq, identifier }),
+            Change::Received { packet_id, .. } => self.fly(packet_id, Outbound::Received),
+            Change::Completed { packet_id, .. } => drop(self.outbound.remove(&packet_id)),
+            // These change more than one session.
+            _ => {}
+        }
+    }
+
+    fn fly(&mut self, packet_id: NonZeroU16, outbound: Outbound) {
+        self.outbound.insert(packet_id, outbound);
+    }
+
+    fn connect(&mut self, expiry_seconds: u32, will: Option<StoredWill>) {
         self.connected = true;
         self.expiry_seconds = expiry_seconds;
         self.will = will;
         self.will_due = None;
     }
 
-    pub(super) fn disconnect(
-        &mut self,
-        at: NodeTime,
-        expiry_seconds: u32,
-        will_due: Option<NodeTime>,
-    ) {
+    fn disconnect(&mut self, at: NodeTime, expiry_seconds: u32, will_due: Option<NodeTime>) {
         self.connected = false;
         self.disconnected_at = at;
         self.expiry_seconds = expiry_seconds;

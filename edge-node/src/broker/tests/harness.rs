@@ -4,15 +4,12 @@
     reason = "a scenario gives packets and connections away"
 )]
 
-use std::{
-    num::{NonZeroU16, NonZeroU32},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use filters::TopicFilter;
 use spool::{
     CursorId, NodeTime, Options, Spool, Start,
@@ -20,18 +17,19 @@ use spool::{
     storage::simulated::Simulated,
 };
 
+mod client;
+mod packets;
+
+pub(crate) use client::{Client, payloads, take_all, take_publishes, take_rounds};
+pub(crate) use packets::*;
+
 use crate::{
     broker::{Broker, ConnectionId, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
     config::{Config, Overrides},
     ingest::Ingest,
     mqtt::{
-        decode::Decoder,
         encode::encode,
-        packet::{
-            Ack, Connect, Disconnect, Packet, PacketId, Publish, PublishPropertySet, QoS,
-            ReasonCode, RetainHandling, Subscribe, SubscriptionRequest, Topic, Unsubscribe,
-            Version, Will,
-        },
+        packet::{Connect, Packet, QoS, ReasonCode, Version},
     },
     node::core::{Core, Effect, Reading},
 };
@@ -57,14 +55,6 @@ const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n";
 
 /// Name of the sink that a node without history has.
 const SINK: &str = "mesh";
-
-/// A client's end of a connection.
-pub(crate) struct Client {
-    pub(crate) id: ConnectionId,
-    version: Version,
-    decoder: Decoder,
-    received: BytesMut,
-}
 
 pub(crate) fn limits() -> Limits {
     Limits {
@@ -311,12 +301,7 @@ impl TestNode {
     /// A new connection that has not spoken.
     pub(crate) fn dial(&mut self, version: Version) -> Client {
         let id = self.core.handle_connected("test".into());
-        Client {
-            id,
-            version,
-            decoder: Decoder::from_server(version, usize::MAX),
-            received: BytesMut::new(),
-        }
+        Client::new(id, version)
     }
 
     /// Connects and takes the CONNACK, which must be a success.
@@ -400,187 +385,4 @@ impl TestNode {
             .map(|loss| loss.count)
             .sum()
     }
-}
-
-impl Client {
-    /// The next packet that has arrived.
-    pub(crate) fn next(&mut self, node: &mut TestNode) -> Option<Packet> {
-        let mut out = BytesMut::new();
-        node.core.take_output(self.id, &mut out);
-        self.received.extend_from_slice(&out);
-        self.decoder
-            .decode(&mut self.received)
-            .expect("the node sends whole and valid packets")
-    }
-
-    /// All packets that have arrived.
-    pub(crate) fn all(&mut self, node: &mut TestNode) -> Vec<Packet> {
-        std::iter::from_fn(|| self.next(node)).collect()
-    }
-
-    /// The PUBLISH packets among them, as topic and payload.
-    pub(crate) fn messages(&mut self, node: &mut TestNode) -> Vec<(String, String)> {
-        let text = |publish: &Publish| {
-            (
-                publish.topic.as_str().to_owned(),
-                String::from_utf8(publish.payload.to_vec()).unwrap(),
-            )
-        };
-        self.publishes(node).iter().map(text).collect()
-    }
-
-    pub(crate) fn publishes(&mut self, node: &mut TestNode) -> Vec<Publish> {
-        let publish = |packet| {
-            if let Packet::Publish(publish) = packet {
-                Some(publish)
-            } else {
-                None
-            }
-        };
-        self.all(node).into_iter().filter_map(publish).collect()
-    }
-}
-
-/// Everything that comes until nothing more does, in rounds, each acknowledged once it came (QoS 1).
-pub(crate) fn take_rounds(node: &mut TestNode, client: &mut Client) -> Vec<Vec<Publish>> {
-    let mut rounds = Vec::new();
-    loop {
-        let round = client.publishes(node);
-        if round.is_empty() {
-            return rounds;
-        }
-        for publish in round.iter().filter(|publish| publish.packet_id.is_some()) {
-            node.send(client, puback(publish));
-        }
-        rounds.push(round);
-        node.settle();
-    }
-}
-
-/// As `take_rounds`, in one.
-pub(crate) fn take_publishes(node: &mut TestNode, client: &mut Client) -> Vec<Publish> {
-    take_rounds(node, client).concat()
-}
-
-/// As `take_rounds`, the payloads as text.
-pub(crate) fn take_all(node: &mut TestNode, client: &mut Client) -> Vec<String> {
-    payloads(&take_publishes(node, client))
-}
-
-pub(crate) fn payloads(publishes: &[Publish]) -> Vec<String> {
-    publishes
-        .iter()
-        .map(|publish| String::from_utf8(publish.payload.to_vec()).unwrap())
-        .collect()
-}
-
-pub(crate) fn id(id: u16) -> PacketId {
-    PacketId::new(id).unwrap()
-}
-
-pub(crate) fn v5(client: &str) -> Connect {
-    let mut connect = Connect::new(Version::V5, client);
-    connect.clean_start = true;
-    connect
-}
-
-/// A client of version 5 whose session stays.
-pub(crate) fn durable(client: &str) -> Connect {
-    let mut connect = Connect::new(Version::V5, client);
-    connect.clean_start = false;
-    connect.session_expiry_interval = Some(3600);
-    connect
-}
-
-pub(crate) fn with_will(mut connect: Connect, topic: &str, delay_seconds: u32) -> Connect {
-    connect.will = Some(Will {
-        topic: topic.into(),
-        payload: Bytes::from_static(b"gone"),
-        qos: QoS::AtLeastOnce,
-        retain: false,
-        delay_interval: delay_seconds,
-        properties: PublishPropertySet::default().into(),
-    });
-    connect
-}
-
-pub(crate) fn with_receive_maximum(mut connect: Connect, maximum: u16) -> Connect {
-    connect.receive_maximum = NonZeroU16::new(maximum);
-    connect
-}
-
-pub(crate) fn with_maximum_packet(mut connect: Connect, bytes: u32) -> Connect {
-    connect.maximum_packet_size = NonZeroU32::new(bytes);
-    connect
-}
-
-pub(crate) fn publish(topic: &str, payload: &str, qos: QoS, packet_id: u16) -> Packet {
-    Packet::Publish(Publish {
-        dup: false,
-        qos,
-        retain: false,
-        topic: Topic::parse(topic.to_owned()).unwrap(),
-        packet_id: (qos != QoS::AtMostOnce).then(|| id(packet_id)),
-        properties: PublishPropertySet::default().into(),
-        payload: Bytes::from(payload.to_owned()),
-    })
-}
-
-pub(crate) fn change_publish(packet: Packet, change: impl FnOnce(&mut Publish)) -> Packet {
-    match packet {
-        Packet::Publish(mut publish) => {
-            change(&mut publish);
-            Packet::Publish(publish)
-        }
-        other => other,
-    }
-}
-
-pub(crate) fn request(filter: &str, qos: QoS) -> SubscriptionRequest {
-    SubscriptionRequest {
-        filter: filter.into(),
-        qos,
-        no_local: false,
-        retain_as_published: false,
-        retain_handling: RetainHandling::Send,
-    }
-}
-
-pub(crate) fn subscribe(filter: &str, qos: QoS) -> Packet {
-    subscribe_with(request(filter, qos), None)
-}
-
-pub(crate) fn subscribe_with(request: SubscriptionRequest, identifier: Option<u32>) -> Packet {
-    Packet::Subscribe(Subscribe {
-        packet_id: id(1),
-        subscription_identifier: identifier,
-        user_properties: Vec::new(),
-        requests: vec![request],
-    })
-}
-
-pub(crate) fn unsubscribe(filter: &str) -> Packet {
-    Packet::Unsubscribe(Unsubscribe {
-        packet_id: id(2),
-        user_properties: Vec::new(),
-        filters: vec![filter.into()],
-    })
-}
-
-pub(crate) fn puback(of: &Publish) -> Packet {
-    Packet::PubAck(Ack::success(of.packet_id.unwrap()))
-}
-
-pub(crate) fn pubrec(of: &Publish) -> Packet {
-    Packet::PubRec(Ack::success(of.packet_id.unwrap()))
-}
-
-pub(crate) fn goodbye() -> Packet {
-    Packet::Disconnect(Disconnect::new(ReasonCode::Success))
-}
-
-pub(crate) fn goodbye_with_expiry(seconds: u32) -> Packet {
-    let mut goodbye = Disconnect::new(ReasonCode::Success);
-    goodbye.session_expiry_interval = Some(seconds);
-    Packet::Disconnect(goodbye)
 }
