@@ -1,0 +1,194 @@
+use super::*;
+
+#[test]
+fn a_stage_that_suppresses_drops_and_one_that_passes_marks() {
+    let mut bench = Bench::new(
+        r#"
+        [[rule]]
+        name = "slow"
+        [[rule.step]]
+        throttle = { per = "10s" }
+        [[rule]]
+        name = "later"
+        "#,
+    );
+    let first = bench.publish(0, &degrees(1, 0.0));
+    let Fate::Owed(owed) = first.fate else {
+        panic!()
+    };
+    let rate = owed.common.event.unwrap().extensions["sampledrate"].clone();
+    assert_eq!(rate, Value::Integer(1));
+    let second = bench.publish(1, &degrees(2, 0.0));
+    assert_eq!(bench.names(&second), ["slow"]);
+    assert!(matches!(
+        second.fate,
+        Fate::Dropped {
+            step: Some(0),
+            cause: Cause::Stage,
+            ..
+        }
+    ));
+    let third = bench.publish(10, &degrees(3, 0.0));
+    let Fate::Owed(owed) = third.fate else {
+        panic!()
+    };
+    assert_eq!(
+        owed.common.event.unwrap().extensions["sampledrate"],
+        Value::Integer(2)
+    );
+}
+
+#[test]
+fn a_key_tells_things_apart() {
+    let mut bench = Bench::new(
+        r#"
+        [[rule]]
+        name = "changes"
+        [[rule.step]]
+        deadband = { field = "$.data.temperature", absolute = 1 }
+        key = ["$.source", "$.data['sensor id']"]
+        "#,
+    );
+    let at = |sensor: u32, temperature: u32| {
+        reading(
+            1,
+            &format!(r#"{{"temperature": {temperature}, "sensor id": {sensor}}}"#),
+        )
+    };
+    let verdicts = [at(1, 20), at(2, 20), at(1, 20), at(2, 22), at(1, 21)]
+        .map(|event| passes(&bench.publish(0, &event)));
+    assert_eq!(verdicts, [true, true, false, true, false]);
+}
+
+#[test]
+fn a_rule_whose_step_fails_leaves_no_trace() {
+    let rules = |on_error: &str| {
+        format!(
+            r#"
+            [[rule]]
+            name = "two gates"
+            on-error = "{on_error}"
+            [[rule.step]]
+            dedupe = {{ within = "1h" }}
+            [[rule.step]]
+            deadband = {{ field = "$.data.temperature", absolute = 1 }}
+            [[rule]]
+            name = "behind"
+            sinks = ["lab"]
+            "#
+        )
+    };
+    let broken = reading(1, r#"{"temperature": "hot"}"#);
+    let mended = degrees(1, 20.0);
+
+    let mut bench = Bench::new(&rules("pass"));
+    let ruling = bench.publish(0, &broken);
+    assert_eq!(bench.names(&ruling), ["two gates", "behind"]);
+    assert_eq!(
+        (ruling.failures[0].class, ruling.failures[0].step),
+        ("not-a-number", 1)
+    );
+    assert_eq!((ruling.moves.len(), sinks(&ruling)), (0, Some(vec![2])));
+    assert!(
+        passes(&bench.publish(1, &mended)),
+        "the dedupe saw nothing of the failure"
+    );
+    assert!(!passes(&bench.publish(2, &mended)));
+
+    let ruling = Bench::new(&rules("drop")).publish(0, &broken);
+    assert!(matches!(
+        ruling.fate,
+        Fate::Dropped {
+            step: Some(1),
+            cause: Cause::Failure,
+            ..
+        }
+    ));
+    let ruling = Bench::new(&rules("dead-letter")).publish(0, &broken);
+    assert!(matches!(ruling.fate, Fate::DeadLetter { .. }));
+}
+
+#[test]
+fn an_event_that_is_not_committed_leaves_no_trace() {
+    let mut bench = Bench::new(
+        r#"
+        [[rule]]
+        name = "once"
+        [[rule.step]]
+        dedupe = { within = "1h" }
+        [[rule.step]]
+        throttle = { per = "1h", count = 2 }
+        "#,
+    );
+    let refused: Vec<Ruling> = (1..=2)
+        .map(|id| bench.judge(0, &degrees(id, 0.0)))
+        .collect();
+    assert!(refused.iter().all(passes));
+    for ruling in refused.into_iter().rev() {
+        bench.memory.undo(ruling);
+    }
+    let verdicts = [1, 2, 3].map(|id| passes(&bench.publish(1, &degrees(id, 0.0))));
+    assert_eq!(verdicts, [true, true, false]);
+}
+
+#[test]
+fn what_gates_store_with_an_event_is_enough_after_a_crash() {
+    let rules = r#"
+        [[rule]]
+        name = "alarm"
+        [[rule.step]]
+        threshold = { field = "$.data.temperature", above = 80, hysteresis = 5 }
+        "#;
+    let mut bench = Bench::new(rules);
+    bench.publish(0, &degrees(1, 20.0));
+    let raised = bench.publish(1, &degrees(2, 81.0));
+    let mut after = Bench::new(rules);
+    for moved in &raised.moves {
+        let memory = moved.stored.clone().unwrap();
+        after.memory.recover(moved.gate, &moved.key, memory);
+    }
+    assert!(
+        !passes(&after.publish(2, &degrees(3, 82.0))),
+        "still the same alarm"
+    );
+    let cleared = after.publish(3, &degrees(4, 75.0));
+    let Fate::Owed(owed) = cleared.fate else {
+        panic!()
+    };
+    assert_eq!(
+        owed.common.event.unwrap().extensions["threshold"],
+        Value::from("cleared")
+    );
+}
+
+#[test]
+fn at_a_reload_stages_that_did_not_change_keep_what_they_remember() {
+    let alarm = |limit: u32| {
+        format!(
+            r#"
+            [[rule]]
+            name = "alarm"
+            [[rule.step]]
+            threshold = {{ field = "$.data.temperature", above = {limit} }}
+            "#
+        )
+    };
+    let sums = |size: u32| MINUTES.replace("60s", &format!("{size}s"));
+    for (limit, size, alarm_stands, derived) in [(80, 60, true, 0), (79, 30, false, 1)] {
+        let mut bench = Bench::new(&(sums(60) + &alarm(80)));
+        bench.publish(1, &degrees(1, 90.0));
+        let rules = compile(&(alarm(limit) + &sums(size))).unwrap();
+        bench.memory = RuleMemory::carry(bench.memory, &bench.rules, &rules);
+        bench.stages = RuleStages::carry(bench.stages, &bench.rules, &rules, SOURCE);
+        bench.rules = rules;
+        let released = bench.derived(2);
+        assert_eq!(released.len(), derived);
+        assert!(released.iter().all(|it| {
+            it.event
+                .data_bytes()
+                .windows(14)
+                .any(|it| it == b"\"partial\":true")
+        }));
+        assert_eq!(passes(&bench.publish(2, &degrees(2, 90.0))), !alarm_stands);
+    }
+}
