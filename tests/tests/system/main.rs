@@ -20,6 +20,7 @@ mod hub_topics;
 mod kill_storm;
 mod operator;
 mod outage;
+mod owed_to_many;
 #[cfg(feature = "peers")]
 mod peers;
 mod refusals;
