@@ -272,6 +272,12 @@ impl TestNode {
         .await;
     }
 
+    /// Its id among the processes.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the node runs").id()
+    }
+
     /// Bytes it caused to be written to disks since it started.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
