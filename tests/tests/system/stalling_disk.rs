@@ -39,11 +39,6 @@ const FILLER_BYTES: usize = 9000;
 /// Beside the program. A build for tests holds more than the one that is shipped, which is to stay below
 /// 40 MiB with the program itself.
 const MEMORY_MAX: u64 = 40 << 20;
-/// The signal that no process survives.
-const KILL: i32 = 9;
-const FILLER_BYTES: usize = 9000;
-/// 40 MiB with the program itself, of which the build that is shipped holds up to 8 MiB in memory; a build for tests is larger.
-const MEMORY_MAX: u64 = (40 - 8) << 20;
 
 #[tokio::test]
 async fn a_disk_that_stalls_disconnects_nobody_and_loses_nothing() {
