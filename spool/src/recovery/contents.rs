@@ -1,0 +1,375 @@
+//! What the records that were found mean: the spool's own are applied, events are counted.
+
+use std::{collections::BTreeSet, io, sync::Arc};
+
+use crate::{
+    CursorId, Loss, LossReason, NodeTime, OpenError, Route, RouteId, Seq, StorageError,
+    control::Control,
+    cursor::Cursor,
+    index::Row,
+    lists::Lists,
+    log::{Inner, State},
+    marks,
+    read::Looked,
+    record::Tag,
+    route::Amount,
+    scan::Extent,
+    segment::{Index, Segment},
+    storage::File,
+};
+
+/// Cursors whose creation was lost with a damaged part of the log.
+pub(super) struct GoneCursors {
+    /// The checkpoint knows of every cursor below.
+    known: u32,
+    /// Created or removed by records behind the checkpoint.
+    told: BTreeSet<u32>,
+}
+
+impl GoneCursors {
+    fn note(&mut self, control: &Control) {
+        match control {
+            Control::CursorCreated(record) => self.told.insert(record.id),
+            Control::CursorRemoved { id, .. } => self.told.insert(*id),
+            _ => false,
+        };
+    }
+
+    fn any_of(&self, route: &Route) -> bool {
+        let is_gone = |cursor: &CursorId| cursor.0 >= self.known && !self.told.contains(&cursor.0);
+        route.cursors.iter().any(is_gone)
+    }
+}
+
+/// Events owed to nobody who is known, since damage took their route or a cursor of it.
+#[derive(Default)]
+struct Orphans {
+    amount: Amount,
+    first: u64,
+    last: u64,
+    routes: BTreeSet<u32>,
+}
+
+impl Orphans {
+    fn add(&mut self, row: &Row) {
+        self.first = if self.amount.records == 0 {
+            row.first
+        } else {
+            self.first.min(row.first)
+        };
+        self.last = self.last.max(row.last);
+        self.amount.add(u64::from(row.records), row.bytes);
+        self.routes.insert(row.route);
+    }
+}
+
+impl Inner {
+    /// Applies the spool's own records that the checkpoint does not cover.
+    pub(super) fn apply_control(&self) -> Result<GoneCursors, StorageError> {
+        let mut gone = GoneCursors {
+            known: self.lock().next_cursor,
+            told: BTreeSet::new(),
+        };
+        // Those a commit added at the covered position itself may be missing in the checkpoint.
+        let mut after = self.lock().checkpoints.newest().spool.saturating_sub(1);
+        loop {
+            let (controls, next) = self.read_controls(after)?;
+            let mut state = self.lock();
+            for control in controls {
+                gone.note(&control);
+                state.apply(control);
+            }
+            match next {
+                Some(next) => after = next,
+                None => return Ok(gone),
+            }
+        }
+    }
+
+    /// Counts the events the checkpoint has not counted, and finds the last of each route. What is owed to somebody who
+    /// is not known any more goes into the ledger.
+    pub(super) fn count_events(&self, gone: &GoneCursors) -> Result<Option<String>, StorageError> {
+        let versions: Vec<_> = self
+            .lock()
+            .segments
+            .iter()
+            .map(|s| (s.id, s.generation))
+            .collect();
+        let mut orphans = Orphans::default();
+        for version in versions {
+            let counted = self.looked(&mut |state, extra| state.count_of(version.0, extra))?;
+            self.lock().take_count(&counted, gone, &mut orphans);
+        }
+        Ok(self.lock().enter_orphans(&orphans))
+    }
+
+    /// What recovery entered in the ledger is on disk before what it was found in may be written over.
+    pub(super) fn store_losses(&self) -> Result<(), OpenError> {
+        let due = self.lock().ledger.has_changed();
+        match self.write_checkpoint(due) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // The next commit brings it; until then nothing is freed.
+                self.lock().drops += 1;
+                Ok(())
+            }
+            stored => stored.map_err(OpenError::io("store what was lost")),
+        }
+    }
+
+    /// Some of the spool's own records after a position, and where to go on, if there are more.
+    fn read_controls(&self, after: u64) -> Result<(Vec<Control>, Option<u64>), StorageError> {
+        let (bodies, next) = self.read_own(after, &|tag: Tag| tag.is_control())?;
+        Ok((
+            bodies
+                .iter()
+                .filter_map(|body| Control::decode(body))
+                .collect(),
+            next,
+        ))
+    }
+
+    /// Finds the index of a sealed segment again from its frames, since what is on disk of it is damaged.
+    pub(crate) fn rebuild_index(&self, version: (u64, u32)) -> Result<(), StorageError> {
+        let known = {
+            let state = self.lock();
+            let segment = state
+                .segment_by_id(version.0)
+                .filter(|segment| segment.generation == version.1);
+            segment.map(|s| (s.salt, s.size, s.end, s.last))
+        };
+        let Some((salt, size, end, last)) = known else {
+            return Ok(());
+        };
+        tracing::warn!(
+            segment = version.0,
+            "the index of a segment is damaged; it is made again from the records"
+        );
+        let io = StorageError::io("read a segment");
+        let file = self.files.open(&*self.storage, version);
+        let extent = |file: &Arc<dyn File>| {
+            let extent = Extent {
+                file: &**file,
+                salt,
+                size,
+                known_end: Some((end, last)),
+            };
+            extent.scan()
+        };
+        let scanned = file.and_then(|file| extent(&file).map(|scan| (file, scan)));
+        let (file, scan) = match scanned {
+            Ok(scanned) => scanned,
+            Err(_) if self.has_changed(version) => return Ok(()),
+            Err(error) => return Err(io(error)),
+        };
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let at = state.segment_at(version.0);
+        let Some(segment) = at.and_then(|at| state.segments.get_mut(at)) else {
+            return Ok(());
+        };
+        if segment.generation != version.1 {
+            return Ok(());
+        }
+        segment.generation += 1;
+        // The lists are written from the base of the first frame that is whole, and are to be read from it.
+        segment.base = scan.base();
+        segment.records = scan.slots.len() as u64;
+        segment.index = Index::Open(Arc::new(scan.slots));
+        segment.file = Some(file);
+        state.lists.forget(version.0);
+        state.room.segments_changed = true;
+        let first = segment.first;
+        for gap in scan.gaps.iter().filter(|gap| gap.bytes > 0) {
+            state.enter_gap(gap.first.max(first), gap.last, gap.bytes);
+        }
+        Ok(())
+    }
+}
+
+/// What a segment holds under each key, and how much of that no checkpoint has counted.
+#[derive(Default)]
+struct Counted {
+    rows: Vec<(Row, Amount)>,
+    log_bytes: u64,
+}
+
+impl State {
+    fn count_of(&self, segment: u64, extra: &Lists) -> Looked<Counted> {
+        let Some(segment) = self.segment_by_id(segment) else {
+            return Ok(Counted::default());
+        };
+        let after = self.checkpoints.newest().spool;
+        let mut rows = Vec::new();
+        match &segment.index {
+            Index::Open(slots) => {
+                for place in slots.iter().filter(|place| !place.tag.is_control()) {
+                    let new = u64::from(place.seq > after);
+                    let amount = Amount {
+                        records: new,
+                        bytes: new * u64::from(place.len),
+                    };
+                    rows.push((Row::of(&place), amount));
+                }
+            }
+            Index::Sealed(_) => {
+                for row in self.rows_of(segment, extra)?.iter().copied() {
+                    rows.push((row, self.count_of_row(segment, &row, after, extra)?));
+                }
+            }
+        }
+        Ok(Counted {
+            rows,
+            log_bytes: if segment.last > after { segment.end } else { 0 },
+        })
+    }
+
+    fn count_of_row(
+        &self,
+        segment: &Segment,
+        row: &Row,
+        after: u64,
+        extra: &Lists,
+    ) -> Looked<Amount> {
+        let mut amount = Amount::default();
+        if row.first > after {
+            amount.add(u64::from(row.records), row.bytes);
+        } else if row.last > after && !row.tag.is_control() {
+            let lists = self.lists_of(segment, &mut |other| other == row, extra)?;
+            for place in lists.iter().flat_map(|list| list.after(after)) {
+                amount.add(1, u64::from(place.len));
+            }
+        }
+        Ok(amount)
+    }
+
+    fn take_count(&mut self, counted: &Counted, gone: &GoneCursors, orphans: &mut Orphans) {
+        let owner_after = self.checkpoints.newest().owner;
+        self.checkpoints.log_bytes += counted.log_bytes;
+        for (row, new) in &counted.rows {
+            if row.tag.is_state() && row.last > owner_after {
+                self.checkpoints.state_bytes += row.bytes;
+            }
+            if !row.tag.is_event() || row.route == RouteId::NOBODY.0 {
+                continue;
+            }
+            let Some(route) = self.routes.get_mut(row.route) else {
+                orphans.add(row);
+                continue;
+            };
+            route.total.add(new.records, new.bytes);
+            route.appended(row.tag.lane(), row.last);
+            if gone.any_of(&route.route) {
+                orphans.add(row);
+            }
+        }
+    }
+
+    fn enter_orphans(&mut self, orphans: &Orphans) -> Option<String> {
+        if orphans.amount.records == 0 {
+            return None;
+        }
+        // A route that is not known is history from here on, and its id is not given out again.
+        for &route in &orphans.routes {
+            self.routes.insert(route, Vec::new(), b"");
+        }
+        let (count, first, last) = (orphans.amount.records, orphans.first, orphans.last);
+        self.ledger.add(Loss {
+            reason: LossReason::Damaged,
+            scope: "log".into(),
+            count,
+            bytes: orphans.amount.bytes,
+            first: Seq(first),
+            last: Seq(last),
+            at: NodeTime(self.last_time),
+        });
+        Some(format!(
+            "damage took to whom {count} records from {first} to {last} were owed"
+        ))
+    }
+
+    /// Positions of which nothing can be read any more: no cursor waits for them.
+    fn enter_gap(&mut self, first: u64, last: u64, bytes: u64) {
+        for cursor in self.cursors.values_mut() {
+            cursor.give_up(first, last);
+        }
+        self.drops += 1;
+        self.ledger.add(Loss {
+            reason: LossReason::Damaged,
+            scope: "log".into(),
+            count: last.saturating_sub(first).saturating_add(1),
+            bytes,
+            first: Seq(first),
+            last: Seq(last),
+            at: NodeTime(self.last_time),
+        });
+    }
+
+    fn apply(&mut self, control: Control) {
+        match control {
+            Control::Route { id, cursors, terms } => {
+                let named = cursors.iter().map(|cursor| cursor.0).max();
+                self.raise_next_cursor(named.unwrap_or(0));
+                self.routes.insert(id, cursors, &terms);
+            }
+            Control::CursorCreated(record) => {
+                self.raise_next_cursor(record.id);
+                if !self.cursors.contains_key(&record.id) {
+                    self.names.insert(record.name.clone(), record.id);
+                    self.cursors.insert(record.id, Cursor::new(record));
+                }
+            }
+            Control::CursorRemoved { id, .. } => {
+                self.raise_next_cursor(id);
+                if let Some(cursor) = self.cursors.remove(&id)
+                    && self.names.get(&cursor.name) == Some(&id)
+                {
+                    self.names.remove(&cursor.name);
+                }
+                self.routes.forget_cursor(id);
+            }
+            Control::Marks(marks) => {
+                for mark in marks {
+                    self.raise_next_cursor(mark.id);
+                    if let Some(cursor) = self.cursors.get_mut(&mark.id) {
+                        cursor.restore(&mark);
+                    }
+                }
+            }
+            Control::Acks(acks) => {
+                for (id, seq) in acks {
+                    self.raise_next_cursor(id);
+                    if let Some(cursor) = self.cursors.get_mut(&id) {
+                        cursor.restore_ack(seq);
+                    }
+                }
+            }
+            Control::Floors(floors) => {
+                for (floor, stored) in self.floors.iter_mut().zip(floors) {
+                    *floor = (*floor).max(stored);
+                }
+            }
+            Control::Ledger(losses) => losses
+                .into_iter()
+                .for_each(|loss| self.ledger.restore(loss)),
+        }
+    }
+
+    /// Each lost position may have made a cursor or a route: their ids are not given out again. Nor are those of the
+    /// spool's own records that were found damaged, each of which is among the drops.
+    pub(super) fn pass_over_ids(&mut self, lost: u64) {
+        let ids = u32::try_from(lost.saturating_add(self.drops)).unwrap_or(u32::MAX);
+        self.next_cursor = self.next_cursor.saturating_add(ids);
+        let last_route = self.routes.last_id().saturating_add(ids);
+        self.routes.raise_last_id(last_route);
+    }
+
+    /// A cursor was there, although the record of its creation may be lost: its id is not given out again.
+    fn raise_next_cursor(&mut self, id: u32) {
+        self.next_cursor = self.next_cursor.max(id.saturating_add(1));
+    }
+
+    pub(crate) fn count_other_bytes(&mut self) {
+        let cursors = marks::file_bytes(self.sizes.bound);
+        self.room.other_bytes = self.checkpoints.bytes() + cursors + self.room.quarantine_bytes;
+    }
+}
