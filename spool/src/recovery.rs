@@ -1,6 +1,8 @@
 //! Opening a log: what the directory holds becomes the state in memory, after any crash.
 
 mod contents;
+mod found;
+mod losses;
 
 use std::{
     collections::BTreeMap,
@@ -11,18 +13,18 @@ use std::{
     },
 };
 
+use self::found::{OnDisk, find};
 use crate::{
-    Loss, LossReason, NodeTime, OpenError, Options, Seq, Spool, checkpoint,
+    NodeTime, OpenError, Options, Spool, checkpoint,
     commit::{Target, TargetSegment},
     files::Files,
     frame::{Found, HEADER, Header, Link, PAGE},
     log::{Inner, State},
     marks,
     options::Sizes,
-    page::Page,
     quarantine,
     scan::{Extent, Gap, Scan, Tail},
-    segment::{Index, Segment, SegmentHeader, Trailer, file_name, parse_name},
+    segment::{Index, Segment, SegmentHeader, file_name, parse_name},
     storage::{File, Storage},
 };
 
@@ -156,88 +158,6 @@ pub(crate) fn open(
             findings,
         },
     ))
-}
-
-/// A segment file as far as its first and last page tell.
-enum OnDisk {
-    Sealed(Box<Segment>),
-    Open {
-        header: SegmentHeader,
-        size: u64,
-    },
-    /// Neither page can be read.
-    Unknown {
-        size: u64,
-    },
-    /// Of another life: a recycled file that was not begun.
-    Empty {
-        size: u64,
-    },
-}
-
-/// Looks at every segment and checkpoint, and refuses newer ones before anything is changed.
-fn find(
-    storage: &dyn Storage,
-    files: &[(String, u64)],
-) -> Result<BTreeMap<u64, OnDisk>, OpenError> {
-    for number in 0..2 {
-        let file = checkpoint::file_name(number);
-        if let Some(found) = checkpoint::newer_version(storage, &file)? {
-            return Err(OpenError::NewerVersion {
-                file,
-                found,
-                supported: crate::page::VERSION,
-            });
-        }
-    }
-    let mut segments = BTreeMap::new();
-    for (name, size) in files {
-        let Some(id) = parse_name(name, ".segment") else {
-            continue;
-        };
-        let found = look(storage, name, id, *size).map_err(OpenError::io("read a segment"))?;
-        match found {
-            Page::Newer(found) => {
-                return Err(OpenError::NewerVersion {
-                    file: name.clone(),
-                    found,
-                    supported: crate::page::VERSION,
-                });
-            }
-            Page::Valid(segment) => {
-                segments.insert(id, segment);
-            }
-            Page::Invalid => {
-                segments.insert(id, OnDisk::Unknown { size: *size });
-            }
-        }
-    }
-    Ok(segments)
-}
-
-fn look(storage: &dyn Storage, name: &str, id: u64, size: u64) -> io::Result<Page<OnDisk>> {
-    if size < 2 * PAGE {
-        return Ok(Page::Valid(OnDisk::Empty { size }));
-    }
-    let file = storage.open(name)?;
-    let mut page = vec![0; PAGE as usize];
-    file.read_at(&mut page, size - PAGE)?;
-    match Trailer::decode(&page) {
-        Page::Valid(trailer) if trailer.id == id => {
-            return Ok(Page::Valid(OnDisk::Sealed(Box::new(
-                Segment::from_trailer(trailer, size),
-            ))));
-        }
-        Page::Newer(version) => return Ok(Page::Newer(version)),
-        _ => {}
-    }
-    file.read_at(&mut page, 0)?;
-    Ok(match SegmentHeader::decode(&page) {
-        Page::Valid(header) if header.id == id => Page::Valid(OnDisk::Open { header, size }),
-        Page::Valid(_) => Page::Valid(OnDisk::Empty { size }),
-        Page::Newer(version) => Page::Newer(version),
-        Page::Invalid => Page::Invalid,
-    })
 }
 
 struct Opening<'a> {
@@ -418,90 +338,6 @@ impl Opening<'_> {
         }))
     }
 
-    /// A segment of which nothing can be read.
-    fn lost(&mut self, id: u64, known: Option<Link>) {
-        if known.is_none() {
-            self.remove(id);
-            return;
-        }
-        self.findings.push(format!(
-            "segment {id:016x} cannot be read; it is kept as quarantine"
-        ));
-        self.damaged.push(id);
-    }
-
-    /// Enters what is missing between segments that are there.
-    fn find_holes(&mut self) {
-        let mut holes = Vec::new();
-        let mut before: Option<(u64, u64)> = None;
-        for segment in &self.state.segments {
-            let link = segment.link;
-            let is_lost = self.damaged.contains(&link.segment);
-            let known = before.is_some_and(|(id, _)| id == link.segment);
-            let last = before.map_or(0, |(_, last)| last);
-            if (known || is_lost) && link.last_seq > last {
-                holes.push(Gap {
-                    first: last + 1,
-                    last: link.last_seq,
-                    bytes: 0,
-                });
-            }
-            for gap in self.gaps.get(&segment.id).into_iter().flatten() {
-                let first = if gap.first == 1 { last + 1 } else { gap.first };
-                holes.push(Gap { first, ..*gap });
-            }
-            before = Some((segment.id, segment.last));
-        }
-        for hole in holes.iter().filter(|hole| hole.first <= hole.last) {
-            self.enter_gap(hole);
-            self.lost += hole.last - hole.first + 1;
-        }
-        for (id, tail) in std::mem::take(&mut self.tails) {
-            self.enter_tail(id, &tail);
-        }
-    }
-
-    fn enter_gap(&mut self, gap: &Gap) {
-        let Gap { first, last, bytes } = *gap;
-        self.findings
-            .push(format!("positions {first} to {last} are damaged and lost"));
-        self.enter(LossReason::Damaged, first, last, bytes);
-    }
-
-    fn enter_tail(&mut self, id: u64, tail: &Tail) {
-        let before = self.state.segments.back().map_or(0, |segment| segment.last);
-        let (first, last, bytes) = (before + 1, tail.last_after(before), tail.bytes);
-        if last < first {
-            return;
-        }
-        self.findings.push(format!(
-            "tail cut at {first} in segment {id:016x}, at most {bytes} bytes; unacknowledged unless the medium is damaged"
-        ));
-        self.enter(LossReason::TailCut, first, last, bytes);
-        // None of these positions is given out again, in case the medium lost what was acknowledged.
-        self.state.next_seq = self.state.next_seq.max(last.saturating_add(1));
-    }
-
-    fn enter(&mut self, reason: LossReason, first: u64, last: u64, bytes: u64) {
-        let count = if reason == LossReason::TailCut {
-            1
-        } else {
-            last.saturating_sub(first).saturating_add(1)
-        };
-        let kept = self.state.segments.back();
-        let at = kept.map_or(0, |segment| segment.last_time);
-        let at = NodeTime(at.max(self.state.last_time));
-        self.state.ledger.add(Loss {
-            reason,
-            scope: "log".into(),
-            count,
-            bytes,
-            first: Seq(first),
-            last: Seq(last),
-            at,
-        });
-    }
-
     /// A file that does not say that it is this one may be another one's second name, left by a rename that a crash cut
     /// short: used again, it would be written over under both. Its other name stays.
     fn remove(&mut self, id: u64) {
@@ -516,33 +352,6 @@ impl Opening<'_> {
         } else {
             room.garbage.push(file_name(id));
         }
-    }
-
-    /// Keeps a damaged segment for those who want to look into it: at most a few, and never for the price of the start.
-    fn keep_copies(&mut self) {
-        if self.mode == Mode::ReadOnly {
-            return;
-        }
-        for id in std::mem::take(&mut self.damaged) {
-            if let Err(error) = self.keep_copy(id) {
-                tracing::warn!(%error, "a damaged segment could not be kept as quarantine");
-            }
-        }
-    }
-
-    fn keep_copy(&mut self, id: u64) -> io::Result<()> {
-        let Some(name) = quarantine::free_name(self.storage, id)? else {
-            return Ok(());
-        };
-        if self.state.segment_by_id(id).is_none() {
-            return self.storage.rename(&file_name(id), &name);
-        }
-        if self.state.creatable() == 0 {
-            return Ok(());
-        }
-        self.state.room.quarantine_bytes += quarantine::copy(self.storage, id, &name)?;
-        self.state.count_other_bytes();
-        Ok(())
     }
 
     /// Spares, leftovers, and the bytes of what is neither.
@@ -597,15 +406,6 @@ impl Opening<'_> {
         let (slots, marks) =
             marks::open_file(self.storage, self.state.sizes.bound).map_err(read)?;
         Ok((marks, Some(slots)))
-    }
-}
-
-impl OnDisk {
-    fn size(&self) -> u64 {
-        match self {
-            OnDisk::Sealed(segment) => segment.size,
-            OnDisk::Open { size, .. } | OnDisk::Unknown { size } | OnDisk::Empty { size } => *size,
-        }
     }
 }
 

@@ -1,0 +1,249 @@
+//! What the index says there is to read.
+
+use std::sync::Arc;
+
+use super::{Looked, Plan, ReadLimits, located};
+use crate::{
+    Lane,
+    cursor::Owed,
+    index::{Place, Row},
+    lists::{Lists, Need, What},
+    log::State,
+    record::Tag,
+    segment::{Index, Segment},
+};
+
+/// Parts of the index read for one read, from where on it gives what it has found.
+const MOST_LOADS: usize = 12;
+
+impl State {
+    /// What a sealed segment holds, by key; of an unsealed one nothing.
+    pub(crate) fn rows_of(&self, segment: &Segment, extra: &Lists) -> Looked<Arc<[Row]>> {
+        let Index::Sealed(sealed) = &segment.index else {
+            return Ok(Arc::new([]));
+        };
+        let version = (segment.id, segment.generation);
+        let table = sealed
+            .rows
+            .as_ref()
+            .or_else(|| self.lists.table(version))
+            .or_else(|| extra.table(version));
+        table.cloned().ok_or(Need {
+            version,
+            what: What::Table,
+        })
+    }
+
+    /// The lists of a sealed segment's rows that are wanted.
+    pub(crate) fn lists_of(
+        &self,
+        segment: &Segment,
+        wants: &mut dyn FnMut(&Row) -> bool,
+        extra: &Lists,
+    ) -> Looked<Vec<Arc<crate::index::Slots>>> {
+        let version = (segment.id, segment.generation);
+        let rows = self.rows_of(segment, extra)?;
+        let (mut lists, mut missing) = (Vec::new(), Vec::new());
+        for row in rows.iter().filter(|row| wants(row)) {
+            match extra
+                .list(version, row)
+                .or_else(|| self.lists.list(version, row))
+            {
+                Some(list) => lists.push(list.clone()),
+                None => missing.push(*row),
+            }
+        }
+        if missing.is_empty() {
+            Ok(lists)
+        } else {
+            Err(Need {
+                version,
+                what: What::Lists(missing),
+            })
+        }
+    }
+
+    /// The first `most` records of a segment after a position that are wanted, in order.
+    pub(crate) fn gather(
+        &self,
+        segment: &Segment,
+        after: u64,
+        wants_row: &mut dyn FnMut(&Row) -> bool,
+        wants: &mut dyn FnMut(&Place) -> bool,
+        most: usize,
+        extra: &Lists,
+    ) -> Looked<Vec<Place>> {
+        if let Index::Open(slots) = &segment.index {
+            return Ok(slots
+                .after(after)
+                .filter(|place| wants(place))
+                .take(most)
+                .collect());
+        }
+        let lists = self.lists_of(
+            segment,
+            &mut |row| row.last > after && wants_row(row),
+            extra,
+        )?;
+        let mut places = Vec::new();
+        for list in &lists {
+            places.extend(list.after(after).filter(|place| wants(place)).take(most));
+        }
+        if lists.len() > 1 {
+            places.sort_by_key(|place| place.seq);
+            places.truncate(most);
+        }
+        Ok(places)
+    }
+
+    pub(super) fn plan_read(
+        &mut self,
+        id: u32,
+        after: u64,
+        limits: ReadLimits,
+        extra: &Lists,
+    ) -> Looked<Plan> {
+        let reach = self.fill_for(id, after, limits, extra)?;
+        let mut plan = Plan {
+            found: Vec::new(),
+            next: after,
+            at_end: false,
+        };
+        let Some(cursor) = self.cursors.get(&id) else {
+            return Ok(plan);
+        };
+        let mut owed: Vec<Owed> = Vec::new();
+        for (lane, window) in cursor.lanes.iter().enumerate() {
+            if limits.wants_lane(Lane(lane as u8)) {
+                let start = window.window.partition_point(|owed| owed.seq <= after);
+                let known = window
+                    .window
+                    .range(start..)
+                    .take_while(|owed| owed.seq <= reach);
+                owed.extend(
+                    known
+                        .filter(|owed| !owed.is_done())
+                        .take(limits.records.saturating_add(1)),
+                );
+            }
+        }
+        owed.sort_by_key(|owed| owed.seq);
+        let (mut bytes, mut cut) = (0usize, false);
+        let mut gone = Vec::new();
+        let mut at = self.segment_after(after);
+        for owed in owed {
+            bytes = bytes.saturating_add(owed.len() as usize);
+            if plan.found.len() >= limits.records
+                || (bytes > limits.bytes && !plan.found.is_empty())
+            {
+                cut = true;
+                break;
+            }
+            while self
+                .segments
+                .get(at)
+                .is_some_and(|segment| segment.last < owed.seq)
+            {
+                at += 1;
+            }
+            let Some(segment) = self.segments.get(at) else {
+                break;
+            };
+            let key = |row: &Row| row.tag == owed.tag() && row.route == owed.route;
+            let place = match &segment.index {
+                Index::Open(slots) => slots.find(owed.seq),
+                Index::Sealed(_) => {
+                    let lists = match self.lists_of(segment, &mut |row| key(row), extra) {
+                        // What was found so far is given first: memory may not hold the lists of all.
+                        Err(_) if plan.next > after && extra.loads >= MOST_LOADS => {
+                            cut = true;
+                            break;
+                        }
+                        lists => lists?,
+                    };
+                    lists.iter().find_map(|list| list.find(owed.seq))
+                }
+            };
+            plan.next = owed.seq;
+            match place {
+                Some(place) => plan.found.push(located(segment, place, !owed.is_history())),
+                None if owed.is_history() => gone.push(owed.seq),
+                None => {}
+            }
+        }
+        if !cut {
+            plan.next = reach.max(after);
+        }
+        // History may have been freed since the window saw it. Nobody can acknowledge what is not given: it would hold
+        // the low mark, and with it the log, for ever.
+        if let Some(cursor) = self.cursors.get_mut(&id).filter(|_| !gone.is_empty()) {
+            for seq in gone {
+                cursor.mark_done(seq, false);
+            }
+            cursor.advance();
+            self.room.is_stale();
+        }
+        plan.at_end = plan.next >= self.committed;
+        Ok(plan)
+    }
+
+    pub(super) fn plan_scan(
+        &self,
+        after: u64,
+        limits: ReadLimits,
+        wants: &dyn Fn(Tag) -> bool,
+        extra: &Lists,
+    ) -> Looked<Plan> {
+        let mut plan = Plan {
+            found: Vec::new(),
+            next: self.committed.max(after),
+            at_end: true,
+        };
+        let (mut bytes, mut passed) = (0usize, after);
+        let at = self.segment_after(after);
+        for segment in self.segments.range(at.min(self.segments.len())..) {
+            // One more than may be given tells whether there is more.
+            let most = limits
+                .records
+                .saturating_sub(plan.found.len())
+                .saturating_add(1);
+            let row = &mut |row: &Row| wants(row.tag);
+            let place = &mut |place: &Place| wants(place.tag) && !self.damaged.contains(&place.seq);
+            let places = match self.gather(segment, after, row, place, most, extra) {
+                // What was passed so far is given first: memory may not hold the lists of all.
+                Err(_) if passed > after && extra.loads >= MOST_LOADS => {
+                    return Ok(Plan {
+                        next: passed,
+                        at_end: false,
+                        ..plan
+                    });
+                }
+                places => places?,
+            };
+            passed = segment.last;
+            for place in places {
+                bytes = bytes.saturating_add(place.len as usize);
+                if plan.found.len() >= limits.records
+                    || (bytes > limits.bytes && !plan.found.is_empty())
+                {
+                    let last = plan.found.last().map_or(after, |located| located.place.seq);
+                    return Ok(Plan {
+                        next: last,
+                        at_end: false,
+                        ..plan
+                    });
+                }
+                plan.found.push(located(segment, place, false));
+            }
+            if plan.found.len() >= limits.records && segment.last < self.committed {
+                let last = plan.found.last().map_or(after, |located| located.place.seq);
+                return Ok(Plan {
+                    next: last,
+                    at_end: false,
+                    ..plan
+                });
+            }
+        }
+        Ok(plan)
+    }
+}
