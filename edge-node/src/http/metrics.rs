@@ -80,6 +80,16 @@ fn messages(page: &mut Page, status: &NodeStatus) {
     page.gauge("edge_node_retained", "Topics with a retained message.")
         .put(&[], sessions.retained);
     page.gauge(
+        "edge_node_subscription_bytes",
+        "Memory of subscriptions, counted against `subscription-bound`.",
+    )
+    .put(&[], sessions.subscription_bytes);
+    page.gauge(
+        "edge_node_retained_bytes",
+        "Memory of retained topics, counted against `retained-bound`.",
+    )
+    .put(&[], sessions.retained_bytes);
+    page.gauge(
         "edge_node_sessions_pending_records",
         "Records owed to sessions.",
     )
