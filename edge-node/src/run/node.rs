@@ -150,21 +150,19 @@ async fn serve_until_told(
     let spool = recovered.core.spool().clone();
     let shared = Shared::new(recovered.core, Arc::clone(&mqtt_counters));
     let (positions, commits) = watch::channel(spool.committed());
-    let (name, counters) = (
-        recovered.node.clone(),
-        [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone),
-    );
     let reports = SinkReports::new(recovered.missing);
-    let (sinks_seen, log, time) = (reports.clone(), spool.clone(), Arc::clone(&clock));
+    let counters = [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone);
+    let id = recovered.node;
+    let (name, seen) = (id.clone(), reports.clone());
+    let (log, time) = (spool.clone(), Arc::clone(&clock));
     let surroundings = move |status: &mut NodeStatus| {
-        sinks_seen.add_to(status, &log, &time);
+        seen.add_to(status, &log, &time);
         status.node = name.as_str().to_owned();
         let listeners = counters.iter().zip(&addresses);
         status.listeners = listeners
             .map(|(counters, (door, address))| counters.status(*door, *address))
             .collect();
     };
-    let id = recovered.node.clone();
     let (orders, replays) = mpsc::channel(REPLAYS_MAX);
     let (node, requests) = NodeHandle::new(id, spool, commits, Arc::new(surroundings), orders);
     spawn_local(follow_commits(shared.clone(), committed, positions));
@@ -185,14 +183,7 @@ async fn serve_until_told(
         clock,
     };
     let doors = doors.open()?;
-    let [(_, mqtt), (_, http), (_, grpc)] = addresses;
-    let endpoints = Endpoints {
-        mqtt,
-        http,
-        grpc,
-        pid: std::process::id(),
-    };
-    endpoints.write(&config.node.data)?;
+    endpoints(addresses).write(&config.node.data)?;
     announce(&addresses);
 
     tokio::select! {
@@ -212,6 +203,15 @@ async fn serve_until_told(
     Endpoints::remove(&config.node.data);
     shared.with(Core::close)?;
     Ok(())
+}
+
+fn endpoints([(_, mqtt), (_, http), (_, grpc)]: [(Door, SocketAddr); 3]) -> Endpoints {
+    Endpoints {
+        mqtt,
+        http,
+        grpc,
+        pid: std::process::id(),
+    }
 }
 
 fn announce(addresses: &[(Door, SocketAddr)]) {

@@ -37,13 +37,7 @@ pub(super) fn recover(
     spool: &Spool,
     recovery: &Recovery,
 ) -> Result<Recovered, RunError> {
-    let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
-    if let Some(checkpoint) = &recovery.checkpoint {
-        broker
-            .restore(checkpoint)
-            .map_err(|error| RunError::Checkpoint(error.to_string()))?;
-    }
-    spool.replay_state(&mut |entry| broker.apply(entry))?;
+    let mut broker = read_state(config, spool, recovery)?;
     let clock = SystemClock::start(broker.clock_mark(), spool.last_time());
     let clock: Clock = Arc::new(move || clock.mark());
 
@@ -67,35 +61,14 @@ pub(super) fn recover(
             return Err(no_room(config, spool));
         }
     };
-    let mut sinks = Vec::with_capacity(config.uplink.len());
-    for (uplink, known) in config.uplink.iter().zip(known) {
-        let (from, lanes) = (topics(uplink), lanes(config, uplink));
-        let name = uplink.name.as_str();
-        let cursors = broker.handle_sink(&mut journal, name, known, start(uplink), &from, lanes);
-        sinks.push(RecoveredSink {
-            config: uplink.clone(),
-            cursors,
-            from,
-            lanes,
-        });
-    }
+    let sinks = meet_sinks(config, &mut broker, &mut journal, &known);
     for (name, known) in &missing {
         broker.handle_missing_sink(&mut journal, name, *known);
     }
     journal.finish();
 
-    let mut run = [0; 16];
-    let unique = identity
-        .node
-        .to_be_bytes()
-        .into_iter()
-        .chain(identity.boot.to_be_bytes())
-        .chain(tail);
-    for (to, from) in run.iter_mut().zip(unique) {
-        *to = from;
-    }
     let node = node_id(config, identity);
-    let ingest = Ingest::new(config, node.clone(), run);
+    let ingest = Ingest::new(config, node.clone(), run_id(identity, tail));
     let core = Core::new(
         spool.clone(),
         broker,
@@ -110,6 +83,49 @@ pub(super) fn recover(
         missing,
         clock,
     })
+}
+
+/// The broker as the newest checkpoint and the log behind it tell.
+fn read_state(config: &Config, spool: &Spool, recovery: &Recovery) -> Result<Broker, RunError> {
+    let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
+    if let Some(checkpoint) = &recovery.checkpoint {
+        broker
+            .restore(checkpoint)
+            .map_err(|error| RunError::Checkpoint(error.to_string()))?;
+    }
+    spool.replay_state(&mut |entry| broker.apply(entry))?;
+    Ok(broker)
+}
+
+fn meet_sinks(
+    config: &Config,
+    broker: &mut Broker,
+    journal: &mut Journal<'_>,
+    known: &[KnownSink],
+) -> Vec<RecoveredSink> {
+    let meet = |(uplink, known): (&UplinkConfig, &KnownSink)| {
+        let (from, lanes) = (topics(uplink), lanes(config, uplink));
+        let name = uplink.name.as_str();
+        let cursors = broker.handle_sink(journal, name, *known, start(uplink), &from, lanes);
+        RecoveredSink {
+            config: uplink.clone(),
+            cursors,
+            from,
+            lanes,
+        }
+    };
+    config.uplink.iter().zip(known).map(meet).collect()
+}
+
+/// What no other run of this node ever had: its identity, how often it started, and bits of chance.
+fn run_id(identity: Identity, tail: [u8; 4]) -> [u8; 16] {
+    let mut run = [0; 16];
+    let unique = identity.node.to_be_bytes().into_iter();
+    let unique = unique.chain(identity.boot.to_be_bytes()).chain(tail);
+    for (to, from) in run.iter_mut().zip(unique) {
+        *to = from;
+    }
+    run
 }
 
 fn no_room(config: &Config, spool: &Spool) -> RunError {
