@@ -100,17 +100,6 @@
 //!
 //! The formats of `checkpoint-*` and `cursors` are in the modules of these names.
 //!
-//! # What is durable when
-//!
-//! - A commit: with the one sync of its segment's file, which brings along whatever else was written to that file.
-//! - The name of a segment: before the first frame is written to it.
-//! - The header page of a new file: with its first commit, and so is the zeroed trailer page of a recycled one. A crash
-//!   before that leaves pages that name another segment, which is removed, or no frame under the new salt, which is used
-//!   again. The zeros of a file that is new are synced before, so that no commit waits for them.
-//! - Index and trailer: when the segment counts as sealed. Before that a crash leaves a trailer page that is whole, with
-//!   an index whose checksums tell what is missing of it, or one that is torn, and then the frames are read.
-//! - A rewritten segment: before it is renamed over the one it stands for.
-//!
 //! # Recovery
 //!
 //! Sealed segments are known by their trailer page alone. The others are read frame by frame. A bad frame before a good

@@ -13,9 +13,7 @@ use crate::{
     storage::File,
 };
 
-/// A segment that holds no frame yet. Its name is on disk, so that no frame in it is acknowledged under a name that a
-/// crash takes back; its header is so with the first commit, which syncs the file. Until then a crash leaves a file
-/// whose pages name another segment, or one without frames: recovery serves neither.
+/// A segment that holds no frame yet: header on disk, name on disk.
 pub(crate) struct Prepared {
     id: u64,
     salt: u64,
@@ -135,12 +133,7 @@ impl Inner {
                 file.write_at(&[0; PAGE as usize], size.saturating_sub(PAGE))?;
                 file
             }
-            Source::New => {
-                let file = self.storage.create(&name, size)?;
-                // So that no commit waits until a whole segment of zeros is on disk.
-                file.sync()?;
-                file
-            }
+            Source::New => self.storage.create(&name, size)?,
         };
         file.write_at(
             &SegmentHeader {
@@ -153,6 +146,7 @@ impl Inner {
             .encode(),
             0,
         )?;
+        file.sync()?;
         self.storage.sync_directory()?;
         Ok(file)
     }
