@@ -136,7 +136,8 @@ impl Spool {
         let far = checkpoints.log_bytes >= state.checkpoint_interval();
         checkpoints.waiting.is_none()
             && (checkpoints.state_bytes >= STATE_BYTES.min(state.sizes.bound / 16)
-                || (far && checkpoints.state_bytes > 0))
+                || (far && checkpoints.state_bytes > 0)
+                || state.is_held_full())
     }
 
     /// Takes the owner's state as of the last appended record; written once that record is committed, by the housekeeper.
@@ -148,6 +149,12 @@ impl Spool {
 }
 
 impl State {
+    /// Whether a lane has no room, and segments may stay only for what the checkpoints do not cover: nothing can be
+    /// appended that would make another one due.
+    fn is_held_full(&self) -> bool {
+        self.room.full_lanes != 0 && self.checkpoints.owner_covered() < self.committed
+    }
+
     pub(crate) fn checkpoint_interval(&self) -> u64 {
         (self.sizes.bound / 16).max(self.sizes.segment)
     }

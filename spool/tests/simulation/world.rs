@@ -651,7 +651,9 @@ impl World {
             let mut result = Err(Full::Waiting);
             for _ in 0..60 {
                 self.pass(Duration::from_secs(1));
-                self.checkpoint();
+                if self.spool.checkpoint_due() {
+                    self.checkpoint();
+                }
                 self.commit();
                 self.housekeep();
                 result = self.append(Kind::Event, lane, &[], 200);
