@@ -78,7 +78,10 @@ impl Broker {
                     expiry_seconds: kept.expiry_seconds,
                     will_due: due,
                 };
-                let _ = self.record_of(journal, id, ended); // no room: the next start does it
+                // No room: the next start does it again, and until then it is known all the same.
+                if self.record_of(journal, id, ended.clone()).is_err() {
+                    self.apply_change(ended, Seq::ZERO);
+                }
                 self.timers
                     .extend(due.map(|due| (due, Timer::Will(client.clone()))));
                 self.expire_later(journal, id, journal.now, kept.expiry_seconds);
