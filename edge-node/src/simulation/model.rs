@@ -2,36 +2,118 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use spool::{Loss, LossReason, NodeTime, Seq};
+
 use crate::mqtt::packet::QoS;
 
-/// A message that a client published.
+mod retained;
+mod wills;
+
+use retained::Retained;
+use wills::Wills;
+
+/// Clients of a simulation.
+pub(super) const CLIENTS: usize = 3;
+
+/// A message that a client published, or the node for it as its will.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) publisher: usize,
     pub(super) topic: String,
     pub(super) qos: QoS,
     pub(super) retain: bool,
+    /// Message expiry interval in seconds.
+    pub(super) expiry: Option<u32>,
     acked: bool,
     /// Clients that were subscribed, to their knowledge, when it was sent and have been since.
     owed: BTreeSet<usize>,
     /// Clients that were subscribed when it was sent for the first time.
     heard_by: BTreeSet<usize>,
     got: BTreeSet<usize>,
-    sent: bool,
+    /// When it left its publisher, first and last; how often.
+    sent: Option<(NodeTime, NodeTime)>,
+    sendings: usize,
+    /// Where it stands in the log, as the sink was shown.
+    positions: BTreeSet<Seq>,
     at_sink: bool,
+    buried: bool,
+    /// The receiver has refused it at least once, so that others may pass it.
+    refused: bool,
+}
+
+/// A message that a client has yet to say.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) topic: String,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) expiry: Option<u32>,
+}
+
+/// A PUBLISH as a client got it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delivery<'a> {
+    pub(super) client: usize,
+    pub(super) number: usize,
+    pub(super) topic: &'a str,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) dup: bool,
+    /// What its message expiry interval says.
+    pub(super) expiry: Option<u32>,
+    /// The node made it after this.
+    pub(super) after: NodeTime,
 }
 
 /// Everything published and delivered so far.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) messages: Vec<Message>,
+    pub(super) retained: Retained,
+    pub(super) wills: Wills,
+    /// How many sessions each client has had.
+    sessions: [u32; CLIENTS],
     /// The last first delivery, by subscriber, its session, publisher, topic and QoS.
     last: BTreeMap<Stream, usize>,
     /// What each session of a subscriber got.
     seen: BTreeSet<(usize, u32, usize)>,
+    /// Who took a message of a shared group for good, at QoS 2.
+    takers: BTreeMap<usize, (usize, u32)>,
     last_at_sink: BTreeMap<(usize, String, QoS), usize>,
-    pub(super) delivered: u64,
+    pub(super) counts: Counts,
+}
+
+/// What happened at all, so that seeds that do nothing are noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Counts {
     pub(super) acked: u64,
+    pub(super) delivered: u64,
+    pub(super) wills: u64,
+    pub(super) expired: u64,
+    pub(super) buried: u64,
+    pub(super) retained: u64,
+}
+
+impl Counts {
+    pub(super) fn has_everything(self) -> bool {
+        self.acked > 1000
+            && self.delivered > 1000
+            && self.wills > 100
+            && self.expired > 0
+            && self.buried > 50
+            && self.retained > 50
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.acked += other.acked;
+        self.delivered += other.delivered;
+        self.wills += other.wills;
+        self.expired += other.expired;
+        self.buried += other.buried;
+        self.retained += other.retained;
+    }
 }
 
 pub(super) fn is_shared(topic: &str) -> bool {
@@ -40,46 +122,57 @@ pub(super) fn is_shared(topic: &str) -> bool {
 
 impl Model {
     /// A new message, and its number.
-    pub(super) fn publish(
-        &mut self,
-        publisher: usize,
-        topic: String,
-        qos: QoS,
-        retain: bool,
-    ) -> usize {
+    pub(super) fn publish(&mut self, publisher: usize, draft: Draft) -> usize {
         self.messages.push(Message {
             publisher,
-            topic,
-            qos,
-            retain,
+            topic: draft.topic,
+            qos: draft.qos,
+            retain: draft.retain,
+            expiry: draft.expiry,
             acked: false,
             owed: BTreeSet::new(),
             heard_by: BTreeSet::new(),
             got: BTreeSet::new(),
-            sent: false,
+            sent: None,
+            sendings: 0,
+            positions: BTreeSet::new(),
             at_sink: false,
+            buried: false,
+            refused: false,
         });
         self.messages.len() - 1
     }
 
-    /// It leaves its publisher for the first time; `subscribed` have a granted subscription for it.
-    pub(super) fn sent(&mut self, number: usize, subscribed: BTreeSet<usize>) {
+    /// It leaves its publisher; `subscribed` have a granted subscription for it.
+    pub(super) fn sent(&mut self, number: usize, now: NodeTime, subscribed: BTreeSet<usize>) {
         let message = &mut self.messages[number];
-        if !message.sent {
-            message.sent = true;
-            message.owed.clone_from(&subscribed);
-            message.heard_by = subscribed;
+        message.sendings += 1;
+        match &mut message.sent {
+            Some((_, last)) => *last = now,
+            sent @ None => {
+                *sent = Some((now, now));
+                message.owed.clone_from(&subscribed);
+                message.heard_by = subscribed;
+            }
+        }
+        if message.retain {
+            self.retained.sent(&message.topic, number);
         }
     }
 
     /// The publisher got its acknowledgement.
     pub(super) fn acknowledged(&mut self, number: usize) {
-        self.messages[number].acked = true;
-        self.acked += 1;
+        let message = &mut self.messages[number];
+        message.acked = true;
+        if message.retain {
+            self.retained.acked(&message.topic, number);
+        }
+        self.counts.acked += 1;
     }
 
     /// The client gives up its session: nothing is owed to it any more.
     pub(super) fn session_ended(&mut self, client: usize) {
+        self.sessions[client] += 1;
         for message in &mut self.messages {
             message.owed.remove(&client);
         }
@@ -96,33 +189,66 @@ impl Model {
     }
 
     /// The client got it for the first time that its packet identifier shows.
-    pub(super) fn delivered(
-        &mut self,
-        client: usize,
-        session: u32,
-        number: usize,
-        topic: &str,
-        qos: QoS,
-    ) {
+    pub(super) fn delivered(&mut self, delivery: Delivery<'_>) {
+        let Delivery { client, number, .. } = delivery;
         let Some(message) = self.messages.get_mut(number) else {
             panic!("client {client} got message {number}, which nobody published");
         };
         assert!(
-            message.sent && message.topic == topic,
-            "client {client} got message {number} on {topic}: {message:?}"
+            message.sent.is_some() && message.topic == delivery.topic,
+            "client {client} got message {number} as {delivery:?}: {message:?}"
         );
-        self.delivered += 1;
-        if message.retain {
-            return;
-        }
+        message.check_expiry(&delivery);
+        self.counts.delivered += 1;
         message.got.insert(client);
-        if is_shared(topic) {
+        if delivery.retain {
+            assert!(message.retain, "{delivery:?} was never retained");
+            self.counts.retained += 1;
             return;
         }
+        if is_shared(delivery.topic) {
+            self.check_taker(&delivery);
+        } else {
+            self.check_stream(&delivery);
+        }
+    }
+
+    /// Of a shared group, one takes a message of QoS 2, for as long as its session lives.
+    fn check_taker(&mut self, delivery: &Delivery<'_>) {
+        if delivery.qos != QoS::ExactlyOnce {
+            return;
+        }
+        let me = (delivery.client, self.sessions[delivery.client]);
+        if let Some(taker) = self.takers.insert(delivery.number, me) {
+            assert!(
+                taker.1 != self.sessions[taker.0],
+                "message {} of QoS 2 went to client {} of a group, and before to client {}, whose session lives",
+                delivery.number,
+                me.0,
+                taker.0
+            );
+        }
+    }
+
+    /// At QoS 2 once, and first deliveries in the order of the publisher.
+    fn check_stream(&mut self, delivery: &Delivery<'_>) {
+        let Delivery {
+            client,
+            number,
+            qos,
+            ..
+        } = *delivery;
+        let session = self.sessions[client];
+        let message = &self.messages[number];
         let heard = message.heard_by.contains(&client);
-        let key = (client, session, message.publisher, topic.to_owned(), qos);
-        let is_first = self.seen.insert((client, session, number));
-        if !is_first {
+        let key = (
+            client,
+            session,
+            message.publisher,
+            message.topic.clone(),
+            qos,
+        );
+        if !self.seen.insert((client, session, number)) {
             assert!(
                 qos != QoS::ExactlyOnce,
                 "client {client} got message {number} of QoS 2 twice"
@@ -137,11 +263,12 @@ impl Model {
         *last = number.max(*last);
     }
 
-    /// The sink's receiver got it.
-    pub(super) fn arrived(&mut self, number: usize) {
+    /// The sink's receiver got what stands at `seq`.
+    pub(super) fn arrived(&mut self, number: usize, seq: Seq) {
         let message = &mut self.messages[number];
+        message.stored_at(number, seq);
         let is_first = !std::mem::replace(&mut message.at_sink, true);
-        if is_first && message.qos != QoS::AtMostOnce {
+        if is_first && message.qos != QoS::AtMostOnce && !message.refused {
             let key = (message.publisher, message.topic.clone(), message.qos);
             let last = self.last_at_sink.entry(key).or_insert(number);
             assert!(
@@ -152,25 +279,120 @@ impl Model {
         }
     }
 
+    /// The receiver refuses it, this time or for good.
+    pub(super) fn refused(&mut self, number: usize) {
+        self.messages[number].refused = true;
+    }
+
+    /// It stands among the dead letters.
+    pub(super) fn buried(&mut self, number: usize, seq: Seq) {
+        let message = &mut self.messages[number];
+        assert!(
+            message.refused,
+            "message {number} is a dead letter, and nobody refused it"
+        );
+        message.stored_at(number, seq);
+        message.buried = true;
+        self.counts.buried += 1;
+    }
+
     /// Nothing moves any more: every promise must have been kept.
-    pub(super) fn check(&self) {
-        let acked = self.messages.iter().enumerate();
-        for (number, message) in acked.filter(|(_, message)| message.acked) {
+    pub(super) fn check(&mut self, now: NodeTime, ledger: &[Loss]) {
+        let counted = |reason: LossReason, scope: &str| {
+            let of = |loss: &&Loss| loss.reason == reason && loss.scope == scope;
+            ledger.iter().filter(of).map(|loss| loss.count).sum::<u64>()
+        };
+        let mut given_up = 0;
+        let mut expired = [0; CLIENTS];
+        for (number, message) in self.messages.iter().enumerate() {
+            if !message.acked {
+                continue;
+            }
+            if !message.at_sink && !message.buried {
+                assert!(
+                    message.refused,
+                    "message {number} was acknowledged and never reached the sink: {message:?}"
+                );
+                given_up += 1;
+            }
+            let may_expire = message.may_be_expired(now);
+            if is_shared(&message.topic) {
+                assert!(
+                    message.owed.is_empty() || !message.got.is_empty() || may_expire,
+                    "message {number} was acknowledged and reached nobody of its group: {message:?}"
+                );
+                continue;
+            }
+            for client in message.owed.difference(&message.got) {
+                assert!(
+                    may_expire,
+                    "message {number} was acknowledged and did not reach client {client}: {message:?}"
+                );
+                expired[*client] += 1;
+            }
+        }
+        for (client, expired) in expired.into_iter().enumerate() {
+            let counted = counted(LossReason::Expired, &format!("client-{client}"));
             assert!(
-                message.at_sink,
-                "message {number} was acknowledged and never reached the sink: {message:?}"
+                counted >= expired,
+                "{expired} messages for client {client} expired, the ledger has {counted}"
             );
-            let kept = if message.retain {
-                true
-            } else if is_shared(&message.topic) {
-                message.owed.is_empty() || !message.got.is_empty()
-            } else {
-                message.owed.is_subset(&message.got)
-            };
-            assert!(
-                kept,
-                "message {number} was acknowledged and did not reach everybody: {message:?}"
-            );
+            self.counts.expired += expired;
+        }
+        let unburied = counted(LossReason::DeadLetterBound, "mesh");
+        assert!(
+            unburied >= given_up,
+            "{given_up} messages are no dead letters either, the ledger has {unburied}"
+        );
+        let lost = std::array::from_fn(|client| {
+            counted(LossReason::SessionEnded, &format!("client-{client}"))
+        });
+        self.counts.wills += self.wills.check(&self.messages, lost);
+    }
+}
+
+impl Message {
+    /// Where the sink was shown it. What a client sends once, or its identifier makes one, is one record.
+    fn stored_at(&mut self, number: usize, seq: Seq) {
+        self.positions.insert(seq);
+        let most = if self.qos == QoS::AtLeastOnce {
+            self.sendings
+        } else {
+            1
+        };
+        assert!(
+            self.positions.len() <= most,
+            "message {number} is in the log {} times: {self:?}",
+            self.positions.len()
+        );
+    }
+
+    fn may_be_expired(&self, now: NodeTime) -> bool {
+        let Some(expiry) = self.expiry else {
+            return false;
+        };
+        let first = self.sent.map_or(now, |(first, _)| first);
+        now.0 >= first.0 + u64::from(expiry) * 1000
+    }
+
+    /// What leaves the node has not expired, and says how long it still is of use.
+    fn check_expiry(&self, delivery: &Delivery<'_>) {
+        let (Some(expiry), Some((_, last))) = (self.expiry, self.sent) else {
+            assert_eq!(delivery.expiry, None, "{delivery:?}");
+            return;
+        };
+        if delivery.qos == QoS::ExactlyOnce {
+            return; // It was ready to leave when its identifier was on its way to the disk.
+        }
+        let waited = delivery.after.0.saturating_sub(last.0) / 1000;
+        let most = u64::from(expiry).saturating_sub(waited);
+        // One that was under way before may have expired since.
+        assert!(
+            most > 0 || delivery.dup,
+            "{delivery:?} has expired: {self:?}"
+        );
+        if let Some(left) = delivery.expiry {
+            assert!(u64::from(left) <= most, "{delivery:?}: {self:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::{
         encode::encode,
         packet::{Connect, Packet, QoS, ReasonCode, Version},
     },
-    node::core::{Core, Effect, Reading},
+    node::core::{Clock, Core, Effect, Reading},
 };
 
 /// The core, its storage and its clock.
@@ -54,7 +54,19 @@ pub(crate) struct TestNode {
 const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n";
 
 /// Name of the sink that a node without history has.
-const SINK: &str = "mesh";
+pub(crate) const SINK: &str = "mesh";
+
+fn mark(now: u64) -> ClockMark {
+    ClockMark {
+        node: NodeTime(now),
+        wall: WallTime(now),
+    }
+}
+
+fn clock(time: &Arc<AtomicU64>) -> Clock {
+    let time = Arc::clone(time);
+    Arc::new(move || mark(time.load(Ordering::Relaxed)))
+}
 
 pub(crate) fn limits() -> Limits {
     Limits {
@@ -143,10 +155,6 @@ impl TestNode {
         };
         let config = Config::parse("test.toml", CONFIG, &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
-        let mark = |now: u64| ClockMark {
-            node: NodeTime(now),
-            wall: WallTime(now),
-        };
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
         broker.start(&mut journal, 42).unwrap();
         if !keeps_history {
@@ -154,9 +162,7 @@ impl TestNode {
             broker.handle_sink(&mut journal, SINK, known, Start::Oldest, &from, u32::MAX);
         }
         journal.finish();
-        let clock = Arc::clone(&time);
-        let clock = Arc::new(move || mark(clock.load(Ordering::Relaxed)));
-        let core = Core::new(spool, broker, ingest, clock, keeps_history);
+        let core = Core::new(spool, broker, ingest, clock(&time), keeps_history);
         TestNode {
             core,
             storage,
@@ -215,6 +221,16 @@ impl TestNode {
         self.core.spool().cursor(&sink_cursor(SINK)).unwrap()
     }
 
+    /// The cursor over the sink's dead letters.
+    pub(crate) fn graveyard(&self) -> CursorId {
+        self.core.spool().cursor(&dead_cursor(SINK)).unwrap()
+    }
+
+    /// The node's clock, for parts of it that run beside the core.
+    pub(crate) fn clock(&self) -> Clock {
+        clock(&self.time)
+    }
+
     /// Lets time pass and what is due happen.
     pub(crate) fn wait(&mut self, milliseconds: u64) {
         self.time.fetch_add(milliseconds, Ordering::Relaxed);
@@ -230,14 +246,8 @@ impl TestNode {
 
     /// Takes a checkpoint, due or not.
     pub(crate) fn checkpoint(&self) {
-        let now = self.now();
-        let mark = ClockMark {
-            node: now,
-            wall: WallTime(now.0),
-        };
-        self.core
-            .spool()
-            .checkpoint(self.core.broker().snapshot(mark));
+        let snapshot = self.core.broker().snapshot(mark(self.now().0));
+        self.core.spool().checkpoint(snapshot);
     }
 
     pub(crate) fn now(&self) -> NodeTime {

@@ -1,0 +1,382 @@
+//! The uplink's own core, between the log and a receiver that a seed has bad ideas for.
+//!
+//! ```text
+//!  log ─▶ read ─▶ Uplink ─▶ a batch on its way ─▶ the receiver takes it, or part, or nothing ─▶ an answer, or none
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cloud_uplink::{
+    Action, Answer, BatchId, Buried, DeadLetter, Fitness, Limits, Offered, Outcome, Outgoing,
+    RecordSource, Uplink,
+};
+use fastrand::Rng;
+use filters::TopicFilter;
+use spool::{CursorId, Entry, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, Spool};
+
+use super::{model::Model, peer::payload::number_in, story::tell};
+use crate::{
+    broker::tests::harness::{SINK, TestNode},
+    node::source::Source,
+    record::Record,
+};
+
+/// Every third of such messages is one the receiver refuses, in seeds where it does.
+const POISON: usize = 17;
+
+/// How the link and the receiver are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    Fine,
+    /// No request arrives.
+    Down,
+    /// Requests arrive, and half of the answers are lost.
+    Lossy,
+    /// Everything is asked to come later.
+    Busy,
+    /// A part of every batch is taken.
+    Part,
+    /// Everything is refused, and the receiver cannot say whose fault it is.
+    Broken,
+}
+
+/// One run of an uplink, from a start of the node to its end.
+pub(super) struct Sink {
+    uplink: Uplink,
+    source: Arc<Source>,
+    cursor: CursorId,
+    /// The uplink's clock at the node's start.
+    base: (Instant, NodeTime),
+    weather: Weather,
+    taste: Taste,
+    read: Option<(Lane, Seq, ReadLimits)>,
+    flights: Vec<(BatchId, Vec<Seq>)>,
+    numbers: BTreeMap<Seq, usize>,
+    graves: Vec<(Seq, String, u32)>,
+}
+
+/// What the receiver refuses for good, and how many dead letters are kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taste {
+    refuses: bool,
+    dead_letters_max: u64,
+}
+
+impl Taste {
+    pub(super) fn new(rng: &mut Rng) -> Taste {
+        Taste {
+            refuses: rng.u8(..3) == 0,
+            dead_letters_max: [1, 1000][rng.usize(..2)],
+        }
+    }
+
+    fn spits(self, number: usize) -> bool {
+        self.refuses && number % POISON == 5
+    }
+}
+
+impl Sink {
+    pub(super) fn start(node: &TestNode, taste: Taste, rng: &mut Rng) -> Sink {
+        let spool = node.core.spool();
+        let cursor = node.sink();
+        let after = spool
+            .cursor_status(cursor)
+            .map_or(Seq::ZERO, |status| status.low);
+        let limits = Limits {
+            batch_events: rng.usize(1..8),
+            batch_bytes: rng.usize(500..8000),
+            in_flight: rng.usize(1..4),
+            read_ahead_bytes: rng.usize(1_000..50_000),
+            refused_tries: 3,
+            ..Limits::default()
+        };
+        let (base, now) = (Instant::now(), node.now());
+        let lanes = [Lane(0), Lane(1), Lane(2)];
+        let source = Source::new(
+            spool.clone(),
+            node.clock(),
+            vec![TopicFilter::parse("#").unwrap()],
+            u32::MAX,
+            Arc::default(),
+            Vec::new(),
+            node.graveyard(),
+        );
+        Sink {
+            uplink: Uplink::new(base, limits, &lanes, after, rng.fork()),
+            source,
+            cursor,
+            base: (base, now),
+            weather: Weather::Fine,
+            taste,
+            read: None,
+            flights: Vec::new(),
+            numbers: BTreeMap::new(),
+            graves: Vec::new(),
+        }
+    }
+
+    fn clock(&self, now: NodeTime) -> Instant {
+        self.base.0 + Duration::from_millis(now.0 - self.base.1.0)
+    }
+
+    /// The link or the receiver changes.
+    pub(super) fn change(&mut self, rng: &mut Rng) {
+        use Weather::{Broken, Busy, Down, Fine, Lossy, Part};
+        let all = [Fine, Fine, Down, Lossy, Busy, Part, Broken];
+        self.weather = all[rng.usize(..all.len())];
+        tell(|| format!("sink: {:?}", self.weather));
+    }
+
+    pub(super) fn clear_up(&mut self) {
+        self.weather = Weather::Fine;
+    }
+
+    /// The log has committed something.
+    pub(super) fn handle_commit(&mut self, spool: &Spool, now: NodeTime) {
+        let at = self.clock(now);
+        self.uplink.handle_commit(at);
+        self.act(spool, now);
+        self.bury(spool, now);
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_time(&mut self, spool: &Spool, now: NodeTime) {
+        let at = self.clock(now);
+        self.uplink.handle_deadline(at);
+        self.act(spool, now);
+        self.bury(spool, now);
+    }
+
+    /// Runs the read that the uplink has asked for. False if there is none.
+    pub(super) fn run_read(&mut self, spool: &Spool, now: NodeTime) -> bool {
+        let Some((lane, after, limits)) = self.read.take() else {
+            return false;
+        };
+        let at = self.clock(now);
+        match spool.read(self.cursor, after, limits) {
+            Ok(batch) => {
+                let offered = batch
+                    .entries
+                    .iter()
+                    .map(|entry| self.offer(entry))
+                    .collect();
+                self.uplink
+                    .handle_read(at, lane, offered, batch.next, batch.at_end);
+            }
+            Err(error) => self.uplink.handle_read_error(at, error.to_string()),
+        }
+        self.act(spool, now);
+        true
+    }
+
+    fn offer(&mut self, entry: &Entry) -> Offered {
+        let outgoing = self.source.event(entry).expect("the sink is owed events");
+        self.numbers.insert(entry.seq, number_at(entry));
+        Offered {
+            seq: entry.seq,
+            fitness: Fitness::Send {
+                key: outgoing.partition_key(),
+                target: "".into(),
+                bytes: entry.body.len(),
+                hops: Outgoing::hops(&outgoing),
+            },
+        }
+    }
+
+    /// One of the batches on their way meets its fate. False if there is none.
+    pub(super) fn answer(
+        &mut self,
+        spool: &Spool,
+        now: NodeTime,
+        model: &mut Model,
+        rng: &mut Rng,
+    ) -> bool {
+        if self.flights.is_empty() {
+            return false;
+        }
+        let (batch, seqs) = self.flights.swap_remove(rng.usize(..self.flights.len()));
+        let answer = self.judge(&seqs, model, rng);
+        tell(|| format!("sink: {seqs:?} {answer:?}"));
+        let at = self.clock(now);
+        self.uplink.handle_answer(at, batch, answer);
+        self.act(spool, now);
+        self.bury(spool, now);
+        true
+    }
+
+    fn judge(&mut self, seqs: &[Seq], model: &mut Model, rng: &mut Rng) -> Answer {
+        let error = || "the seed says so".to_owned();
+        let retry_after = (rng.bool()).then(|| Duration::from_millis(rng.u64(..3000)));
+        let later = Outcome::Unavailable {
+            retry_after,
+            error: error(),
+        };
+        let busy = Outcome::Overloaded {
+            retry_after,
+            error: error(),
+        };
+        match self.weather {
+            Weather::Down => Answer::All(later),
+            Weather::Busy => Answer::All(busy),
+            Weather::Broken => {
+                for seq in seqs {
+                    model.refused(self.numbers[seq]);
+                }
+                Answer::All(Outcome::Doubtful { error: error() })
+            }
+            Weather::Lossy if rng.bool() => {
+                self.take(seqs, model);
+                Answer::All(later)
+            }
+            Weather::Part => {
+                let taken = rng.usize(..=seqs.len());
+                let mut outcomes = self.take(&seqs[..taken], model);
+                outcomes.extend((taken..seqs.len()).map(|_| busy.clone()));
+                outcomes.truncate(rng.usize(taken..=seqs.len()));
+                Answer::Each(outcomes)
+            }
+            Weather::Fine | Weather::Lossy => Answer::Each(self.take(seqs, model)),
+        }
+    }
+
+    /// The receiver gets these, and refuses what it does not like.
+    fn take(&mut self, seqs: &[Seq], model: &mut Model) -> Vec<Outcome> {
+        let taste = self.taste;
+        let one = |seq: &Seq| {
+            let number = self.numbers[seq];
+            if taste.spits(number) {
+                model.refused(number);
+                let error = "it is bad".to_owned();
+                Outcome::Refused { error }
+            } else {
+                model.arrived(number, *seq);
+                Outcome::Accepted
+            }
+        };
+        seqs.iter().map(one).collect()
+    }
+
+    fn act(&mut self, spool: &Spool, now: NodeTime) {
+        while let Some(action) = self.uplink.poll_action() {
+            match action {
+                Action::Read {
+                    lane,
+                    after,
+                    records,
+                    bytes,
+                } => {
+                    let limits = ReadLimits {
+                        records,
+                        bytes,
+                        lanes: 1 << lane.0,
+                    };
+                    self.read = Some((lane, after, limits));
+                }
+                Action::Send { batch, seqs, .. } => self.flights.push((batch, seqs)),
+                Action::Ack { seqs } => spool.ack(self.cursor, &seqs),
+                Action::Bury { seq, reason, tries } => {
+                    self.graves.push((seq, reason.to_string(), tries));
+                }
+                Action::Canary { .. } | Action::Expire { .. } => {
+                    panic!("{action:?} at {now:?} was not asked for")
+                }
+            }
+        }
+    }
+
+    /// Keeps dead letters, as long as there is room for them.
+    fn bury(&mut self, spool: &Spool, now: NodeTime) {
+        let at = self.clock(now);
+        for (seq, reason, tries) in std::mem::take(&mut self.graves) {
+            let buried = match spool.read_at(seq) {
+                Ok(Some(_))
+                    if self.source.dead_letters().records >= self.taste.dead_letters_max =>
+                {
+                    spool.record_loss(lost(seq, now));
+                    spool.ack(self.cursor, &[seq]);
+                    Ok(Buried::AtBound)
+                }
+                Ok(Some(entry)) => self.keep(spool, now, &entry, &reason, tries),
+                Ok(None) => panic!("{seq:?} is gone before it was buried"),
+                Err(error) => Err(error.to_string()),
+            };
+            match buried {
+                Ok(buried) => self.uplink.handle_buried(at, seq, buried),
+                Err(error) => {
+                    self.uplink.handle_bury_error(at, &error);
+                    self.graves.push((seq, reason, tries));
+                }
+            }
+        }
+        self.act(spool, now);
+    }
+
+    /// The dead letter and the acknowledgement of its event are one commit.
+    fn keep(
+        &self,
+        spool: &Spool,
+        now: NodeTime,
+        entry: &Entry,
+        reason: &str,
+        tries: u32,
+    ) -> Result<Buried, String> {
+        let letter = DeadLetter {
+            sink: SINK,
+            seq: entry.seq,
+            entry,
+            reason,
+            tries,
+        };
+        let mut transaction = spool.transaction(now);
+        let kept = self.source.bury(&mut transaction, &letter);
+        if kept.is_ok() {
+            transaction.ack(self.cursor, entry.seq);
+        }
+        transaction.finish();
+        kept.map(|()| Buried::Kept).map_err(|full| full.to_string())
+    }
+}
+
+impl Model {
+    /// Takes note of every dead letter.
+    pub(super) fn read_dead_letters(&mut self, spool: &Spool, graveyard: CursorId) {
+        let limits = ReadLimits {
+            records: 100_000,
+            bytes: usize::MAX,
+            lanes: u32::MAX,
+        };
+        for entry in spool.read(graveyard, Seq::ZERO, limits).unwrap().entries {
+            let Some(Record::Dead(dead)) = Record::decode(&entry.body) else {
+                panic!("{entry:?} is no dead letter");
+            };
+            self.buried(number_of(dead.body), dead.seq);
+        }
+    }
+}
+
+fn number_at(entry: &Entry) -> usize {
+    number_of(&entry.body)
+}
+
+fn number_of(body: &[u8]) -> usize {
+    match Record::decode(body) {
+        Some(Record::Publish(record)) => number_in(record.payload),
+        other => panic!("a sink is owed events, not {other:?}"),
+    }
+}
+
+fn lost(seq: Seq, at: NodeTime) -> Loss {
+    Loss {
+        reason: LossReason::DeadLetterBound,
+        scope: SINK.to_owned(),
+        count: 1,
+        bytes: 1,
+        first: seq,
+        last: seq,
+        at,
+    }
+}

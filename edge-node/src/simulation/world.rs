@@ -1,0 +1,390 @@
+//! The node, its clients, its sink and its disk, and one step after the other.
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use spool::{Batch, StorageError, storage::simulated::Faults};
+
+use super::{
+    model::{CLIENTS, Counts, Model},
+    peer::{self, Peer},
+    sink::{Sink, Taste},
+    story::tell,
+};
+use crate::{
+    broker::tests::harness::{self, TestNode},
+    node::core::Reading,
+};
+
+/// A reading the core asked for, and what it gave once it ran.
+type Running = (Reading, Option<Result<Batch, StorageError>>);
+
+/// Topics that are published on.
+const TOPICS: [&str; 6] = ["t/0", "t/1", "s/0", "s/1", "r/0", "r/1"];
+
+pub(super) struct World {
+    rng: Rng,
+    node: Option<TestNode>,
+    pub(super) peers: Vec<Peer>,
+    pub(super) model: Model,
+    sink: Sink,
+    taste: Taste,
+    readings: Vec<Running>,
+    /// What may be wrong with the disk.
+    has_bad_disk: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> World {
+        // The log draws salts, which are not to differ between runs.
+        fastrand::seed(seed);
+        let mut rng = Rng::with_seed(seed);
+        let mut limits = harness::limits();
+        limits.receive_maximum = peer::IN_FLIGHT;
+        let waiting = [3 << 10, 8 << 10, 8 << 20][rng.usize(..3)];
+        let is_small = rng.u8(..3) == 0;
+        let node = TestNode::with_sink(seed, limits, |options| {
+            options.waiting_bytes = waiting;
+            if is_small {
+                options.bound_bytes = Some(12 * (64 << 10));
+                options.segment_bytes = Some(64 << 10);
+            }
+        });
+        let payload_bytes = if is_small { 9000 } else { 900 };
+        let peer = |index| Peer::new(index, payload_bytes, node.now(), &mut rng);
+        let peers = (0..CLIENTS).map(peer).collect();
+        let taste = Taste::new(&mut rng);
+        let has_bad_disk = rng.u8(..4) == 0;
+        let sink = Sink::start(&node, taste, &mut rng);
+        World {
+            rng,
+            node: Some(node),
+            peers,
+            model: Model::default(),
+            sink,
+            taste,
+            readings: Vec::new(),
+            has_bad_disk,
+        }
+    }
+
+    pub(super) fn node(&mut self) -> &mut TestNode {
+        self.node.as_mut().unwrap()
+    }
+
+    pub(super) fn run(&mut self) -> Counts {
+        for _ in 0..self.rng.usize(100..1500) {
+            self.step();
+        }
+        tell(|| "drain".to_owned());
+        self.drain();
+        self.check();
+        self.model.counts
+    }
+
+    fn step(&mut self) {
+        let which = self.rng.usize(..self.peers.len());
+        match self.rng.u32(..1000) {
+            0..6 => self.crash(),
+            6..8 => self.restart(),
+            8..40 => {
+                let clean = self.rng.u8(..12) == 0;
+                if self.peers[which].link.is_none() || self.rng.u8(..8) == 0 {
+                    self.connect(which, clean);
+                }
+            }
+            40..45 => self.unplug(which),
+            45..47 => self.say_goodbye(which),
+            47..80 => self.peers[which].wish(&mut self.model, &mut self.rng),
+            80..300 => self.peers[which].publish(&mut self.model, &mut self.rng),
+            300..500 => {
+                for _ in 0..self.rng.usize(1..4) {
+                    self.send(which);
+                }
+            }
+            500..640 => {
+                for _ in 0..self.rng.usize(1..6) {
+                    self.receive(which);
+                }
+            }
+            640..730 => drop(self.commit()),
+            730..820 => self.node().core.handle_commit(),
+            820..885 => self.run_reading(),
+            885..930 => self.hand_reading(),
+            930..945 => drop(self.feed_sink()),
+            945..970 => drop(self.answer_sink()),
+            970..975 => self.sink.change(&mut self.rng),
+            975..983 => self.housekeep(),
+            983..986 => self.node().checkpoint(),
+            986..988 => self.trouble_disk(),
+            _ => {
+                let most = if self.rng.u8(..12) == 0 { 30_000 } else { 2000 };
+                let milliseconds = self.rng.u64(1..most);
+                self.wait(milliseconds);
+            }
+        }
+        self.look();
+    }
+
+    /// Takes what the node asks of its shell.
+    fn look(&mut self) {
+        let asked = self.node().take_readings();
+        let asked = asked.into_iter().map(|one| (one, None));
+        self.readings.extend(asked);
+    }
+
+    /// The power fails, between two steps or in the middle of what the disk does.
+    fn crash(&mut self) {
+        tell(|| "crash".to_owned());
+        let operation = self.rng.u64(..6);
+        let in_the_middle = self.rng.bool();
+        if in_the_middle {
+            let node = self.node();
+            node.storage.crash_at(operation);
+            let committed = node.core.spool().commit_once();
+            if !committed || operation > 2 {
+                node.checkpoint();
+                self.housekeep();
+            }
+        }
+        let node = self.take_node();
+        self.begin_anew(node.cut());
+    }
+
+    /// The node is stopped in good order, and started.
+    fn restart(&mut self) {
+        tell(|| "restart".to_owned());
+        self.heal_disk();
+        for _ in 0..8 {
+            self.housekeep();
+            self.commit();
+        }
+        let node = self.take_node();
+        let spool = node.core.spool();
+        let is_whole = spool.committed() == spool.appended();
+        self.begin_anew(if is_whole { node.stop() } else { node.cut() });
+    }
+
+    /// The node is about to stop.
+    fn take_node(&mut self) -> TestNode {
+        let node = self.node.take().unwrap();
+        for peer in &mut self.peers {
+            peer.notice_end(&node, &mut self.model);
+        }
+        let committed = node.core.spool().committed();
+        self.model.wills.node_stopped(node.now(), committed);
+        node
+    }
+
+    fn begin_anew(&mut self, node: TestNode) {
+        let now = node.now();
+        for peer in &mut self.peers {
+            peer.lose_node(&mut self.model, now);
+        }
+        self.readings.clear();
+        self.sink = Sink::start(&node, self.taste, &mut self.rng);
+        self.node = Some(node);
+        self.heal_disk();
+    }
+
+    fn connect(&mut self, which: usize, clean: bool) {
+        let hearers = self.hearers(&self.peers[which].will_topic());
+        let node = self.node.as_mut().unwrap();
+        self.peers[which].connect(node, &mut self.model, clean, &mut self.rng, hearers);
+    }
+
+    /// A connection ends: the client's own, or one that it left before.
+    fn unplug(&mut self, which: usize) {
+        let node = self.node.as_mut().unwrap();
+        match self.peers[which].stale.pop() {
+            Some(client) => node.hang_up(&client),
+            None => self.peers[which].unplug(node, &mut self.model),
+        }
+    }
+
+    fn say_goodbye(&mut self, which: usize) {
+        let node = self.node.as_mut().unwrap();
+        self.peers[which].say_goodbye(node, &mut self.model);
+    }
+
+    /// The clients that know that they hear this topic.
+    fn hearers(&self, topic: &str) -> BTreeSet<usize> {
+        (0..self.peers.len())
+            .filter(|client| self.peers[*client].holds(topic))
+            .collect()
+    }
+
+    fn send(&mut self, which: usize) -> bool {
+        let hearers: Vec<_> = TOPICS.iter().map(|topic| self.hearers(topic)).collect();
+        let hearers = |topic: &str| {
+            let place = TOPICS.iter().position(|one| *one == topic);
+            hearers[place.expect("a topic of this simulation")].clone()
+        };
+        let node = self.node.as_mut().unwrap();
+        self.peers[which].send(node, &mut self.model, hearers)
+    }
+
+    fn receive(&mut self, which: usize) -> bool {
+        let node = self.node.as_mut().unwrap();
+        let peer = &mut self.peers[which];
+        if peer.receive(node, &mut self.model) {
+            return true;
+        }
+        if peer.is_shut_out(node) {
+            peer.unplug(node, &mut self.model);
+            return true;
+        }
+        false
+    }
+
+    /// One step of the committer. False if nothing waited.
+    fn commit(&mut self) -> bool {
+        let spool = self.node().core.spool();
+        let any = spool.commit_once();
+        if any {
+            let committed = spool.committed();
+            tell(|| format!("committed up to {}", committed.0));
+            let (spool, now) = (spool.clone(), self.node().now());
+            self.sink.handle_commit(&spool, now);
+        }
+        any
+    }
+
+    fn housekeep(&mut self) {
+        let now = self.node().now();
+        self.node().core.spool().housekeep_once(now);
+    }
+
+    fn wait(&mut self, milliseconds: u64) {
+        tell(|| format!("{milliseconds} ms pass"));
+        let node = self.node.as_mut().unwrap();
+        node.wait(milliseconds);
+        self.sink.handle_time(node.core.spool(), node.now());
+    }
+
+    fn run_reading(&mut self) {
+        if self.readings.is_empty() {
+            return;
+        }
+        let place = self.rng.usize(..self.readings.len());
+        let spool = self.node.as_ref().unwrap().core.spool();
+        let (reading, found) = &mut self.readings[place];
+        if found.is_none() {
+            *found = Some(reading.order().run(spool));
+        }
+    }
+
+    fn hand_reading(&mut self) {
+        let done = |(_, found): &Running| found.is_some();
+        let Some(place) = self.readings.iter().position(done) else {
+            return;
+        };
+        let (reading, found) = self.readings.remove(place);
+        self.node().core.handle_reading(reading, found.unwrap());
+    }
+
+    fn feed_sink(&mut self) -> bool {
+        let node = self.node.as_ref().unwrap();
+        self.sink.run_read(node.core.spool(), node.now())
+    }
+
+    fn answer_sink(&mut self) -> bool {
+        let node = self.node.as_ref().unwrap();
+        let (spool, now) = (node.core.spool(), node.now());
+        self.sink.answer(spool, now, &mut self.model, &mut self.rng)
+    }
+
+    /// The disk begins to fail, fills, or mends itself.
+    fn trouble_disk(&mut self) {
+        if !self.has_bad_disk {
+            return;
+        }
+        let rate = |rng: &mut Rng| [0.0, 0.0, 0.1, 0.5][rng.usize(..4)];
+        let rng = &mut self.rng;
+        let faults = Faults {
+            write: rate(rng),
+            sync: rate(rng),
+            read: rate(rng),
+            directory: rate(rng),
+            ..Faults::default()
+        };
+        let is_full = rng.u8(..3) == 0;
+        tell(|| format!("disk: full {is_full}, {faults:?}"));
+        let storage = &self.node().storage;
+        storage.set_faults(faults);
+        storage.set_capacity(if is_full { 1 } else { 1 << 30 });
+    }
+
+    fn heal_disk(&mut self) {
+        let storage = &self.node().storage;
+        storage.set_faults(Faults::default());
+        storage.set_capacity(1 << 30);
+    }
+
+    /// Everybody connects and does what is to be done, until nothing moves.
+    fn drain(&mut self) {
+        self.heal_disk();
+        self.sink.clear_up();
+        let mut calm = 0;
+        for _ in 0..5000 {
+            if self.drain_once() {
+                calm = 0;
+                continue;
+            }
+            // Something may be due later: wills, what the sink was told to send later, what found no room.
+            calm += 1;
+            let owes_sink = self.owes_sink();
+            if calm > 100 && !owes_sink || calm > 1000 {
+                return;
+            }
+            self.wait(1000);
+        }
+        panic!("the node does not come to rest: {:?}", self.unrest());
+    }
+
+    /// Whether the sink has not got everything; it may rest for a minute between two tries.
+    fn owes_sink(&mut self) -> bool {
+        let node = self.node();
+        let status = node.core.spool().cursor_status(node.sink());
+        status.is_none_or(|status| status.pending_records > 0)
+    }
+
+    pub(super) fn unrest(&self) -> Vec<String> {
+        self.peers.iter().filter_map(Peer::unrest).collect()
+    }
+
+    fn drain_once(&mut self) -> bool {
+        let mut moved = false;
+        for which in 0..self.peers.len() {
+            while !self.peers[which].stale.is_empty() {
+                self.unplug(which);
+            }
+            if self.peers[which].link.is_none() {
+                self.connect(which, false);
+                moved = true;
+            }
+            while self.send(which) {
+                moved = true;
+            }
+            while self.receive(which) {
+                moved = true;
+            }
+        }
+        self.look();
+        while !self.readings.is_empty() {
+            moved = true;
+            self.run_reading();
+            self.hand_reading();
+            self.commit();
+            self.node().core.handle_commit();
+            self.look();
+        }
+        moved |= self.commit();
+        self.node().core.handle_commit();
+        self.look();
+        moved |= self.feed_sink();
+        moved |= self.answer_sink();
+        self.housekeep();
+        moved || !self.readings.is_empty()
+    }
+}
