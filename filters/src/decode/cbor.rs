@@ -122,8 +122,14 @@ fn item(
             put_bytes(json, &bytes, bytes_as);
         }
         Head::Text(length) => put_text(json, &reader.text(length)?),
-        Head::Array(length) => array(reader, json, length, depth, bytes_as)?,
-        Head::Map(length) => map(reader, json, length, depth, bytes_as)?,
+        Head::Array(length) => list(reader, json, length, *b"[]", |reader, json| {
+            item(reader, json, depth, bytes_as)
+        })?,
+        Head::Map(length) => list(reader, json, length, *b"{}", |reader, json| {
+            key(reader, json)?;
+            json.push(b':');
+            item(reader, json, depth, bytes_as)
+        })?,
         Head::Tag(tag) => tagged(reader, json, tag, depth, bytes_as)?,
         Head::Bool(value) => put(json, value),
         Head::Null => json.extend_from_slice(b"null"),
@@ -133,45 +139,24 @@ fn item(
     Ok(())
 }
 
-fn array(
+/// The items of an array or the entries of a map, each put by `put_next`, between brackets.
+fn list(
     reader: &mut Reader<'_>,
     json: &mut Vec<u8>,
     length: Option<u64>,
-    depth: usize,
-    bytes_as: BytesAs,
+    [open, close]: [u8; 2],
+    mut put_next: impl FnMut(&mut Reader<'_>, &mut Vec<u8>) -> Result<(), CborError>,
 ) -> Result<(), CborError> {
-    json.push(b'[');
+    json.push(open);
     let mut index = 0;
     while reader.has_more(length, index)? {
         if index > 0 {
             json.push(b',');
         }
-        item(reader, json, depth, bytes_as)?;
+        put_next(reader, json)?;
         index += 1;
     }
-    json.push(b']');
-    Ok(())
-}
-
-fn map(
-    reader: &mut Reader<'_>,
-    json: &mut Vec<u8>,
-    length: Option<u64>,
-    depth: usize,
-    bytes_as: BytesAs,
-) -> Result<(), CborError> {
-    json.push(b'{');
-    let mut index = 0;
-    while reader.has_more(length, index)? {
-        if index > 0 {
-            json.push(b',');
-        }
-        key(reader, json)?;
-        json.push(b':');
-        item(reader, json, depth, bytes_as)?;
-        index += 1;
-    }
-    json.push(b'}');
+    json.push(close);
     Ok(())
 }
 
