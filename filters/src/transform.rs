@@ -50,6 +50,7 @@ use attributes::SetAttributes;
 pub(crate) use decimal::Decimal;
 pub use decimal::TooManyDigits;
 use document::Document;
+pub(crate) use document::element;
 use enrichment::Enrichment;
 pub use enrichment::EnrichmentTable;
 pub use error::{StepProblem, TransformError};

@@ -1,12 +1,13 @@
-use std::{borrow::Cow, cell::OnceCell, str::FromStr};
+use std::{cell::OnceCell, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
 
 use crate::{
-    Event, Value,
+    Event,
+    cesql::{EventRef, Value, attribute::Attribute},
     stage::Reading,
-    transform::{JsonPath, PathError, Root, Step},
+    transform::{JsonPath, PathError, Root, Step, element},
 };
 
 /// Bytes of a field in a key; a longer one is cut, so that one event cannot fill what a stage keeps.
@@ -60,8 +61,8 @@ impl Field {
         match &self.0.root {
             Root::Event => None,
             Root::Attribute(name) => {
-                let value = attribute(payload.event, name)?;
-                reading_of_attribute(&value)
+                let value = Attribute::named(name).value(EventRef::Event(payload.event))?;
+                Some(reading_of_attribute(&value))
             }
             Root::Data => {
                 let root = payload.json()?;
@@ -106,11 +107,8 @@ impl Key {
 
     /// What makes two events the same one.
     pub(super) fn identity() -> Key {
-        let part = |path: &str| path.parse().ok().map(KeyPart::Field);
-        Key([part("$.source"), part("$.id")]
-            .into_iter()
-            .flatten()
-            .collect())
+        let part = |path: &str| KeyPart::Field(path.parse().expect("a path to an attribute"));
+        Key(vec![part("$.source"), part("$.id")])
     }
 }
 
@@ -119,41 +117,22 @@ fn member<'a>(value: &'a Json, step: &Step) -> Option<&'a Json> {
         Step::Key(key) => value.get(&**key),
         Step::Index(place) => {
             let list = value.as_array()?;
-            let magnitude = place.unsigned_abs() as usize;
-            let place = if *place < 0 {
-                list.len().checked_sub(magnitude)?
-            } else {
-                magnitude
-            };
-            list.get(place)
+            list.get(element(list.len(), *place)?)
         }
     }
 }
 
-fn attribute<'a>(event: &'a Event, name: &str) -> Option<Cow<'a, Value>> {
-    let text = |text: &str| Some(Cow::Owned(Value::String(text.to_owned())));
-    match name {
-        "id" => text(&event.id),
-        "source" => text(&event.source),
-        "type" => text(&event.r#type),
-        "specversion" => text("1.0"),
-        "subject" => text(event.subject.as_deref()?),
-        "time" => text(event.time.as_deref()?),
-        "datacontenttype" => text(event.datacontenttype.as_deref()?),
-        "dataschema" => text(event.dataschema.as_deref()?),
-        _ => event.extensions.get(name).map(Cow::Borrowed),
-    }
-}
-
 /// Attributes that come as text may be numbers: in binary mode all are text.
-fn reading_of_attribute(value: &Value) -> Option<Reading> {
-    if let Value::Integer(number) = value {
-        return Some(Reading::Integer(i64::from(*number)));
+fn reading_of_attribute(value: &Value<'_>) -> Reading {
+    match value {
+        Value::Integer(number) => Reading::Integer(i64::from(*number)),
+        Value::Boolean(value) => Reading::Other(value.to_string().into()),
+        Value::String(text) => {
+            let number = text.parse::<serde_json::Number>().ok();
+            let reading = number.as_ref().and_then(reading_of_number);
+            reading.unwrap_or_else(|| Reading::Other(text.as_ref().into()))
+        }
     }
-    let text = value.text();
-    let number = text.parse::<serde_json::Number>().ok();
-    let reading = number.as_ref().and_then(reading_of_number);
-    Some(reading.unwrap_or_else(|| Reading::Other(text.into())))
 }
 
 fn reading_of_json(value: &Json) -> Option<Reading> {

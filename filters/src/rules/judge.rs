@@ -2,7 +2,7 @@ use crate::{
     Event, EventView,
     index::{Index, RuleId, Scratch},
     stage::Moment,
-    transform::{TopicTemplate, TransformError},
+    transform::TopicTemplate,
 };
 
 use super::{
@@ -143,7 +143,8 @@ impl Rule {
             let mut done = self.run_steps(id, memory, working, topic, arrival, &mut applied);
             if let (Ok(()), Some(topic)) = (&done, &self.sink_topic) {
                 let resolved = working.set_topic(topic, self.shapes.as_deref());
-                done = resolved.map_err(|it| self.failure(id, self.steps.len(), &it));
+                let behind = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+                done = resolved.map_err(|it| self.failure(id, behind, it.class(), &it));
             }
             if let Err(failure) = done {
                 memory.undo_moves(applied.moves);
@@ -172,11 +173,17 @@ impl Rule {
         })
     }
 
-    fn failure(&self, rule: RuleId, step: usize, error: &TransformError) -> Failure {
+    fn failure(
+        &self,
+        rule: RuleId,
+        step: u32,
+        class: &'static str,
+        error: &dyn std::fmt::Display,
+    ) -> Failure {
         Failure {
             rule,
-            step: u32::try_from(step).unwrap_or(u32::MAX),
-            class: error.class(),
+            step,
+            class,
             message: error.to_string(),
             on_error: self.on_error,
         }
@@ -211,19 +218,13 @@ impl Rule {
                 rule: id.0,
                 step: number,
             };
-            let fail = |class, message| Failure {
-                rule: id,
-                step: number,
-                class,
-                message,
-                on_error: self.on_error,
-            };
             let goes_on = match step {
                 Step::Gate(gate) => {
                     let payload = working.payload();
                     let key = gate.key.of(payload, topic);
                     let judged = gate.judge(stage, key, payload, memory, arrival);
-                    let (verdict, moved) = judged.map_err(|it| fail(it.class(), it.to_string()))?;
+                    let (verdict, moved) =
+                        judged.map_err(|it| self.failure(id, number, it.class(), &it))?;
                     applied.moves.extend(moved);
                     working.take_verdict(verdict)
                 }
@@ -231,7 +232,7 @@ impl Rule {
                     let input = window.input(stage, working.payload(), topic);
                     applied
                         .inputs
-                        .push(input.map_err(|it| fail(it.class(), it.to_string()))?);
+                        .push(input.map_err(|it| self.failure(id, number, it.class(), &it))?);
                     !window.consume
                 }
                 Step::Debounce(debounce) => {
@@ -245,7 +246,7 @@ impl Rule {
                 }
                 Step::Transform(transform) => {
                     let shaped = working.transform(transform, self.shapes.as_deref());
-                    shaped.map_err(|it| fail(it.class(), it.to_string()))?;
+                    shaped.map_err(|it| self.failure(id, number, it.class(), &it))?;
                     true
                 }
                 Step::Absence(absence) => {

@@ -49,10 +49,7 @@ impl Owed {
 
     /// Changes the event in every form.
     fn change(&mut self, original: &Event, change: impl Fn(&mut Event)) {
-        for form in [&mut self.common]
-            .into_iter()
-            .chain(self.by_sink.values_mut())
-        {
+        for form in self.forms(None) {
             change(form.event.get_or_insert_with(|| Box::new(original.clone())));
         }
     }

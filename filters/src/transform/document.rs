@@ -180,7 +180,8 @@ pub(super) fn unquoted(json: &str) -> Option<String> {
         .then(|| serde_json::from_str(json).ok())?
 }
 
-fn element(length: usize, place: i32) -> Option<usize> {
+/// The place of an element, counted from the end if `place` is negative. It may lie behind the end.
+pub(crate) fn element(length: usize, place: i32) -> Option<usize> {
     let distance = place.unsigned_abs() as usize;
     if place < 0 {
         length.checked_sub(distance)
