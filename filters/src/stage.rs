@@ -22,6 +22,7 @@ mod gate;
 mod reading;
 mod table;
 mod time;
+mod watch;
 mod window;
 
 pub use absence::{Absence, AbsenceChange, Presence};

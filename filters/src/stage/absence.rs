@@ -1,22 +1,18 @@
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bounds, Moment, Table};
+use super::{
+    Bounds, Moment, Table,
+    watch::{Watch, Watched},
+};
 
 /// Says when a key falls silent and when it is back. A key is watched from its first event, or from the start if it is listed.
 #[derive(Clone, Debug)]
 pub struct Absence {
     after: Duration,
-    keys: Table<Presence>,
-    /// Keys that are present, by when they were last seen.
-    silences: BTreeSet<(Moment, Arc<str>)>,
+    watch: Watch<Presence>,
     changes: VecDeque<AbsenceChange>,
-    evicted: u64,
 }
 
 /// What is known of a key, for checkpoints.
@@ -66,10 +62,8 @@ impl Absence {
     ) -> Absence {
         let mut absence = Absence {
             after,
-            keys: Table::new(bounds),
-            silences: BTreeSet::new(),
+            watch: Watch::new(bounds),
             changes: VecDeque::new(),
-            evicted: 0,
         };
         let presence = Presence {
             seen: now,
@@ -84,7 +78,7 @@ impl Absence {
 
     /// There is an event of this key, stored then and there.
     pub fn handle_event(&mut self, key: &str, at: Moment, position: u64) {
-        let before = self.take(key);
+        let before = self.watch.take(key);
         let presence = Presence {
             seen: before.map_or(at, |it| it.seen.max(at)),
             position,
@@ -103,19 +97,17 @@ impl Absence {
 
     /// The first key that has been silent for so long.
     pub fn due(&self, now: Moment) -> Option<&Arc<str>> {
-        let (seen, key) = self.silences.first()?;
-        (now >= seen.after(self.after)).then_some(key)
+        self.watch.due(now, self.after)
     }
 
     /// When the next key will have been.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let (seen, _) = self.silences.first()?;
-        Some(seen.after(self.after))
+        self.watch.next_deadline(self.after)
     }
 
     /// Says that a key is absent.
     pub fn close(&mut self, key: &str) {
-        let Some(mut presence) = self.take(key) else {
+        let Some(mut presence) = self.watch.take(key) else {
             return;
         };
         let key: Arc<str> = Arc::from(key);
@@ -131,15 +123,11 @@ impl Absence {
 
     /// The node was down for so long: that was no silence of anybody.
     pub fn handle_downtime(&mut self, downtime: Duration) {
-        let keys: Vec<(String, Presence)> = self
-            .keys
-            .iter()
-            .map(|(key, presence)| (key.to_owned(), *presence))
-            .collect();
-        for (key, mut presence) in keys {
-            self.take(&key);
-            presence.seen = presence.seen.after(downtime);
-            self.put(&Arc::from(key), presence);
+        for key in self.watch.names() {
+            if let Some(mut presence) = self.watch.take(&key) {
+                presence.seen = presence.seen.after(downtime);
+                self.put(&Arc::from(key), presence);
+            }
         }
     }
 
@@ -150,37 +138,34 @@ impl Absence {
 
     /// What it keeps, for a checkpoint.
     pub fn keys(&self) -> &Table<Presence> {
-        &self.keys
+        self.watch.keys()
     }
 
     /// Puts back what a checkpoint kept.
     pub fn recover(&mut self, key: &str, presence: Presence) {
-        self.take(key);
+        self.watch.take(key);
         self.put(&Arc::from(key), presence);
     }
 
     /// Keys that went at a bound.
     pub fn evicted(&self) -> u64 {
-        self.evicted
-    }
-
-    fn take(&mut self, key: &str) -> Option<Presence> {
-        let taken = self.keys.take(key)?;
-        self.silences.remove(&(taken.state.seen, taken.key));
-        Some(taken.state)
+        self.watch.evicted()
     }
 
     fn put(&mut self, key: &Arc<str>, presence: Presence) {
-        if !presence.absent {
-            self.silences.insert((presence.seen, Arc::clone(key)));
-        }
-        for evicted in self.keys.put(key, presence, 0).into_evicted() {
-            self.evicted += 1;
-            self.silences
-                .remove(&(evicted.state.seen, Arc::clone(&evicted.key)));
-            self.changes
-                .push_back(AbsenceChange::Evicted { key: evicted.key });
-        }
+        let evicted = self.watch.put(key, presence).into_iter();
+        let changes = evicted.map(|it| AbsenceChange::Evicted { key: it.key });
+        self.changes.extend(changes);
+    }
+}
+
+impl Watched for Presence {
+    fn silent_since(&self) -> Option<Moment> {
+        (!self.absent).then_some(self.seen)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
     }
 }
 

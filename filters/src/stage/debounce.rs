@@ -1,12 +1,11 @@
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bounds, Moment, Table};
+use super::{
+    Bounds, Moment, Table,
+    watch::{Watch, Watched},
+};
 
 /// Lets an event go on when no other of its key has come for a time: of many, the last.
 ///
@@ -14,10 +13,8 @@ use super::{Bounds, Moment, Table};
 #[derive(Clone, Debug)]
 pub struct Debounce<E> {
     quiet: Duration,
-    keys: Table<Held<E>>,
-    silences: BTreeSet<(Moment, Arc<str>)>,
+    watch: Watch<Held<E>>,
     settled: VecDeque<Settled<E>>,
-    evicted: u64,
 }
 
 /// The last event of a key, for checkpoints.
@@ -49,42 +46,40 @@ impl<E> Debounce<E> {
     pub fn new(quiet: Duration, bounds: Bounds) -> Debounce<E> {
         Debounce {
             quiet,
-            keys: Table::new(bounds),
-            silences: BTreeSet::new(),
+            watch: Watch::new(bounds),
             settled: VecDeque::new(),
-            evicted: 0,
         }
     }
 
     /// There is an event of this key; it is held in place of the one before.
     pub fn handle_event(&mut self, key: &str, held: Held<E>) {
-        self.take(key);
-        self.put(&Arc::from(key), held);
+        self.watch.take(key);
+        for evicted in self.watch.put(&Arc::from(key), held) {
+            self.settle(evicted.key, evicted.state, true);
+        }
     }
 
     /// The first key that has been quiet for so long.
     pub fn due(&self, now: Moment) -> Option<&Arc<str>> {
-        let (at, key) = self.silences.first()?;
-        (now >= at.after(self.quiet)).then_some(key)
+        self.watch.due(now, self.quiet)
     }
 
     /// When the next key will have been.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let (at, _) = self.silences.first()?;
-        Some(at.after(self.quiet))
+        self.watch.next_deadline(self.quiet)
     }
 
     /// Lets the event of a key go on.
     pub fn close(&mut self, key: &str) {
-        if let Some(held) = self.take(key) {
+        if let Some(held) = self.watch.take(key) {
             self.settle(Arc::from(key), held, false);
         }
     }
 
     /// Lets all go on as partial: the stage is changed or gone.
     pub fn release(&mut self) {
-        while let Some((_, key)) = self.silences.first().cloned() {
-            match self.take(&key) {
+        while let Some(key) = self.watch.due(Moment(u64::MAX), Duration::ZERO).cloned() {
+            match self.watch.take(&key) {
                 Some(held) => self.settle(key, held, true),
                 None => return,
             }
@@ -98,7 +93,7 @@ impl<E> Debounce<E> {
 
     /// What it keeps, for a checkpoint.
     pub fn keys(&self) -> &Table<Held<E>> {
-        &self.keys
+        self.watch.keys()
     }
 
     /// Puts back what a checkpoint kept.
@@ -108,28 +103,21 @@ impl<E> Debounce<E> {
 
     /// Keys that went at a bound; their events went on as partial.
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.watch.evicted()
     }
 
     fn settle(&mut self, key: Arc<str>, held: Held<E>, partial: bool) {
         self.settled.push_back(Settled { key, held, partial });
     }
+}
 
-    fn take(&mut self, key: &str) -> Option<Held<E>> {
-        let taken = self.keys.take(key)?;
-        self.silences.remove(&(taken.state.at, taken.key));
-        Some(taken.state)
+impl<E> Watched for Held<E> {
+    fn silent_since(&self) -> Option<Moment> {
+        Some(self.at)
     }
 
-    fn put(&mut self, key: &Arc<str>, held: Held<E>) {
-        self.silences.insert((held.at, Arc::clone(key)));
-        let bytes = held.bytes;
-        for evicted in self.keys.put(key, held, bytes).into_evicted() {
-            self.evicted += 1;
-            self.silences
-                .remove(&(evicted.state.at, Arc::clone(&evicted.key)));
-            self.settle(evicted.key, evicted.state, true);
-        }
+    fn heap_bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -12,7 +12,7 @@ mod quantile;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 pub use definition::{Aggregate, Function, Timing, WindowKind};
 pub use emission::{Emission, Span};
 
-use super::{Bounds, EventTime, Moment, Reading, Table};
+use super::{
+    Bounds, EventTime, Moment, Reading, Table,
+    watch::{Watch, Watched},
+};
 use pane::Pane;
 
 /// Windows open for one key at once; the oldest closes when there is one more.
@@ -35,11 +38,8 @@ pub struct Window {
     timing: Timing,
     fields: usize,
     aggregates: Vec<Aggregate>,
-    keys: Table<KeyPanes>,
-    /// Keys by when they last had an event.
-    silences: BTreeSet<(Moment, Arc<str>)>,
+    watch: Watch<KeyPanes>,
     emissions: VecDeque<Emission>,
-    evicted: u64,
 }
 
 /// What a window is told of an event.
@@ -105,10 +105,8 @@ impl Window {
             timing,
             fields,
             aggregates,
-            keys: Table::new(bounds),
-            silences: BTreeSet::new(),
+            watch: Watch::new(bounds),
             emissions: VecDeque::new(),
-            evicted: 0,
         }
     }
 
@@ -124,6 +122,7 @@ impl Window {
             _ => input.stored,
         };
         let mut panes = self
+            .watch
             .take(input.key)
             .unwrap_or_else(|| KeyPanes::new(time, input.at));
         panes.at = panes.at.max(input.at);
@@ -165,19 +164,17 @@ impl Window {
 
     /// The first key that has been silent for so long that it closes.
     pub fn due(&self, now: Moment) -> Option<&Arc<str>> {
-        let (at, key) = self.silences.first()?;
-        (now.since(*at) >= self.timing.idle && now >= *at).then_some(key)
+        self.watch.due(now, self.timing.idle)
     }
 
     /// When the next key closes for silence.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let (at, _) = self.silences.first()?;
-        Some(at.after(self.timing.idle))
+        self.watch.next_deadline(self.timing.idle)
     }
 
     /// Closes all windows of a key that has been silent.
     pub fn close(&mut self, key: &str) {
-        let Some(mut panes) = self.take(key) else {
+        let Some(mut panes) = self.watch.take(key) else {
             return;
         };
         let key: Arc<str> = Arc::from(key);
@@ -191,9 +188,8 @@ impl Window {
 
     /// Gives all it holds as partial and forgets it: the stage is changed or gone.
     pub fn release(&mut self) {
-        let keys: Vec<String> = self.keys.iter().map(|(key, _)| key.to_owned()).collect();
-        for key in keys {
-            if let Some(panes) = self.take(&key) {
+        for key in self.watch.names() {
+            if let Some(panes) = self.watch.take(&key) {
                 self.emit_partial(&Arc::from(key), &panes);
             }
         }
@@ -206,18 +202,18 @@ impl Window {
 
     /// What it keeps, for a checkpoint.
     pub fn keys(&self) -> &Table<KeyPanes> {
-        &self.keys
+        self.watch.keys()
     }
 
     /// Puts back what a checkpoint kept.
     pub fn recover(&mut self, key: &str, panes: KeyPanes) {
-        self.take(key);
+        self.watch.take(key);
         self.put(&Arc::from(key), panes);
     }
 
     /// Keys that went at a bound; their windows were given as partial.
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.watch.evicted()
     }
 
     /// The open windows an event of that time belongs to.
@@ -307,22 +303,8 @@ impl Window {
         }
     }
 
-    fn take(&mut self, key: &str) -> Option<KeyPanes> {
-        let taken = self.keys.take(key)?;
-        self.silences.remove(&(taken.state.at, taken.key));
-        Some(taken.state)
-    }
-
     fn put(&mut self, key: &Arc<str>, panes: KeyPanes) {
-        if !panes.panes.is_empty() {
-            self.silences.insert((panes.at, Arc::clone(key)));
-        }
-        let bytes = panes.heap_bytes();
-        let evicted = self.keys.put(key, panes, bytes).into_evicted();
-        for evicted in evicted {
-            self.evicted += 1;
-            self.silences
-                .remove(&(evicted.state.at, Arc::clone(&evicted.key)));
+        for evicted in self.watch.put(key, panes) {
             self.emit_partial(&evicted.key, &evicted.state);
         }
     }
@@ -349,6 +331,12 @@ impl KeyPanes {
             .collect();
         let overlapping = starts.iter().filter_map(|start| self.panes.remove(start));
         overlapping.reduce(Pane::merge)
+    }
+}
+
+impl Watched for KeyPanes {
+    fn silent_since(&self) -> Option<Moment> {
+        (!self.panes.is_empty()).then_some(self.at)
     }
 
     fn heap_bytes(&self) -> usize {
