@@ -23,6 +23,12 @@ use super::{
 #[derive(Debug, Default)]
 pub struct RuleStages {
     stages: BTreeMap<StageId, Deriving>,
+    output: Output,
+}
+
+/// What was derived and is not taken yet, and what was counted.
+#[derive(Debug, Default)]
+struct Output {
     derived: VecDeque<Derived>,
     counts: StageCounts,
 }
@@ -99,15 +105,14 @@ impl RuleStages {
         }
         RuleStages {
             stages,
-            ..RuleStages::default()
+            output: Output::default(),
         }
     }
 
     /// The stages of `rules` with what `old` remembered under `before` where a stage is the same; what the others hold is derived as partial, from `source`.
     pub fn carry(old: RuleStages, before: &RuleSet, rules: &RuleSet, source: &str) -> RuleStages {
         let mut now = RuleStages::new(rules);
-        now.derived = old.derived;
-        now.counts = old.counts;
+        now.output = old.output;
         for (id, mut deriving) in old.stages {
             match rules.same_stage(before, id) {
                 Some(place) => {
@@ -115,7 +120,7 @@ impl RuleStages {
                 }
                 None => {
                     deriving.release();
-                    now.collect_of(&mut deriving, id, source);
+                    now.output.collect(&mut deriving, id, source);
                 }
             }
         }
@@ -128,9 +133,9 @@ impl RuleStages {
             return;
         };
         if deriving.handle_input(input, stored) == Placement::Late {
-            self.counts.late += 1;
+            self.output.counts.late += 1;
         }
-        self.collect(input.stage, source);
+        self.output.collect(deriving, input.stage, source);
     }
 
     /// A stage and key whose time is over; it is to be closed when that has been written into the log.
@@ -150,7 +155,7 @@ impl RuleStages {
     pub fn close(&mut self, stage: StageId, key: &str, source: &str) {
         if let Some(deriving) = self.stages.get_mut(&stage) {
             deriving.close(key);
-            self.collect(stage, source);
+            self.output.collect(deriving, stage, source);
         }
     }
 
@@ -165,12 +170,12 @@ impl RuleStages {
 
     /// What was derived, in order.
     pub fn poll_derived(&mut self) -> Option<Derived> {
-        self.derived.pop_front()
+        self.output.derived.pop_front()
     }
 
     /// What was counted.
     pub fn counts(&self) -> StageCounts {
-        self.counts
+        self.output.counts
     }
 
     /// All that is remembered, for a checkpoint.
@@ -196,15 +201,10 @@ impl RuleStages {
             _ => {}
         }
     }
+}
 
-    fn collect(&mut self, id: StageId, source: &str) {
-        if let Some(mut deriving) = self.stages.remove(&id) {
-            self.collect_of(&mut deriving, id, source);
-            self.stages.insert(id, deriving);
-        }
-    }
-
-    fn collect_of(&mut self, deriving: &mut Deriving, id: StageId, source: &str) {
+impl Output {
+    fn collect(&mut self, deriving: &mut Deriving, id: StageId, source: &str) {
         while let Some(derived) = deriving.poll(id, source) {
             match derived {
                 Some(derived) => self.derived.push_back(derived),
