@@ -1,123 +1,151 @@
-//! What a device says of itself before its first event on a connection, and the will that says it is gone.
-//! The bytes are specified in the crate's documentation.
-
-use serde::{Deserialize, Serialize};
+//! What a device says of itself on `b/<id>`: kinds and birth before its first event on a connection, reports and
+//! results later, and the will that says it is gone. The bytes are specified in the crate's documentation.
 
 use crate::{
-    DecodeError, EncodeError, List, Mark, Stream, Versions, end, head, list::Writer, take,
+    DecodeError, EncodeError, List, MAX_RESULT, MAX_TEXT, Mark, Stream, Versions,
+    command::{CommandId, Configured, Outcome},
+    head,
+    kind::{Announced, Table, check_ids, put_kinds},
+    list::{Item, put_list},
+    reader::Reader,
     take_head,
+    writer::Writer,
 };
 
 const BIRTH: u8 = 0;
 const OFFLINE: u8 = 1;
+const REPORT: u8 = 2;
+const RESULT: u8 = 3;
+const CONFIGURED: u8 = 4;
+const KINDS: u8 = 5;
 
-/// The longest text in a birth, in bytes.
-pub const MAX_TEXT: usize = 64;
-
-/// Names a kind of event by a hash of its description ([`Kind::id`]), so that a record can outlive its firmware.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct KindId(pub [u8; 2]);
-
-/// What the data of an event is, as the device declares it.
+/// Where a stream of one incarnation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind<'a> {
-    /// The CloudEvents `type`.
-    pub event_type: &'a str,
-    /// Counts up with every change of the fields.
-    pub version: u16,
-    /// The fields of the data, in the order of their encoding.
-    pub fields: &'a [Field<'a>],
-}
-
-/// One field of a kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Field<'a> {
-    /// Its name in the event's JSON.
-    pub name: &'a str,
-    /// The type of one element.
-    pub scalar: Scalar,
-    /// For text and bytes the greatest length in bytes; else 0 for a single value, n for an array of n.
-    pub bound: u16,
-}
-
-/// The types a field may have; their numbers on the wire are their places here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Scalar {
-    Bool,
-    U8,
-    U16,
-    U32,
-    U64,
-    I8,
-    I16,
-    I32,
-    I64,
-    F32,
-    F64,
-    Text,
-    Bytes,
-}
-
-impl Kind<'_> {
-    /// FNV-1a (32 bit) over type, 0, version (u16le) and for each field name, 0, scalar, bound (u16le); its halves xored.
-    /// A birth in which two kinds share an id is refused, so the two are told apart before anything is stored.
-    #[must_use]
-    pub const fn id(&self) -> KindId {
-        let mut hash = fnv(0x811c_9dc5, self.event_type.as_bytes());
-        hash = fnv(fnv(hash, &[0]), &self.version.to_le_bytes());
-        let mut fields = self.fields;
-        while let [field, rest @ ..] = fields {
-            hash = fnv(fnv(hash, field.name.as_bytes()), &[0, field.scalar as u8]);
-            hash = fnv(hash, &field.bound.to_le_bytes());
-            fields = rest;
-        }
-        let [a, b, c, d] = hash.to_le_bytes();
-        KindId([a ^ c, b ^ d])
-    }
-}
-
-const fn fnv(mut hash: u32, mut bytes: &[u8]) -> u32 {
-    while let [byte, rest @ ..] = bytes {
-        hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
-        bytes = rest;
-    }
-    hash
-}
-
-/// A kind as a birth lists it; its fields are the next `fields` of [`Birth::fields`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KindEntry<'a> {
-    /// What records of this kind carry.
-    pub id: KindId,
-    /// The CloudEvents `type`.
-    pub event_type: &'a str,
-    /// Counts up with every change of the fields.
-    pub version: u16,
-    /// How many fields it has.
-    pub fields: u8,
-}
-
-/// Where a stream stood when the device booted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamState {
+    /// Of the outbox the events were committed to.
+    pub incarnation: u32,
     /// Which stream.
     pub stream: Stream,
-    /// The last event committed before this boot.
+    /// The last event committed before this boot; (0, 0) for none.
     pub last: Mark,
-    /// The oldest event still in the outbox.
+    /// The first event that may still come. What lies between the node's mark and this one is gone.
     pub oldest: Mark,
 }
 
+impl Item<'_> for StreamState {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(StreamState {
+            incarnation: reader.u32le()?,
+            stream: Stream::take(reader)?,
+            last: Mark::take(reader)?,
+            oldest: Mark::take(reader)?,
+        })
+    }
+
+    fn put(&self, writer: &mut Writer<'_>) {
+        writer.u32le(self.incarnation);
+        self.stream.put(writer);
+        self.last.put(writer);
+        self.oldest.put(writer);
+    }
+}
+
+/// Why events never come; the numbers on the wire are their places here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LossReason {
+    /// No room in memory.
+    Ring,
+    /// No room in the outbox, whose policy gave up the oldest.
+    Outbox,
+    /// Committed, but not to be read again.
+    Unreadable,
+    /// Refused by the node for good ([`crate::answer::RefusalReason::is_final`]).
+    Refused,
+}
+
+impl Item<'_> for LossReason {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.u8()? {
+            0 => LossReason::Ring,
+            1 => LossReason::Outbox,
+            2 => LossReason::Unreadable,
+            3 => LossReason::Refused,
+            _ => return Err(DecodeError::Value),
+        })
+    }
+
+    fn put(&self, writer: &mut Writer<'_>) {
+        writer.u8(*self as u8);
+    }
+}
+
 /// Events that will never come, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
+    /// Of the outbox they belonged to.
+    pub incarnation: u32,
     /// Of which stream.
     pub stream: Stream,
     /// The first one lost.
     pub from: Mark,
     /// The last one lost.
     pub to: Mark,
+    /// Why.
+    pub reason: LossReason,
+}
+
+impl Item<'_> for Dropped {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let dropped = Dropped {
+            incarnation: reader.u32le()?,
+            stream: Stream::take(reader)?,
+            from: Mark::take(reader)?,
+            to: Mark::take(reader)?,
+            reason: LossReason::take(reader)?,
+        };
+        if dropped.from > dropped.to {
+            return Err(DecodeError::Value);
+        }
+        Ok(dropped)
+    }
+
+    fn put(&self, writer: &mut Writer<'_>) {
+        if self.from > self.to {
+            writer.fail(EncodeError::Bound);
+        }
+        writer.u32le(self.incarnation);
+        self.stream.put(writer);
+        self.from.put(writer);
+        self.to.put(writer);
+        self.reason.put(writer);
+    }
+}
+
+/// How many events of a stream were lost since the device booted, for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Which stream.
+    pub stream: Stream,
+    /// Why.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+}
+
+impl Item<'_> for Loss {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Loss {
+            stream: Stream::take(reader)?,
+            reason: LossReason::take(reader)?,
+            count: reader.varint64()?,
+        })
+    }
+
+    fn put(&self, writer: &mut Writer<'_>) {
+        self.stream.put(writer);
+        self.reason.put(writer);
+        writer.varint(self.count);
+    }
 }
 
 /// What a birth says beside its lists.
@@ -125,7 +153,7 @@ pub struct Dropped {
 pub struct Device<'a> {
     /// The versions of this format it speaks.
     pub versions: Versions,
-    /// Of its outbox.
+    /// Of its outbox; that of every event of this connection that names no other.
     pub incarnation: u32,
     /// Its boot counter.
     pub boot: u32,
@@ -133,74 +161,133 @@ pub struct Device<'a> {
     pub uptime_ms: u64,
     /// The version of its firmware, up to [`MAX_TEXT`] bytes.
     pub firmware: &'a str,
+    /// The configuration it works with; 0 for its own.
+    pub configuration: u32,
+    /// How many kinds were announced on this connection, those of the birth included.
+    pub kinds: u8,
 }
 
-#[derive(Serialize, Deserialize)]
-struct DeviceFields<'a> {
-    versions: Versions,
-    incarnation: [u8; 4],
-    boot: u32,
-    uptime_ms: u64,
-    firmware: &'a str,
+impl<'a> Item<'a> for Device<'a> {
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Device {
+            versions: Versions::take(reader)?,
+            incarnation: reader.u32le()?,
+            boot: reader.varint32()?,
+            uptime_ms: reader.varint64()?,
+            firmware: reader.text(MAX_TEXT)?,
+            configuration: reader.varint32()?,
+            kinds: reader.u8()?,
+        })
+    }
+
+    fn put(&self, writer: &mut Writer<'_>) {
+        self.versions.put(writer);
+        writer
+            .u32le(self.incarnation)
+            .varint(self.boot)
+            .varint(self.uptime_ms)
+            .text(self.firmware, MAX_TEXT)
+            .varint(self.configuration)
+            .u8(self.kinds);
+    }
 }
 
 /// Writes a birth; the part of `into` that holds it.
+///
+/// # Errors
+///
+/// `into` is too small, or a list or text is too long.
 pub fn encode_birth<'b>(
     device: &Device<'_>,
     streams: &[StreamState],
     dropped: &[Dropped],
-    kinds: &[Kind<'_>],
+    kinds: &[Announced<'_>],
     into: &'b mut [u8],
 ) -> Result<&'b [u8], EncodeError> {
-    let texts = kinds.iter().flat_map(|kind| {
-        kind.fields
-            .iter()
-            .map(|field| field.name)
-            .chain([kind.event_type])
-    });
-    if texts
-        .chain([device.firmware])
-        .any(|text| text.len() > MAX_TEXT)
-    {
-        return Err(EncodeError::Bound);
+    let mut writer = head(BIRTH, into);
+    device.put(&mut writer);
+    put_list(&mut writer, streams);
+    put_list(&mut writer, dropped);
+    put_kinds(&mut writer, kinds);
+    if kinds.len() > usize::from(device.kinds) {
+        writer.fail(EncodeError::Bound);
     }
-    let mut writer = Writer::new(into, head(BIRTH))?;
-    writer.value(&DeviceFields {
-        versions: device.versions,
-        incarnation: device.incarnation.to_le_bytes(),
-        boot: device.boot,
-        uptime_ms: device.uptime_ms,
-        firmware: device.firmware,
-    })?;
-    writer.list(streams.iter())?;
-    writer.list(dropped.iter())?;
-    let fields = kinds
-        .iter()
-        .map(|kind| kind.fields.len())
-        .fold(0usize, usize::saturating_add);
-    let count = u8::try_from(fields)
-        .ok()
-        .filter(|count| usize::from(*count) <= crate::list::MAX_ITEMS);
-    let count = count.ok_or(EncodeError::Bound)?;
-    writer.list(kinds.iter().map(|kind| KindEntry {
-        id: kind.id(),
-        event_type: kind.event_type,
-        version: kind.version,
-        // Not above the sum, which fits.
-        fields: u8::try_from(kind.fields.len()).unwrap_or(count),
-    }))?;
-    writer.value(&count)?;
-    for field in kinds.iter().flat_map(|kind| kind.fields) {
-        writer.value(field)?;
-    }
-    Ok(writer.finish())
+    writer.finish()
+}
+
+/// Writes kinds that do not fit into the birth that follows; the part of `into` that holds them.
+///
+/// # Errors
+///
+/// `into` is too small, or a list or text is too long.
+pub fn encode_kinds<'b>(
+    kinds: &[Announced<'_>],
+    into: &'b mut [u8],
+) -> Result<&'b [u8], EncodeError> {
+    let mut writer = head(KINDS, into);
+    put_kinds(&mut writer, kinds);
+    writer.finish()
 }
 
 /// Writes the will that says that this boot of the device is over.
+///
+/// # Errors
+///
+/// `into` is too small.
 pub fn encode_offline(incarnation: u32, boot: u32, into: &mut [u8]) -> Result<&[u8], EncodeError> {
-    let mut writer = Writer::new(into, head(OFFLINE))?;
-    writer.value(&(incarnation.to_le_bytes(), boot))?;
-    Ok(writer.finish())
+    let mut writer = head(OFFLINE, into);
+    writer.u32le(incarnation).varint(boot);
+    writer.finish()
+}
+
+/// Writes what was lost since the device booted; the part of `into` that holds it.
+///
+/// # Errors
+///
+/// `into` is too small, or the list too long.
+pub fn encode_report<'b>(
+    uptime_ms: u64,
+    losses: &[Loss],
+    into: &'b mut [u8],
+) -> Result<&'b [u8], EncodeError> {
+    let mut writer = head(REPORT, into);
+    writer.varint(uptime_ms);
+    put_list(&mut writer, losses);
+    writer.finish()
+}
+
+/// Writes what became of a command; the part of `into` that holds it.
+///
+/// # Errors
+///
+/// `into` is too small, or `data` is longer than [`MAX_RESULT`].
+pub fn encode_result<'b>(
+    id: CommandId,
+    outcome: Outcome,
+    data: &[u8],
+    into: &'b mut [u8],
+) -> Result<&'b [u8], EncodeError> {
+    let mut writer = head(RESULT, into);
+    id.put(&mut writer);
+    outcome.put(&mut writer);
+    writer.data(data, MAX_RESULT);
+    writer.finish()
+}
+
+/// Writes what became of a configuration; the part of `into` that holds it.
+///
+/// # Errors
+///
+/// `into` is too small.
+pub fn encode_configured(
+    version: u32,
+    configured: Configured,
+    into: &mut [u8],
+) -> Result<&[u8], EncodeError> {
+    let mut writer = head(CONFIGURED, into);
+    writer.varint(version);
+    configured.put(&mut writer);
+    writer.finish()
 }
 
 /// A decoded message of `b/<id>`.
@@ -215,6 +302,31 @@ pub enum Presence<'a> {
         /// The boot that ended or lost its link.
         boot: u32,
     },
+    /// What it lost.
+    Report {
+        /// Milliseconds since it booted.
+        uptime_ms: u64,
+        /// At most one entry for each stream and reason.
+        losses: List<'a, Loss>,
+    },
+    /// What became of a command.
+    Result {
+        /// Which command.
+        id: CommandId,
+        /// How it ended.
+        outcome: Outcome,
+        /// What it answered.
+        data: &'a [u8],
+    },
+    /// What became of a configuration.
+    Configured {
+        /// Which configuration.
+        version: u32,
+        /// How it ended.
+        configured: Configured,
+    },
+    /// Kinds that belong to the birth that follows.
+    Kinds(List<'a, Table<'a>>),
 }
 
 /// A decoded birth.
@@ -224,107 +336,64 @@ pub struct Birth<'a> {
     pub device: Device<'a>,
     /// Its streams.
     pub streams: List<'a, StreamState>,
-    /// What its streams lost.
+    /// What its streams lost, as far as it knows the ranges.
     pub dropped: List<'a, Dropped>,
-    /// Every kind of which an event may come, with ids that differ.
-    pub kinds: List<'a, KindEntry<'a>>,
-    /// The fields of all kinds, in the order of `kinds`.
-    pub fields: List<'a, Field<'a>>,
+    /// Kinds, with ids that differ.
+    pub kinds: List<'a, Table<'a>>,
 }
 
 impl<'a> Presence<'a> {
     /// Reads and checks a whole message.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no message of this topic.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let (detail, rest) = take_head(bytes)?;
-        match detail {
-            BIRTH => Birth::take(rest).map(Presence::Birth),
-            OFFLINE => {
-                let ((incarnation, boot), rest) = take::<([u8; 4], u32)>(rest)?;
-                end(rest)?;
-                Ok(Presence::Offline {
-                    incarnation: u32::from_le_bytes(incarnation),
-                    boot,
-                })
+        let (detail, mut reader) = take_head(bytes)?;
+        let presence = match detail {
+            BIRTH => Presence::Birth(Birth::take(&mut reader)?),
+            OFFLINE => Presence::Offline {
+                incarnation: reader.u32le()?,
+                boot: reader.varint32()?,
+            },
+            REPORT => Presence::Report {
+                uptime_ms: reader.varint64()?,
+                losses: List::take(&mut reader)?,
+            },
+            RESULT => {
+                let id = CommandId::take(&mut reader)?;
+                let outcome = Outcome::take(&mut reader)?;
+                let data = reader.data(MAX_RESULT)?;
+                return Ok(Presence::Result { id, outcome, data });
             }
-            other => Err(DecodeError::Message(other)),
-        }
+            CONFIGURED => Presence::Configured {
+                version: reader.varint32()?,
+                configured: Configured::take(&mut reader)?,
+            },
+            KINDS => {
+                let kinds = List::take(&mut reader)?;
+                check_ids(&kinds)?;
+                Presence::Kinds(kinds)
+            }
+            other => return Err(DecodeError::Message(other)),
+        };
+        reader.end()?;
+        Ok(presence)
     }
 }
 
 impl<'a> Birth<'a> {
-    fn take(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let (fields, rest) = take::<DeviceFields<'a>>(bytes)?;
-        let device = Device {
-            versions: fields.versions,
-            incarnation: u32::from_le_bytes(fields.incarnation),
-            boot: fields.boot,
-            uptime_ms: fields.uptime_ms,
-            firmware: short(fields.firmware)?,
-        };
-        let (streams, rest) = List::take(rest, |_| Ok(()))?;
-        let (dropped, rest) = List::take(rest, |range: &Dropped| {
-            if range.from <= range.to {
-                Ok(())
-            } else {
-                Err(DecodeError::Value)
-            }
-        })?;
-        let mut owned = 0usize;
-        let (kinds, rest) = List::take(rest, |kind: &KindEntry<'a>| {
-            owned = owned.saturating_add(usize::from(kind.fields));
-            short(kind.event_type).map(drop)
-        })?;
-        let (fields, rest) = List::take(rest, |field: &Field<'a>| short(field.name).map(drop))?;
-        end(rest)?;
+    fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let birth = Birth {
-            device,
-            streams,
-            dropped,
-            kinds,
-            fields,
+            device: Device::take(reader)?,
+            streams: List::take(reader)?,
+            dropped: List::take(reader)?,
+            kinds: List::take(reader)?,
         };
-        if owned != fields.len() || birth.has_twin_kinds() {
+        check_ids(&birth.kinds)?;
+        if birth.kinds.len() > usize::from(birth.device.kinds) {
             return Err(DecodeError::Count);
         }
         Ok(birth)
-    }
-
-    fn has_twin_kinds(&self) -> bool {
-        self.kinds.iter().enumerate().any(|(index, kind)| {
-            self.kinds
-                .iter()
-                .take(index)
-                .any(|earlier| earlier.id == kind.id)
-        })
-    }
-
-    /// A kind with its fields; `None` for one this birth does not announce.
-    #[must_use]
-    pub fn kind(
-        &self,
-        id: KindId,
-    ) -> Option<(KindEntry<'a>, impl Iterator<Item = Field<'a>> + use<'a>)> {
-        let mut before = 0usize;
-        for kind in self.kinds.iter() {
-            if kind.id == id {
-                return Some((
-                    kind,
-                    self.fields
-                        .iter()
-                        .skip(before)
-                        .take(usize::from(kind.fields)),
-                ));
-            }
-            before = before.saturating_add(usize::from(kind.fields));
-        }
-        None
-    }
-}
-
-fn short(text: &str) -> Result<&str, DecodeError> {
-    if text.len() <= MAX_TEXT {
-        Ok(text)
-    } else {
-        Err(DecodeError::Value)
     }
 }

@@ -11,7 +11,9 @@ pub enum DecodeError {
     Message(u8),
     /// A value out of its range, text that is not UTF-8, or a number too large for its type.
     Value,
-    /// More items than the list may have, or fields that no kind owns.
+    /// A text, data or a message that is longer than it may be.
+    Bound,
+    /// A list with more items than it may have, a batch of none, or a list that names something twice.
     Count,
     /// A sequence or a time that runs over the end of its type.
     Overflow,
@@ -30,7 +32,8 @@ impl fmt::Display for DecodeError {
                 write!(f, "no message has the number {number} on this topic")
             }
             DecodeError::Value => f.write_str("a value is out of its range"),
-            DecodeError::Count => f.write_str("a list has more or fewer items than it may have"),
+            DecodeError::Bound => f.write_str("a text, data or the message is too long"),
+            DecodeError::Count => f.write_str("a list has too many items, none, or one twice"),
             DecodeError::Overflow => f.write_str("a sequence or a time is too large"),
             DecodeError::Trailing => f.write_str("bytes follow the end of the message"),
         }
@@ -39,21 +42,12 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-impl From<postcard::Error> for DecodeError {
-    fn from(error: postcard::Error) -> Self {
-        match error {
-            postcard::Error::DeserializeUnexpectedEnd => DecodeError::Short,
-            _ => DecodeError::Value,
-        }
-    }
-}
-
 /// A message that could not be written. What the buffer holds after it is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
     /// The buffer is too small.
     Room,
-    /// A list, a text or a batch is longer than the format allows.
+    /// A list, a text, data or a batch is longer than the format allows, or a value is out of its range.
     Bound,
     /// An event of a batch is older than the one before it.
     Order,
@@ -63,7 +57,7 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             EncodeError::Room => "the buffer is too small for the message",
-            EncodeError::Bound => "a list, a text or a batch is longer than the format allows",
+            EncodeError::Bound => "a list, a text, data or a batch is longer than it may be",
             EncodeError::Order => "an event of a batch is older than the one before it",
         })
     }

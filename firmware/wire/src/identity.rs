@@ -1,53 +1,63 @@
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use crate::{DecodeError, list::Item, reader::Reader, writer::Writer};
 
-/// One of a device's outbox classes, each with a sequence of its own: 0 to 15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
+/// One of a device's outbox classes, each with a sequence of its own: 0 to 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stream(u8);
 
 impl Stream {
-    /// `None` above 15.
+    /// How many there may be.
+    pub const COUNT: usize = 8;
+
+    /// `None` above 7.
     #[must_use]
     pub const fn new(number: u8) -> Option<Stream> {
-        if number < 16 {
+        if number < 8 {
             Some(Stream(number))
         } else {
             None
         }
     }
 
-    /// 0 to 15.
+    /// 0 to 7.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }
 }
 
-impl TryFrom<u8> for Stream {
-    type Error = &'static str;
+impl Item<'_> for Stream {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Stream::new(reader.u8()?).ok_or(DecodeError::Value)
+    }
 
-    fn try_from(number: u8) -> Result<Self, Self::Error> {
-        Stream::new(number).ok_or("a stream is 0 to 15")
+    fn put(&self, writer: &mut Writer<'_>) {
+        writer.u8(self.0);
     }
 }
 
-impl From<Stream> for u8 {
-    fn from(stream: Stream) -> u8 {
-        stream.0
-    }
-}
-
-/// A place in a stream. Later events have greater marks, over all boots of one incarnation.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+/// A place in a stream. Later events have greater marks, over all boots of one incarnation; the default, (0, 0), is
+/// before every event, for both numbers count from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
-    /// The device's boot counter.
+    /// The device's boot counter, from 1.
     pub boot: u32,
-    /// The sequence within that boot and stream.
+    /// The sequence within that boot and stream, from 1.
     pub seq: u64,
+}
+
+impl Item<'_> for Mark {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Mark {
+            boot: reader.varint32()?,
+            seq: reader.varint64()?,
+        })
+    }
+
+    fn put(&self, writer: &mut Writer<'_>) {
+        writer.varint(self.boot).varint(self.seq);
+    }
 }
 
 /// The identity of an event, minted at the device; its text is the CloudEvents `id`.
@@ -67,7 +77,7 @@ pub struct EventId {
 
 impl EventId {
     /// The longest text of an id, in bytes.
-    pub const MAX_LEN: usize = 40;
+    pub const MAX_LEN: usize = 39;
 
     /// The place of the event in its stream.
     #[must_use]
@@ -112,7 +122,7 @@ mod tests {
         let id = EventId {
             incarnation: u32::MAX,
             boot: u32::MAX,
-            stream: Stream(15),
+            stream: Stream(7),
             seq: u64::MAX,
         };
         assert_eq!(id.to_string().len(), EventId::MAX_LEN);
