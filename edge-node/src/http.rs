@@ -4,6 +4,7 @@
 //! POST /events/publish?topic=T         one CloudEvent, structured or binary      202 once it is on stable storage
 //! POST /events/publish-batch?topic=T   a JSON array of CloudEvents, all or none  202 once all are
 //! POST /api/v1/replay                  {"sink": …, "from": …, "to": …}           202 once that is durable
+//! DELETE /api/v1/replay/NAME           no more of that for the sink of this name         204 once that is durable
 //! DELETE /api/v1/sinks/NAME            what is held for a sink that left the configuration  204 once that is durable
 //! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
 //! GET  /metrics                        the same for Prometheus
@@ -69,6 +70,8 @@ pub trait Node: Clone + Send + Sync + 'static {
         &self,
         request: ReplayRequest,
     ) -> impl Future<Output = Result<ReplayAnswer, ReplayError>> + Send;
+    /// See [`NodeHandle::stop_replay`].
+    fn stop_replay(&self, sink: &str) -> impl Future<Output = Result<(), ReplayError>> + Send;
     /// See [`NodeHandle::remove_sink`].
     fn remove_sink(&self, name: &str) -> impl Future<Output = Result<(), RemoveError>> + Send;
 }
@@ -88,6 +91,10 @@ impl Node for NodeHandle {
 
     async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
         NodeHandle::replay(self, request).await
+    }
+
+    async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {
+        NodeHandle::stop_replay(self, sink).await
     }
 
     async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
@@ -125,6 +132,7 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
         .route("/events/publish", post(publish::one::<N>))
         .route("/events/publish-batch", post(publish::batch::<N>))
         .route("/api/v1/replay", post(replay::replay::<N>))
+        .route("/api/v1/replay/{sink}", delete(replay::stop::<N>))
         .route("/api/v1/sinks/{name}", delete(sinks::remove::<N>))
         .route("/api/v1/status", get(inspect::status::<N>))
         .route("/metrics", get(inspect::metrics::<N>))

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     endpoints::Endpoints,
-    node::status::{LaneStatus, LossStatus, NodeHealth, NodeStatus, SinkStatus},
+    node::status::{LaneStatus, LossStatus, NodeHealth, NodeStatus, ReplayStatus, SinkStatus},
 };
 
 #[derive(Args, Debug)]
@@ -130,13 +130,18 @@ fn replays(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
     let mut table = Table::new(&["replay", "from", "to", "done up to", "sent", ""]);
     for sink in sinks {
         let Some(replay) = &sink.replay else { continue };
+        let state = match replay {
+            ReplayStatus { done: true, .. } => "done",
+            ReplayStatus { stopped: true, .. } => "stopped",
+            _ => "running",
+        };
         table.row([
             sink.name.clone(),
             replay.first.to_string(),
             replay.last.to_string(),
             replay.up_to.to_string(),
             replay.sent.to_string(),
-            if replay.done { "done" } else { "running" }.to_owned(),
+            state.to_owned(),
         ]);
     }
     table.print(out)

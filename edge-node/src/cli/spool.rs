@@ -16,6 +16,7 @@ use super::{
     table::{self, Table, maybe_time, size},
 };
 use crate::{
+    config::UplinkName,
     endpoints::Endpoints,
     node::{
         replay::{Moment, ReplayAnswer, ReplayRequest},
@@ -32,7 +33,7 @@ pub(super) enum SpoolCommand {
     Verify(Inspect),
     /// Print the events kept, one JSON object a line
     Export(Export),
-    /// Have a running node give a sink again what it had
+    /// Have a running node give a sink again what it had, or stop doing that
     Replay(Replay),
 }
 
@@ -63,13 +64,16 @@ pub(super) struct Replay {
     data: DataDir,
     /// Name of the sink
     #[arg(long, value_name = "NAME")]
-    sink: String,
+    sink: UplinkName,
     /// First position, or time (2026-11-21T06:00:00Z)
-    #[arg(long, value_name = "TIME|POSITION")]
-    from: Moment,
+    #[arg(long, value_name = "TIME|POSITION", required_unless_present = "stop")]
+    from: Option<Moment>,
     /// Last position, or time; default: the newest
     #[arg(long, value_name = "TIME|POSITION")]
     to: Option<Moment>,
+    /// Give it no more of what an earlier `replay` ordered
+    #[arg(long, conflicts_with_all = ["from", "to", "json"])]
+    stop: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -255,9 +259,18 @@ fn export_one(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
 
 fn replay(args: &Replay, out: &mut dyn Write) -> Result<(), CliError> {
     let address = Endpoints::read(&args.data.data)?.http;
+    let sink = args.sink.as_str();
+    let Some(from) = args.from else {
+        client::delete(address, &format!("/api/v1/replay/{sink}"))?;
+        writeln!(
+            out,
+            "{sink} is given no more again; `edge-node status` shows how far it was"
+        )?;
+        return Ok(());
+    };
     let request = ReplayRequest {
-        sink: args.sink.clone(),
-        from: args.from,
+        sink: sink.to_owned(),
+        from,
         to: args.to,
     };
     let answer: ReplayAnswer = client::post(address, "/api/v1/replay", &request)?;
@@ -272,7 +285,8 @@ fn replay(args: &Replay, out: &mut dyn Write) -> Result<(), CliError> {
     } = answer;
     writeln!(
         out,
-        "{sink} is given the positions {first} to {last} again; `edge-node status` shows how far it is"
+        "{sink} is given the positions {first} to {last} again; `edge-node status` shows how far it is, and the same \
+         command with --stop in place of --from and --to ends it"
     )?;
     if let Some(oldest) = kept_from {
         writeln!(

@@ -63,6 +63,10 @@ fn wrong_usage_is_status_2_and_says_what_is_accepted() {
             ErrorKind::MissingRequiredArgument,
         ),
         (
+            &["spool", "replay", "--sink", "s", "--from", "1", "--stop"],
+            ErrorKind::ArgumentConflict,
+        ),
+        (
             &["spool", "export", "--from", "yesterday"],
             ErrorKind::ValueValidation,
         ),

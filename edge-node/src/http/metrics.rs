@@ -246,11 +246,14 @@ fn sinks(page: &mut Page, status: &NodeStatus) {
     .each("sink", sinks, |sink| (&sink.name, sink.not_sent_back));
     let mut family = page.gauge(
         "edge_node_sink_replay_positions",
-        "Positions a replay has still before it; absent if there was none.",
+        "Positions a replay has still before it, 0 once it is done or stopped; absent if there was none.",
     );
     for sink in sinks {
         if let Some(replay) = &sink.replay {
-            let left = replay.last.saturating_sub(replay.up_to);
+            let left = match replay.stopped {
+                true => 0,
+                false => replay.last.saturating_sub(replay.up_to),
+            };
             family.put(&[("sink", &sink.name)], left);
         }
     }

@@ -1,10 +1,10 @@
-//! `POST /api/v1/replay`.
+//! `POST /api/v1/replay` and `DELETE /api/v1/replay/NAME`.
 
 use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     http::StatusCode,
 };
 
@@ -25,15 +25,29 @@ pub(super) async fn replay<N: Node>(
     let read = shared.bodies.read(body, &shared.config).await?;
     let request: ReplayRequest =
         serde_json::from_slice(&read.bytes).map_err(|error| Fault::bad(error.to_string()))?;
-    match shared.node.replay(request).await {
-        Ok(answer) => Ok((StatusCode::ACCEPTED, Json(answer))),
-        Err(error @ ReplayError::UnknownSink { .. }) => {
-            Err(Fault::new(StatusCode::NOT_FOUND, error.to_string()))
+    let answer = shared.node.replay(request).await.map_err(|it| fault(&it))?;
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+pub(super) async fn stop<N: Node>(
+    State(shared): State<Arc<Shared<N>>>,
+    Extension(peer): Extension<Peer>,
+    Path(sink): Path<String>,
+) -> Result<StatusCode, Fault> {
+    peer.is_operator()?;
+    let stopped = shared.node.stop_replay(&sink).await;
+    stopped.map_err(|it| fault(&it))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn fault(error: &ReplayError) -> Fault {
+    let text = error.to_string();
+    match error {
+        ReplayError::UnknownSink { .. } | ReplayError::Idle { .. } => {
+            Fault::new(StatusCode::NOT_FOUND, text)
         }
-        Err(error @ ReplayError::Busy { .. }) => {
-            Err(Fault::new(StatusCode::CONFLICT, error.to_string()))
-        }
-        Err(error @ ReplayError::Empty { .. }) => Err(Fault::bad(error.to_string())),
-        Err(error @ ReplayError::Unavailable { .. }) => Err(Fault::later(error.to_string())),
+        ReplayError::Busy { .. } => Fault::new(StatusCode::CONFLICT, text),
+        ReplayError::Empty { .. } => Fault::bad(text),
+        ReplayError::Unavailable { .. } => Fault::later(text),
     }
 }

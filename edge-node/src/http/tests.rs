@@ -338,6 +338,22 @@ async fn a_replay_is_passed_on_and_an_unknown_sink_is_named() {
 }
 
 #[tokio::test]
+async fn a_replay_is_stopped_and_one_that_is_not_there_is_told() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    for (sink, status, body) in [
+        ("mesh", 204, ""),
+        (
+            "idle",
+            404,
+            r#"{"error":"`idle` is not being given anything again"}"#,
+        ),
+    ] {
+        let answer = delete(door.address, &format!("/api/v1/replay/{sink}")).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body));
+    }
+}
+
+#[tokio::test]
 async fn a_sink_that_is_gone_is_removed_and_one_that_runs_is_not() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     for (name, status, body) in [
@@ -353,9 +369,7 @@ async fn a_sink_that_is_gone_is_removed_and_one_that_runs_is_not() {
             r#"{"error":"`mesh` is in the configuration; take its [[uplink]] out of the file and start the node again"}"#,
         ),
     ] {
-        let request =
-            format!("DELETE /api/v1/sinks/{name} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let answer = exchange(door.address, request.as_bytes()).await;
+        let answer = delete(door.address, &format!("/api/v1/sinks/{name}")).await;
         assert_eq!((answer.status, answer.body.as_str()), (status, body));
     }
 }
@@ -567,6 +581,14 @@ impl Node for FakeNode {
         }
     }
 
+    async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {
+        let sink = sink.to_owned();
+        match sink.as_str() {
+            "mesh" => Ok(()),
+            _ => Err(ReplayError::Idle { sink }),
+        }
+    }
+
     async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
         match request.sink.as_str() {
             "mesh" => Ok(ReplayAnswer {
@@ -590,11 +612,16 @@ struct Answer {
 }
 
 async fn get(address: SocketAddr, path: &str) -> Answer {
-    exchange(
-        address,
-        format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
-    )
-    .await
+    ask(address, "GET", path).await
+}
+
+async fn delete(address: SocketAddr, path: &str) -> Answer {
+    ask(address, "DELETE", path).await
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    exchange(address, request.as_bytes()).await
 }
 
 async fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> Answer {

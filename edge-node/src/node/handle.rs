@@ -289,12 +289,28 @@ impl NodeHandle {
     /// Gives a sink once more what lies in a range of the log and its `from` accepts. Returns once that is durable; the
     /// sink sends it beside what it is owed, which keeps the larger share.
     pub async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
+        self.order(|reply| ReplayOrder::Begin { request, reply })
+            .await
+    }
+
+    /// Ends the replay of a sink before its end. Returns once that is durable; what is on its way to the sink arrives.
+    pub async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {
+        let sink = sink.to_owned();
+        self.order(|reply| ReplayOrder::Stop { sink, reply }).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, ReplayError>>) -> ReplayOrder,
+    ) -> Result<T, ReplayError> {
         let stopping = || ReplayError::Unavailable {
             what: PublishError::Stopping.to_string(),
         };
         let (reply, answer) = oneshot::channel();
-        let order = ReplayOrder { request, reply };
-        self.replays.send(order).await.map_err(|_| stopping())?;
+        self.replays
+            .send(order(reply))
+            .await
+            .map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
 

@@ -1,4 +1,4 @@
-//! Asking a running node to give a sink again what it had: `edge-node spool replay` and `POST /api/v1/replay`.
+//! Asking a running node to give a sink again what it had: `edge-node spool replay` and `/api/v1/replay`.
 
 use std::{fmt, str::FromStr};
 
@@ -52,13 +52,23 @@ pub struct Range {
     pub last: Seq,
 }
 
-/// A request on its way to the uplinks.
+/// An order on its way to the uplinks.
 #[derive(Debug)]
-pub struct ReplayOrder {
-    /// What is asked.
-    pub request: ReplayRequest,
-    /// What comes of it.
-    pub reply: oneshot::Sender<Result<ReplayAnswer, ReplayError>>,
+pub enum ReplayOrder {
+    /// Give a sink a range again.
+    Begin {
+        /// What is asked.
+        request: ReplayRequest,
+        /// What comes of it.
+        reply: oneshot::Sender<Result<ReplayAnswer, ReplayError>>,
+    },
+    /// Give it no more of that.
+    Stop {
+        /// The name of the sink.
+        sink: String,
+        /// What comes of it.
+        reply: oneshot::Sender<Result<(), ReplayError>>,
+    },
 }
 
 impl ReplayRequest {
@@ -133,6 +143,12 @@ pub enum ReplayError {
         first: u64,
         /// Its last.
         last: u64,
+    },
+    /// There is nothing to stop.
+    #[error("`{sink}` is not being given anything again")]
+    Idle {
+        /// The sink.
+        sink: String,
     },
     /// The range is empty or reversed.
     #[error("no event is kept between the two ends; kept are the positions {oldest} to {newest}")]

@@ -245,6 +245,8 @@ pub struct ReplayStatus {
     pub sent: u64,
     /// Whether it has come to its end.
     pub done: bool,
+    /// Whether the operator ended it before.
+    pub stopped: bool,
 }
 
 /// What a sink is doing.

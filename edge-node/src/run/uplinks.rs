@@ -66,7 +66,8 @@ impl Uplinks {
         let mut started = Vec::with_capacity(uplinks.len());
         for uplink in &uplinks {
             let (cursor, limits) = (uplink.sink.cursors.debt, uplink.sink.config.limits());
-            let (drain, running) = uplink.drain(cursor, limits, None, &shared);
+            let stopped = told(shared.stopped.clone());
+            let (drain, running) = uplink.drain(cursor, limits, None, &shared, stopped);
             tasks.spawn_local(async move {
                 let (End::Told | End::Drained) = running.await; // a debt has no end
             });
@@ -121,17 +122,24 @@ impl Uplink {
         self.sink.config.name.as_str()
     }
 
-    /// Something that drains `cursor` into the sink.
+    /// Something that drains `cursor` into the sink until it is told to stop.
     fn drain(
         &self,
         cursor: CursorId,
         limits: Limits,
         until: Option<Seq>,
         shared: &Shared,
+        stopped: impl Future<Output = ()> + Send + 'static,
     ) -> (DrainHandle, Running) {
         match &self.receiver {
-            Receiver::Http(receiver) => self.drain_into(receiver, cursor, limits, until, shared),
-            Receiver::Grpc(receiver) => self.drain_into(receiver, cursor, limits, until, shared),
+            Receiver::Http(receiver) => {
+                let drain = self.drain_into(receiver, cursor, limits, until, shared);
+                start(drain, stopped)
+            }
+            Receiver::Grpc(receiver) => {
+                let drain = self.drain_into(receiver, cursor, limits, until, shared);
+                start(drain, stopped)
+            }
         }
     }
 
@@ -142,10 +150,10 @@ impl Uplink {
         limits: Limits,
         until: Option<Seq>,
         shared: &Shared,
-    ) -> (DrainHandle, Running) {
+    ) -> Drain<Source, S> {
         let config = &self.sink.config;
         let lanes = (0..shared.lanes).map(Lane);
-        let drain = Drain {
+        Drain {
             name: self.name().to_owned(),
             spool: shared.spool.clone(),
             cursor,
@@ -159,10 +167,16 @@ impl Uplink {
             sink: Arc::clone(receiver),
             commits: shared.commits.clone(),
             until,
-        };
-        let (handle, running) = drain.start(told(shared.stopped.clone()));
-        (handle, Box::pin(running))
+        }
     }
+}
+
+fn start<S: Sink>(
+    drain: Drain<Source, S>,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> (DrainHandle, Running) {
+    let (handle, running) = drain.start(stopped);
+    (handle, Box::pin(running))
 }
 
 /// The addresses of the endpoints, as far as they are written.

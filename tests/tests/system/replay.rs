@@ -125,6 +125,49 @@ async fn a_replay_goes_on_after_a_crash_and_a_second_one_waits_for_it() {
 }
 
 #[tokio::test]
+async fn a_replay_that_is_stopped_stays_so_over_a_crash_and_another_may_begin() {
+    let mut cloud = TestCloud::start().await;
+    let mut node = TestNode::builder().uplink(&cloud).start().await;
+    node.connect("pump-7").await.publish_readings(1..=500).await;
+    cloud.wait_for_readings("pump-7", 1..=500).await;
+    node.wait_until_drained("cloud").await;
+    cloud.go_offline().await;
+    let order = replay(&node, &["--sink", "cloud", "--from", "1"]);
+
+    let stopped = command(&node, &["--sink", "cloud", "--stop"]);
+    assert_eq!(stopped.status.code(), Some(0), "{stopped:?}");
+    let shown = node.sink("cloud").await["replay"].clone();
+    assert_eq!(
+        (&shown["stopped"], &shown["done"], &shown["last"]),
+        (&true.into(), &false.into(), &order["last"])
+    );
+    assert!(shown["up_to"].as_u64() < shown["last"].as_u64(), "{shown}");
+    let again = command(&node, &["--sink", "cloud", "--stop"]);
+    let error = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        error.contains("`cloud` is not being given anything again"),
+        "{error}"
+    );
+
+    node.restart().await;
+    assert_eq!(node.sink("cloud").await["replay"], Value::Null);
+    cloud.go_online().await;
+    let last = exported(&node).last().unwrap().0.to_string();
+    replay(&node, &["--sink", "cloud", "--from", &last]);
+    wait_until("the other one is done", async || {
+        node.sink("cloud").await["replay"]["done"] == true
+    })
+    .await;
+    let readings = cloud.readings("pump-7");
+    assert_eq!(
+        repeats(&readings),
+        [500],
+        "nothing of the first one arrives"
+    );
+}
+
+#[tokio::test]
 async fn a_range_that_is_partly_freed_says_so() {
     let cloud = TestCloud::start().await;
     let config = "[spool]\nbound = \"16 MiB\"\nmin-free = \"0%\"";

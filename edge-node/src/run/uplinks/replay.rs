@@ -4,6 +4,7 @@
 //! goes on where it finds one. It sends with a quarter of the sink's bounds, so that the live drain keeps the larger share.
 
 use std::{
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use std::{
 use cloud_uplink::{DrainHandle, End, Limits};
 use spool::{CursorId, NodeTime, Seq, Spool, Start};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::{JoinSet, spawn_blocking},
     time::timeout,
 };
@@ -25,7 +26,7 @@ use crate::{
     run::doors::told,
 };
 
-/// How long the beginning may take to become durable.
+/// How long a beginning or an end may take to become durable.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 /// The share of a sink's bounds that a replay of it has.
 const SHARE: usize = 4;
@@ -38,7 +39,34 @@ struct Replay {
     range: Range,
     cursor: CursorId,
     drain: DrainHandle,
-    done: bool,
+    state: State,
+}
+
+enum State {
+    Running(Stop),
+    Done,
+    Stopped { up_to: Seq },
+}
+
+/// How a running replay is ended before its end.
+struct Stop {
+    tell: oneshot::Sender<()>,
+    /// Nothing more is sent.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Replay {
+    /// Everything up to here is done with.
+    fn up_to(&self, spool: &Spool) -> Seq {
+        let Range { first, last } = self.range;
+        match self.state {
+            State::Running(_) => spool.cursor_status(self.cursor).map_or(last, |cursor| {
+                cursor.low.clamp(Seq(first.0.saturating_sub(1)), last)
+            }),
+            State::Done => last,
+            State::Stopped { up_to } => up_to,
+        }
+    }
 }
 
 impl ReplaySlot {
@@ -48,8 +76,30 @@ impl ReplaySlot {
 
     fn running(&self) -> Option<Range> {
         let replay = self.lock();
-        let running = replay.as_ref().filter(|replay| !replay.done);
+        let running = replay
+            .as_ref()
+            .filter(|replay| matches!(replay.state, State::Running(_)));
         running.map(|replay| replay.range)
+    }
+
+    /// From here on the running replay counts as stopped where it is; its cursor, and how it is told.
+    fn stop(&self, spool: &Spool) -> Option<(CursorId, Stop)> {
+        let mut slot = self.lock();
+        let replay = slot.as_mut()?;
+        let up_to = replay.up_to(spool);
+        match mem::replace(&mut replay.state, State::Stopped { up_to }) {
+            State::Running(stop) => Some((replay.cursor, stop)),
+            ended => {
+                replay.state = ended;
+                None
+            }
+        }
+    }
+
+    fn end(&self, state: State) {
+        if let Some(replay) = self.lock().as_mut() {
+            replay.state = state;
+        }
     }
 
     /// As status shows it; stays after the end, until the next or the end of the node.
@@ -57,23 +107,19 @@ impl ReplaySlot {
         let slot = self.lock();
         let replay = slot.as_ref()?;
         let Range { first, last } = replay.range;
-        let low = spool.cursor_status(replay.cursor).map(|cursor| cursor.low);
-        let up_to = match low {
-            Some(low) if !replay.done => low.clamp(Seq(first.0.saturating_sub(1)), last),
-            _ => last,
-        };
         Some(ReplayStatus {
             first: first.0,
             last: last.0,
-            up_to: up_to.0,
+            up_to: replay.up_to(spool).0,
             sent: replay.drain.status().acknowledged,
-            done: replay.done,
+            done: matches!(replay.state, State::Done),
+            stopped: matches!(replay.state, State::Stopped { .. }),
         })
     }
 }
 
 impl Uplinks {
-    /// Begins replays as they are ordered, one for each sink at a time, until the node stops.
+    /// Begins and ends replays as they are ordered, one for each sink at a time, until the node stops.
     pub(in crate::run) async fn replay_on_order(self, mut orders: mpsc::Receiver<ReplayOrder>) {
         let mut replays = JoinSet::new();
         self.resume(&mut replays).await;
@@ -81,14 +127,34 @@ impl Uplinks {
         loop {
             tokio::select! {
                 () = &mut stopped => break,
-                Some(order) = orders.recv() => {
-                    let answer = self.replay(&order.request, &mut replays).await;
-                    let _ = order.reply.send(answer); // who asked may be gone
-                }
+                Some(order) = orders.recv() => self.follow(order, &mut replays).await,
                 Some(_) = replays.join_next() => {}
             }
         }
         while replays.join_next().await.is_some() {}
+    }
+
+    async fn follow(&self, order: ReplayOrder, replays: &mut JoinSet<()>) {
+        // Who asked may be gone.
+        match order {
+            ReplayOrder::Begin { request, reply } => {
+                let _ = reply.send(self.replay(&request, replays).await);
+            }
+            ReplayOrder::Stop { sink, reply } => {
+                let _ = reply.send(self.stop(sink).await);
+            }
+        }
+    }
+
+    fn uplink(&self, sink: &str) -> Result<&Uplink, ReplayError> {
+        let found = self.uplinks.iter().find(|uplink| uplink.name() == sink);
+        found.ok_or_else(|| {
+            let names = self.uplinks.iter().map(|uplink| uplink.name().to_owned());
+            ReplayError::UnknownSink {
+                sink: sink.to_owned(),
+                names: names.collect(),
+            }
+        })
     }
 
     async fn replay(
@@ -97,13 +163,7 @@ impl Uplinks {
         replays: &mut JoinSet<()>,
     ) -> Result<ReplayAnswer, ReplayError> {
         let sink = request.sink.clone();
-        let Some(uplink) = self.uplinks.iter().find(|uplink| uplink.name() == sink) else {
-            let names = self.uplinks.iter().map(|uplink| uplink.name().to_owned());
-            return Err(ReplayError::UnknownSink {
-                sink,
-                names: names.collect(),
-            });
-        };
+        let uplink = self.uplink(&sink)?;
         if let Some(Range { first, last }) = uplink.replay.running() {
             let (first, last) = (first.0, last.0);
             return Err(ReplayError::Busy { sink, first, last });
@@ -121,6 +181,21 @@ impl Uplinks {
         })
     }
 
+    async fn stop(&self, sink: String) -> Result<(), ReplayError> {
+        let slot = &self.uplink(&sink)?.replay;
+        let Some((cursor, Stop { tell, ended })) = slot.stop(&self.shared.spool) else {
+            return Err(ReplayError::Idle { sink });
+        };
+        let _ = tell.send(()); // it may have come to its end by itself
+        let _ = ended.await; // an error means that it is gone, too
+        if let Some(cursor) = self.shared.spool.cursor_status(cursor) {
+            slot.end(State::Stopped { up_to: cursor.low });
+        }
+        // A start that still finds the cursor goes on with the replay.
+        let removed = remove(self.shared.spool.clone(), self.now(), cursor).await?;
+        self.durable(removed).await
+    }
+
     /// Goes on with what the last run of the node left undone.
     async fn resume(&self, replays: &mut JoinSet<()>) {
         for cursor in self.shared.spool.status().cursors {
@@ -134,7 +209,7 @@ impl Uplinks {
                 Some(uplink) if uplink.replay.running().is_none() => {
                     self.begin(uplink, range, id, replays);
                 }
-                _ => remove(self.shared.spool.clone(), self.now(), id).await,
+                _ => self.forget(id).await,
             }
         }
     }
@@ -150,25 +225,45 @@ impl Uplinks {
             (cursor, transaction.finish())
         });
         let (cursor, seq) = made.await?;
-        let mut commits = self.shared.commits.clone();
-        let durable = timeout(DURABLE_WITHIN, reaches(&mut commits, seq));
-        if durable.await != Ok(true) {
-            remove(self.shared.spool.clone(), self.now(), cursor).await;
-            return Err(ReplayError::Unavailable {
-                what: "the log does not take it".to_owned(),
-            });
+        if let Err(error) = self.durable(seq).await {
+            self.forget(cursor).await;
+            return Err(error);
         }
         Ok(cursor)
     }
 
+    async fn durable(&self, seq: Seq) -> Result<(), ReplayError> {
+        let mut commits = self.shared.commits.clone();
+        match timeout(DURABLE_WITHIN, reaches(&mut commits, seq)).await {
+            Ok(true) => Ok(()),
+            _ => Err(ReplayError::Unavailable {
+                what: "the log does not take it".to_owned(),
+            }),
+        }
+    }
+
+    async fn forget(&self, cursor: CursorId) {
+        forget(self.shared.spool.clone(), self.now(), cursor).await;
+    }
+
     fn begin(&self, uplink: &Uplink, range: Range, cursor: CursorId, replays: &mut JoinSet<()>) {
         let limits = share(&uplink.sink.config.limits());
-        let (drain, running) = uplink.drain(cursor, limits, Some(range.last), &self.shared);
+        let (tell, stop) = oneshot::channel();
+        let (gone, ended) = oneshot::channel();
+        let stopped = told(self.shared.stopped.clone());
+        let stopped = async move {
+            tokio::select! {
+                () = stopped => {}
+                Ok(()) = stop => {}
+            }
+        };
+        let (drain, running) =
+            uplink.drain(cursor, limits, Some(range.last), &self.shared, stopped);
         *uplink.replay.lock() = Some(Replay {
             range,
             cursor,
             drain,
-            done: false,
+            state: State::Running(Stop { tell, ended }),
         });
         let (slot, spool) = (uplink.replay.clone(), self.shared.spool.clone());
         let (sink, clock) = (uplink.name().to_owned(), Arc::clone(&self.shared.clock));
@@ -176,12 +271,11 @@ impl Uplinks {
         tracing::info!(sink, first = first.0, last = last.0, "a replay begins");
         replays.spawn_local(async move {
             if running.await == End::Drained {
-                remove(spool, clock().node, cursor).await;
-                if let Some(replay) = slot.lock().as_mut() {
-                    replay.done = true;
-                }
+                forget(spool, clock().node, cursor).await;
+                slot.end(State::Done);
                 tracing::info!(sink, first = first.0, last = last.0, "a replay is done");
             }
+            let _ = gone.send(()); // nobody waits, unless it was told to stop
         });
     }
 
@@ -216,13 +310,18 @@ async fn reaches(commits: &mut watch::Receiver<Seq>, seq: Seq) -> bool {
         .is_ok()
 }
 
-async fn remove(spool: Spool, now: NodeTime, cursor: CursorId) {
-    let removed = blocking(move || {
+/// The position at which it is gone.
+async fn remove(spool: Spool, now: NodeTime, cursor: CursorId) -> Result<Seq, ReplayError> {
+    blocking(move || {
         let mut transaction = spool.transaction(now);
         transaction.remove_cursor(cursor, None);
-        transaction.finish();
-    });
-    if let Err(error) = removed.await {
+        transaction.finish()
+    })
+    .await
+}
+
+async fn forget(spool: Spool, now: NodeTime, cursor: CursorId) {
+    if let Err(error) = remove(spool, now, cursor).await {
         tracing::error!(%error, "the cursor of a replay stays until the next start");
     }
 }
