@@ -6,11 +6,12 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::data_file;
 
 const FILE: &str = "endpoints.json";
 
@@ -52,22 +53,9 @@ impl Endpoints {
     /// # Errors
     /// The directory is not writable; nothing is left of the new file under its name.
     pub fn write(&self, data: &Path) -> Result<(), EndpointsError> {
-        let file = data.join(FILE);
-        let beside = data.join(format!("{FILE}.new"));
         let text = serde_json::to_vec(self).expect("addresses and a number are JSON");
-        let write = || -> io::Result<()> {
-            let mut options = fs::OpenOptions::new();
-            let mut new = options
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&beside)?;
-            io::Write::write_all(&mut new, &text)?;
-            fs::rename(&beside, &file)
-        };
-        write().map_err(|source| EndpointsError::File {
-            file: file.clone(),
+        data_file::replace(data, FILE, &text).map_err(|source| EndpointsError::File {
+            file: data.join(FILE),
             source,
         })
     }

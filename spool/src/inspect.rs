@@ -3,7 +3,8 @@
 use std::{io, ops::ControlFlow, path::Path, sync::Arc};
 
 use crate::{
-    Entry, NodeTime, OpenError, Options, ReadLimits, Seq, Spool, Status, StorageError,
+    Entry, LaneOptions, NodeTime, OpenError, Options, ReadLimits, Seq, Spool, Status, StorageError,
+    WhenFull,
     recovery::{self, Mode},
     scan::Extent,
     segment::{Segment, file_name},
@@ -12,11 +13,18 @@ use crate::{
 
 /// Opens a read-only view of the log in `dir` as it is on disk at this moment. What a running node does meanwhile may
 /// make a segment vanish under it: what was read before stays true.
-pub fn open(dir: &Path) -> Result<Inspection, OpenError> {
+///
+/// `lanes` is what the owner calls them, from the one kept longest on: the log knows their numbers only.
+pub fn open(dir: &Path, lanes: &[String]) -> Result<Inspection, OpenError> {
     let storage = Arc::new(Disk::open_read_only(dir)?);
+    let lane = |name: &String| LaneOptions {
+        name: name.clone(),
+        when_full: WhenFull::default(),
+    };
     // Bounds are the owner's affair; here they only have to allow any log.
     let options = Options {
         bound_bytes: Some(1 << 50),
+        lanes: lanes.iter().map(lane).collect(),
         ..Options::default()
     };
     let (spool, recovery) = recovery::open(

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use spool::{CursorStatus, Entry, LaneStatus, NodeTime, Seq, Status, inspect};
+use spool::{CursorStatus, Entry, Lane, LaneStatus, NodeTime, Seq, Status, inspect};
 
 use super::{
     CliError, DataDir, client,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     config::UplinkName,
     endpoints::Endpoints,
+    lane_names,
     node::{
         replay::{Moment, ReplayAnswer, ReplayRequest},
         status::{LossStatus, age_ms},
@@ -102,8 +103,10 @@ struct Kept {
 
 #[derive(Serialize)]
 struct KeptLane {
-    /// 0 is the lane kept longest; its name is in the configuration.
+    /// 0 is the lane kept longest.
     lane: usize,
+    /// Its number where no node has noted its name.
+    name: String,
     pending_records: u64,
     pending_bytes: u64,
     oldest_age_ms: Option<u64>,
@@ -113,6 +116,7 @@ impl Kept {
     fn of(status: Status, now: NodeTime) -> Kept {
         let lane = |(index, lane): (usize, LaneStatus)| KeptLane {
             lane: index,
+            name: lane.name,
             pending_records: lane.pending_records,
             pending_bytes: lane.pending_bytes,
             oldest_age_ms: lane.oldest.map(|oldest| age_ms(oldest, now)),
@@ -147,7 +151,7 @@ fn status(args: &Inspect, out: &mut dyn Write) -> Result<(), CliError> {
     let mut lanes = Table::new(&["lane", "pending", "bytes", "oldest"]);
     for lane in &kept.lanes {
         lanes.row([
-            lane.lane.to_string(),
+            lane.name.clone(),
             lane.pending_records.to_string(),
             size(lane.pending_bytes),
             maybe_time(lane.oldest_age_ms),
@@ -300,7 +304,9 @@ fn replay(args: &Replay, out: &mut dyn Write) -> Result<(), CliError> {
 impl DataDir {
     fn open(&self) -> Result<inspect::Inspection, CliError> {
         let data = &self.data;
-        inspect::open(data).map_err(|source| CliError::Open {
+        let lanes = lane_names::read(data)
+            .unwrap_or_else(|| (0..Lane::MOST).map(|lane| lane.to_string()).collect());
+        inspect::open(data, &lanes).map_err(|source| CliError::Open {
             data: data.clone(),
             source,
         })

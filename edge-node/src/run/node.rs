@@ -30,6 +30,7 @@ use super::{
 use crate::{
     config::{Config, Percent, units::ByteSize},
     endpoints::{Endpoints, EndpointsError},
+    lane_names,
     node::{
         core::Core,
         door::DoorCounters,
@@ -184,6 +185,9 @@ async fn serve_until_told(
     };
     let doors = doors.open()?;
     endpoints(addresses).write(&config.node.data)?;
+    if let Err(error) = lane_names::write(&config.node.data, &config.spool.lanes) {
+        tracing::warn!(%error, "`spool status` shows lanes by number: their names cannot be noted");
+    }
     announce(&addresses);
 
     tokio::select! {

@@ -52,6 +52,36 @@ fn an_event_taken_over_http_is_seen_beside_the_running_node_and_after_it() {
 }
 
 #[test]
+fn lanes_are_shown_by_name_beside_the_node_and_after_it_and_by_number_where_none_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("node.toml");
+    let lanes =
+        "[spool]\nlanes = [{ name = \"urgent\" }, { name = \"rest\" }]\ndefault-lane = \"rest\"\n";
+    std::fs::write(&config, lanes).unwrap();
+    let node = Node::start(folder.path(), &["--config", config.to_str().unwrap()]);
+    let data = node.data.clone();
+    let names = || {
+        let status: Value =
+            serde_json::from_str(&command(&data, &["spool", "status", "--json"])).unwrap();
+        let lanes = status["lanes"].as_array().unwrap().iter();
+        lanes.map(|lane| lane["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), ["urgent", "rest"]);
+    assert!(node.stop().success());
+    assert_eq!(names(), ["urgent", "rest"]);
+    let table = command(&data, &["spool", "status"]);
+    assert!(
+        table.lines().any(|line| line.starts_with("rest ")),
+        "{table}"
+    );
+
+    std::fs::remove_file(folder.path().join("data/lanes.json")).unwrap();
+    assert_eq!(names(), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    let table = command(&data, &["spool", "status"]);
+    assert!(table.lines().any(|line| line.starts_with("1 ")), "{table}");
+}
+
+#[test]
 fn the_node_tells_its_status_as_the_command_line_prints_it() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(folder.path(), &[]);
