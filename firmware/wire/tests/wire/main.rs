@@ -6,6 +6,7 @@
 )]
 
 mod bytes;
+mod c;
 mod generated;
 mod samples;
 mod sizes;
