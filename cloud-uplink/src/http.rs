@@ -184,9 +184,14 @@ impl HttpSink {
         self
     }
 
+    /// Whether the receiver sees a topic in the request.
+    fn names_topics(&self) -> bool {
+        !matches!(self.dialect, HttpDialect::CloudEvents) || self.endpoints.has_topic()
+    }
+
     /// The target of a topic, and the topic as an event says it where the target does not.
     fn target(&self, topic: &str) -> Arc<str> {
-        if matches!(self.dialect, HttpDialect::CloudEvents) && !self.endpoints.has_topic() {
+        if !self.names_topics() {
             return Arc::from("");
         }
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -312,7 +317,10 @@ impl Sink for HttpSink {
         mut outgoing: Outgoing,
         scratch: &mut Vec<u8>,
     ) -> Result<Prepared<HttpItem>, Unsendable> {
-        let target = self.target(&outgoing.topic);
+        let target = match &outgoing.sink_topic {
+            Some(topic) if self.names_topics() => Arc::from(topic.as_str()),
+            _ => self.target(&outgoing.topic),
+        };
         if matches!(self.dialect, HttpDialect::EventMesh(_)) && *target != *outgoing.topic {
             let topic = Value::String(outgoing.topic);
             outgoing

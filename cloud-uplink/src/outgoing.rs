@@ -10,6 +10,10 @@ use spool::{Entry, NodeTime, Seq, Transaction};
 pub struct Outgoing {
     /// The topic on which it was published at this node.
     pub topic: String,
+    /// The topic at the sink, in place of what the sink's settings make of `topic`.
+    pub sink_topic: Option<String>,
+    /// Why it is to be a dead letter and never sent.
+    pub unfit: Option<String>,
     /// The event as this node has it; the uplink adds the hop.
     pub event: Event,
     /// The peer it came from, if it came from one: it is not sent back there.

@@ -74,7 +74,7 @@ pub use journal::Journal;
 pub use limits::Limits;
 pub use start::Identity;
 
-use crate::mqtt::packet::ReasonCode;
+use crate::{mqtt::packet::ReasonCode, rules::Judge};
 use connection::Connection;
 use deadline::Timer;
 use group::{Group, GroupId};
@@ -99,6 +99,7 @@ pub struct Broker {
     sink_lanes: HashMap<CursorId, u32>,
     retained: Retained,
     routes: HashMap<spool::RouteId, Rc<Terms>>,
+    judge: Judge,
     timers: BTreeSet<(NodeTime, Timer)>,
     /// Readers that are behind.
     hungry: BTreeSet<Reader>,
@@ -142,6 +143,7 @@ impl Broker {
             sink_lanes: HashMap::new(),
             retained: Retained::default(),
             routes: HashMap::new(),
+            judge: Judge::default(),
             timers: BTreeSet::new(),
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),
@@ -165,6 +167,16 @@ impl Broker {
     /// The node clock beside the wall clock when the log last said so.
     pub fn clock_mark(&self) -> Option<ClockMark> {
         self.clock
+    }
+
+    /// Judges every publish by these rules from here on.
+    pub fn set_rules(&mut self, judge: Judge) {
+        self.judge = judge;
+    }
+
+    /// The rules by which publishes are judged.
+    pub fn rules(&self) -> &Judge {
+        &self.judge
     }
 
     /// A client connected.

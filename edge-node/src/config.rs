@@ -12,6 +12,7 @@
 
 use std::{fs, path::Path};
 
+use filters::{rules::StepDefinition, stage::Moment};
 use serde::{Deserialize, Serialize};
 
 mod check;
@@ -36,7 +37,7 @@ pub use ingest::{IngestConfig, IngestMode, WhenInvalid};
 pub use mqtt::MqttConfig;
 pub use node::{NameError, NodeConfig, NodeId};
 pub use overrides::Overrides;
-pub use rules::Rules;
+pub use rules::{Rules, RulesConfig};
 pub use spool::{Auto, LaneConfig, LaneName, Percent, SpoolConfig};
 pub use uplink::{
     Endpoint, SenderConfig, UplinkConfig, UplinkKind, UplinkName, UplinkReceiver, UplinkStart,
@@ -57,6 +58,8 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// `[spool]`: how much is kept on disk, and what happens when it is full.
     pub spool: SpoolConfig,
+    /// `[rules]`: what becomes of events on their way to the uplinks.
+    pub rules: RulesConfig,
     /// `[[ingest]]`: how publishes become events. The first entry whose `topic` matches decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ingest: Vec<IngestConfig>,
@@ -76,10 +79,32 @@ impl Config {
             return Config::parse("", "", flags);
         };
         let name = path.display().to_string();
-        match fs::read_to_string(path) {
-            Ok(text) => Config::parse(&name, &text, flags),
-            Err(source) => Err(ConfigError::Unreadable { path: name, source }),
+        let mut config = match fs::read_to_string(path) {
+            Ok(text) => Config::parse(&name, &text, flags)?,
+            Err(source) => return Err(ConfigError::Unreadable { path: name, source }),
+        };
+        config
+            .rules
+            .begin_at(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// The rules of its files, compiled.
+    ///
+    /// # Errors
+    ///
+    /// The first fault found in the files, with its place.
+    pub fn load_rules(&self, now: Moment) -> Result<Rules, ConfigError> {
+        let rules = Rules::load(&self.rules.files, Some(self.known_to_rules()), now)?;
+        for rule in &rules.definitions {
+            if let Some(stage) = rule.step.iter().find_map(StepDefinition::stage) {
+                return Err(ConfigError::Stage {
+                    rule: rule.name.clone(),
+                    stage,
+                });
+            }
         }
+        Ok(rules)
     }
 
     /// What rules may name under this configuration.

@@ -27,6 +27,7 @@ pub mod mesh;
 pub mod mqtt;
 pub mod node;
 pub mod record;
+pub mod rules;
 pub mod run;
 #[cfg(test)]
 mod simulation;

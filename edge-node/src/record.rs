@@ -2,15 +2,14 @@
 //!
 //! ```text
 //! record  = kind u8, then
-//!   1 publish: flags u8 · [packet id u16] · sender · origin · topic · properties · minted · payload
+//!   1 publish: flags u8 · [packet id u16] · sender · origin · topic · properties · minted · [settled] · payload
 //!   2 change:  postcard of `Change`
 //!   3 dead:    position u64 · tries u32 · sink · reason · the record it was
-//! sender, origin, topic, properties, minted = length varint, bytes;  payload = the rest;  integers little-endian
-//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4)
+//! sender, origin, topic, properties, minted, settled = length varint, bytes;  payload = the rest;  integers little-endian
+//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4) · settled present (5)
 //! ```
 //!
-//! `properties` are as in `mqtt::stored`. `minted` belongs to
-//! ingest. New kinds and `Change` variants are only ever added at the end.
+//! `properties` are as in `mqtt::stored`. `minted` belongs to ingest, `settled` to `rules`. New kinds and `Change` variants are only ever added at the end.
 
 use std::num::NonZeroU16;
 
@@ -26,6 +25,7 @@ const DEAD: u8 = 3;
 const RETAIN: u8 = 1 << 2;
 const PACKET_ID: u8 = 1 << 3;
 const WILL: u8 = 1 << 4;
+const SETTLED: u8 = 1 << 5;
 
 /// A PUBLISH as it came, with what ingest minted beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct PublishRecord<'a> {
     pub properties: &'a [u8],
     /// What ingest minted, in its own encoding.
     pub minted: &'a [u8],
+    /// What rules made of it for the uplinks, as `rules` encodes it; empty where they changed nothing.
+    pub settled: &'a [u8],
     /// The payload.
     pub payload: &'a [u8],
 }
@@ -89,7 +91,8 @@ impl<'a> PublishRecord<'a> {
             self.qos as u8
                 | flag(self.retain, RETAIN)
                 | flag(self.packet_id.is_some(), PACKET_ID)
-                | flag(self.will, WILL),
+                | flag(self.will, WILL)
+                | flag(!self.settled.is_empty(), SETTLED),
         );
         if let Some(id) = self.packet_id {
             out.extend_from_slice(&id.get().to_le_bytes());
@@ -102,6 +105,9 @@ impl<'a> PublishRecord<'a> {
             self.minted,
         ] {
             put_part(out, part);
+        }
+        if !self.settled.is_empty() {
+            put_part(out, self.settled);
         }
         out.extend_from_slice(self.payload);
     }
@@ -132,6 +138,10 @@ impl<'a> PublishRecord<'a> {
             topic,
             properties: take_part(rest)?,
             minted: take_part(rest)?,
+            settled: match flags & SETTLED {
+                0 => &[],
+                _ => take_part(rest)?,
+            },
             payload: rest,
         })
     }
@@ -342,6 +352,7 @@ mod tests {
             topic: "plant/pump-7/state",
             properties: &[1, 1],
             minted: &[9; 200],
+            settled: &[8; 3],
             payload: b"on",
         };
         let mut body = Vec::new();
@@ -356,6 +367,25 @@ mod tests {
                 "prefix of {end} bytes"
             );
         }
+    }
+
+    #[test]
+    fn a_publish_that_no_rule_touched_is_as_short_as_without_rules_and_one_that_says_nothing_of_them_opens()
+     {
+        let body = [
+            &[PUBLISH, 1][..],
+            &[1, b's', 0, 1, b't', 2, 1, 1, 3, 7, 8, 9],
+            b"on",
+        ]
+        .concat();
+        let Some(Record::Publish(record)) = Record::decode(&body) else {
+            panic!("a publish of the first version");
+        };
+        assert_eq!((record.settled, record.minted), (&[][..], &[7, 8, 9][..]));
+        assert_eq!(record.payload, b"on");
+        let mut again = Vec::new();
+        record.encode(&mut again);
+        assert_eq!(again, body);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum LossReason {
     Refused,
     /// Too many topics have a retained message: this one was delivered and not retained.
     RetainedBound,
+    /// A rule of the node dropped the event: it was owed to no sink.
+    DroppedByRule,
 }
 
 /// An entry of the ledger: all losses of one reason and scope.

@@ -123,7 +123,8 @@ impl Sink for GrpcSink {
         outgoing: Outgoing,
         scratch: &mut Vec<u8>,
     ) -> Result<Prepared<Bytes>, Unsendable> {
-        let mesh_topic = self.topic.of(&outgoing.topic);
+        let named = outgoing.sink_topic;
+        let mesh_topic = named.unwrap_or_else(|| self.topic.of(&outgoing.topic));
         let envelope = Envelope {
             mesh_topic: &mesh_topic,
             mqtt_topic: Some(&outgoing.topic),

@@ -91,6 +91,29 @@ fn eventmesh_gets_its_paths_and_topics_and_the_mqtt_topic_travels() {
 }
 
 #[test]
+fn a_topic_that_rules_name_stands_in_place_of_what_the_uplink_makes_of_the_topic() {
+    let event = || Outgoing {
+        topic: "plant/1".to_owned(),
+        sink_topic: Some("lines/4".to_owned()),
+        unfit: None,
+        event: event(1),
+        origin: None,
+        expires: None,
+    };
+    let target = |url: &str, dialect: HttpDialect| {
+        let sink = sink(url, |settings| settings.dialect = dialect);
+        sink.prepare(event(), &mut Vec::new()).unwrap().target
+    };
+    let mesh = HttpDialect::EventMesh(MeshTopic::new(Some("edge_{topic}".to_owned())));
+    assert_eq!(&*target("http://h", mesh), "lines/4");
+    assert_eq!(
+        &*target("http://h/{topic}", HttpDialect::CloudEvents),
+        "lines/4"
+    );
+    assert_eq!(&*target("http://h/", HttpDialect::CloudEvents), "");
+}
+
+#[test]
 fn answers_are_told_with_what_the_receiver_said() {
     run(async {
         let receiver = Receiver::start(&[
@@ -275,6 +298,8 @@ fn sink(url: &str, change: impl FnOnce(&mut HttpSettings)) -> HttpSink {
 async fn send(sink: &HttpSink, events: usize) -> Answer {
     let outgoing = |number| Outgoing {
         topic: "plant/1".to_owned(),
+        sink_topic: None,
+        unfit: None,
         event: event(number),
         origin: None,
         expires: None,

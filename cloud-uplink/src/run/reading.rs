@@ -61,6 +61,9 @@ fn fitness<R: RecordSource, S: Sink>(
             None,
         );
     }
+    if let Some(reason) = outgoing.unfit {
+        return (Fitness::Unsendable(reason), None);
+    }
     let hops = outgoing.hops();
     let key = outgoing.partition_key();
     outgoing.add_hop();

@@ -448,6 +448,8 @@ impl RecordSource for TestSource {
         }
         Some(Outgoing {
             topic: "t".to_owned(),
+            sink_topic: None,
+            unfit: None,
             event,
             origin: (number == PEER).then(|| "peer".to_owned()),
             expires: (number == EXPIRED).then_some(NodeTime(999)),

@@ -1,10 +1,11 @@
 //! What comes through other doors than MQTT: events over HTTP and gRPC, groups of the mesh services, sinks.
 
+use bytes::Bytes;
 use filters::TopicFilter;
-use spool::{CursorId, Full, Kind, LossReason, NodeTime, Seq, Start};
+use spool::{CursorId, Full, LossReason, NodeTime, Seq, Start};
 
 use super::{
-    Broker, deadline::Timer, flight::Place, journal::Journal, message::Message,
+    Broker, deadline::Timer, flight::Place, journal::Journal, message::Message, publish::Arrival,
     subscriptions::Subscriber,
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
         status::SessionsStatus,
     },
     record::{Change, PublishRecord, SubscriptionOptions},
+    rules::Judged,
 };
 
 impl Broker {
@@ -27,56 +29,72 @@ impl Broker {
         let origin = origin.text();
         let mut taken = Vec::with_capacity(events.len());
         for incoming in events {
-            let (published, minted) = journal.mint_event(&incoming.topic, &incoming.event);
-            let audience = self
-                .subscriptions
-                .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
-            let route = self.route(journal, &audience, QoS::AtLeastOnce, None, minted.lane);
-            let properties =
-                stored::encode(&published.properties.clone().into()).unwrap_or_default(); // checked texts
-            let record = PublishRecord {
-                qos: QoS::AtLeastOnce,
-                retain: false,
-                will: false,
-                packet_id: None,
-                sender: "",
-                origin: &origin,
-                topic: &incoming.topic,
-                properties: &properties,
-                minted: &minted.bytes,
-                payload: &published.payload,
-            };
-            match journal.append(Kind::Event, minted.lane, route, &record) {
-                Ok(seq) => taken.push((seq, properties, published.payload)),
+            match self.append_event(journal, &origin, incoming) {
+                Ok(one) => taken.push(one),
                 Err(full) => {
+                    for one in taken.into_iter().rev() {
+                        self.judge.take_back(one.judged);
+                    }
                     // The routes interned in this transaction go back with it.
                     self.subscriptions.forget();
                     return Err(full);
                 }
             }
         }
-        for (incoming, (seq, properties, payload)) in events.iter().zip(&taken) {
-            let message = Message {
-                topic: &incoming.topic,
-                properties,
-                received: journal.now,
-                qos: QoS::AtLeastOnce,
-                retain: false,
-                payload,
-            };
+        let mut last = Seq::ZERO;
+        for (incoming, one) in events.iter().zip(&taken) {
+            let record = one.record(&origin, incoming);
+            self.count_judged(&one.judged, one.seq, &record, journal.now);
+            let place = one.seq.map(Place::Stored);
             let audience = self
                 .subscriptions
                 .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
-            self.fan_out(
-                journal.now,
-                &message,
-                &audience,
-                None,
-                Some(&Place::Stored(*seq)),
-            );
+            let message = Message::of(&record, journal.now);
+            self.fan_out(journal.now, &message, &audience, None, place.as_ref());
+            last = one.seq.unwrap_or(last);
         }
         self.counters.events += events.len() as u64;
-        Ok(taken.last().map_or(Seq::ZERO, |(seq, ..)| *seq))
+        Ok(last)
+    }
+
+    fn append_event(
+        &mut self,
+        journal: &mut Journal<'_>,
+        origin: &str,
+        incoming: &Incoming,
+    ) -> Result<TakenEvent, Full> {
+        let (published, minted) = journal.mint_event(&incoming.topic, &incoming.event);
+        let audience = self
+            .subscriptions
+            .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
+        let mut one = TakenEvent {
+            // Of checked texts.
+            properties: stored::encode(&published.properties.clone().into()).unwrap_or_default(),
+            minted: minted.bytes,
+            payload: published.payload,
+            judged: Judged::untouched(minted.lane),
+            seq: None,
+        };
+        let record = one.record(origin, incoming);
+        let judged = self.judge.judge(&record, minted.lane, journal.now);
+        let arrival = Arrival {
+            record,
+            publisher: None,
+            lane: minted.lane,
+            in_turn: None,
+            withheld: None,
+        };
+        match self.append_publish(journal, &arrival, &audience, &judged) {
+            Ok(seq) => {
+                one.seq = seq;
+                one.judged = judged;
+                Ok(one)
+            }
+            Err(full) => {
+                self.judge.take_back(judged);
+                Err(full)
+            }
+        }
     }
 
     /// Opens a group of the mesh services, or gives it new filters.
@@ -240,6 +258,34 @@ impl Broker {
             retained: self.retained.len() as u64,
             retained_bytes: self.retained.bytes() as u64,
             ..SessionsStatus::default()
+        }
+    }
+}
+
+/// An event from another door, appended as it was judged.
+struct TakenEvent {
+    properties: Vec<u8>,
+    minted: Vec<u8>,
+    payload: Bytes,
+    judged: Judged,
+    /// `None` where nobody is owed it.
+    seq: Option<Seq>,
+}
+
+impl TakenEvent {
+    fn record<'a>(&'a self, origin: &'a str, incoming: &'a Incoming) -> PublishRecord<'a> {
+        PublishRecord {
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            will: false,
+            packet_id: None,
+            sender: "",
+            origin,
+            topic: &incoming.topic,
+            properties: &self.properties,
+            minted: &self.minted,
+            settled: &[],
+            payload: &self.payload,
         }
     }
 }

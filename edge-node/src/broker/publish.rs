@@ -14,6 +14,7 @@ use super::{
     message::Message,
     retained,
     session::SessionId,
+    subscriptions::Audience,
     withheld::Withheld,
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
         stored,
     },
     record::PublishRecord,
+    rules::Judged,
 };
 
 /// A publish that may be taken in: everything its record needs.
@@ -30,9 +32,19 @@ pub(crate) struct Arrival<'a> {
     pub(crate) record: PublishRecord<'a>,
     /// The session that published, if a client did.
     pub(crate) publisher: Option<SessionId>,
+    /// Where it is kept unless a rule says otherwise.
     pub(crate) lane: Lane,
+    /// The connection it came on, if none of its lane may wait there for room.
+    pub(crate) in_turn: Option<ConnectionId>,
     /// Already delivered to those listed there.
     pub(crate) withheld: Option<&'a Rc<Withheld>>,
+}
+
+/// A publish found no room in this lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoRoom {
+    pub(crate) full: Full,
+    pub(crate) lane: Lane,
 }
 
 /// Where a publish went.
@@ -85,15 +97,17 @@ impl Broker {
             topic: &topic,
             properties: &properties,
             minted: &minted.bytes,
+            settled: &[],
             payload: &publish.payload,
         };
         let arrival = Arrival {
             record,
             publisher: Some(session_id),
             lane: minted.lane,
+            in_turn: (publish.qos != QoS::AtMostOnce).then_some(id),
             withheld: None,
         };
-        let taken = self.take_in_turn(journal, id, &arrival);
+        let taken = self.take(journal, &arrival);
         let Some(packet_id) = packet_id else {
             if taken.is_err() {
                 self.pass_by(journal.now, session_id, &record);
@@ -102,33 +116,22 @@ impl Broker {
         };
         match taken {
             Ok(taken) => self.promise_taken(id, session_id, publish.qos, packet_id, taken),
-            Err(
-                Full::TooLarge
-                | Full::Bound {
-                    when_full: WhenFull::Reject,
-                },
-            ) => {
+            Err(NoRoom {
+                full:
+                    Full::TooLarge
+                    | Full::Bound {
+                        when_full: WhenFull::Reject,
+                    },
+                ..
+            }) => {
                 let reason = ReasonCode::QuotaExceeded;
                 self.refuse(id, &publish, Some(packet_id), reason, &client, journal.now);
             }
-            Err(_) => self.withhold(journal.now, id, session_id, packet_id, &arrival),
+            Err(NoRoom { lane, .. }) => {
+                self.withhold(journal.now, id, session_id, packet_id, &arrival, lane);
+            }
         }
         Ok(())
-    }
-
-    /// Takes a publish in, unless an earlier one of its connection waits for room in its lane.
-    fn take_in_turn(
-        &mut self,
-        journal: &mut Journal<'_>,
-        id: ConnectionId,
-        arrival: &Arrival<'_>,
-    ) -> Result<Taken, Full> {
-        if arrival.record.qos != QoS::AtMostOnce && self.waits_in_lane(id, arrival.lane) {
-            return Err(Full::Bound {
-                when_full: WhenFull::Refuse,
-            });
-        }
-        self.take(journal, arrival)
     }
 
     fn count_received(&mut self, qos: QoS) {
@@ -214,49 +217,88 @@ impl Broker {
         &mut self,
         journal: &mut Journal<'_>,
         arrival: &Arrival<'_>,
-    ) -> Result<Taken, Full> {
+    ) -> Result<Taken, NoRoom> {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
-        let route = self.route(
-            journal,
-            &audience,
-            record.qos,
-            arrival.publisher,
-            arrival.lane,
-        );
+        let judged = self.judge.judge(record, arrival.lane, journal.now);
+        let seq = match self.append_publish(journal, arrival, &audience, &judged) {
+            Ok(seq) => seq,
+            Err(full) => {
+                let lane = judged.lane;
+                self.judge.take_back(judged);
+                return Err(NoRoom { full, lane });
+            }
+        };
+        self.count_judged(&judged, seq, record, journal.now);
+        let message = Message::of(record, journal.now);
+        let publisher = arrival.publisher;
+        let Some(seq) = seq else {
+            self.fan_out(journal.now, &message, &audience, publisher, None);
+            let heard = !audience.sessions.is_empty() || !audience.groups.is_empty();
+            return Ok(if heard { Taken::Passed } else { Taken::Unheard });
+        };
+        self.apply_publish(seq, journal.now, record);
+        let place = Place::Stored(seq);
+        match arrival.withheld {
+            None => self.fan_out(journal.now, &message, &audience, publisher, Some(&place)),
+            Some(withheld) => self.fan_out_rest(journal.now, withheld, &audience, publisher, seq),
+        }
+        Ok(Taken::Stored(seq))
+    }
+
+    /// Appends a publish as it was judged, if anybody is owed it or it changes what the node knows.
+    pub(super) fn append_publish(
+        &mut self,
+        journal: &mut Journal<'_>,
+        arrival: &Arrival<'_>,
+        audience: &Audience,
+        judged: &Judged,
+    ) -> Result<Option<Seq>, Full> {
+        let record = PublishRecord {
+            settled: &judged.settled,
+            ..arrival.record
+        };
+        let waits = |id| self.waits_in_lane(id, judged.lane);
+        if arrival.in_turn.is_some_and(waits) {
+            return Err(Full::Bound {
+                when_full: WhenFull::Refuse,
+            });
+        }
+        let route = self.route(journal, audience, record.qos, arrival.publisher, judged);
         let state = record.retain || record.packet_id.is_some() || record.will;
         let live_above_zero =
             record.qos != QoS::AtMostOnce && audience.sessions.values().any(|l| l.grant.is_some());
-        let history = journal.keeps_history() && !record.topic.starts_with('$');
-        let is_stored = route != RouteId::NOBODY || state || live_above_zero || history;
-        if !is_stored {
-            let message = Message::of(record, journal.now);
-            self.fan_out(journal.now, &message, &audience, arrival.publisher, None);
-            let heard = !audience.sessions.is_empty() || !audience.groups.is_empty();
-            return Ok(if heard { Taken::Passed } else { Taken::Unheard });
+        let history =
+            journal.keeps_history() && !record.topic.starts_with('$') && !judged.is_dropped();
+        if route == RouteId::NOBODY && !state && !live_above_zero && !history {
+            return Ok(None);
         }
         let kind = if state {
             Kind::EventAndState
         } else {
             Kind::Event
         };
-        let seq = journal.append(kind, arrival.lane, route, record)?;
-        self.apply_publish(seq, journal.now, record);
-        let message = Message::of(record, journal.now);
-        let place = Place::Stored(seq);
-        match arrival.withheld {
-            None => self.fan_out(
-                journal.now,
-                &message,
-                &audience,
-                arrival.publisher,
-                Some(&place),
-            ),
-            Some(withheld) => {
-                self.fan_out_rest(journal.now, withheld, &audience, arrival.publisher, seq)
-            }
+        journal.append(kind, judged.lane, route, &record).map(Some)
+    }
+
+    /// Counts what rules made of a publish that was taken in.
+    pub(super) fn count_judged(
+        &mut self,
+        judged: &Judged,
+        seq: Option<Seq>,
+        record: &PublishRecord<'_>,
+        now: NodeTime,
+    ) {
+        if let Some(rule) = self.judge.count(judged) {
+            let bytes = record.payload.len() as u64;
+            self.lose_at(
+                LossReason::DroppedByRule,
+                rule,
+                seq.unwrap_or(Seq::ZERO),
+                bytes,
+                now,
+            );
         }
-        Ok(Taken::Stored(seq))
     }
 
     /// Folds a stored publish into the state: live, and again at recovery.

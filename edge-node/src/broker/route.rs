@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use spool::{Lane, RouteId};
+use spool::{CursorId, RouteId};
 
 use super::{
     Broker,
@@ -10,7 +10,10 @@ use super::{
     session::SessionId,
     subscriptions::{Audience, Grant, Terms},
 };
-use crate::mqtt::packet::QoS;
+use crate::{
+    mqtt::packet::QoS,
+    rules::{Judged, OwedUplinks},
+};
 
 /// Routes whose terms are remembered; all are forgotten when it is full.
 const ROUTES_MAX: usize = 1024;
@@ -26,12 +29,13 @@ impl Broker {
         audience: &Audience,
         qos: QoS,
         publisher: Option<SessionId>,
-        lane: Lane,
+        judged: &Judged,
     ) -> RouteId {
+        let lane = judged.lane;
         let own = audience.depends_on_publisher
             && publisher.is_some_and(|id| audience.sessions.contains_key(&id));
         let class = (qos != QoS::AtMostOnce, lane);
-        if !own && let Some(route) = audience.remembered_route(class) {
+        if !own && let Some(route) = audience.remembered_route(class, &judged.owed) {
             return route;
         }
         let mut terms: Terms = Vec::new();
@@ -58,23 +62,25 @@ impl Broker {
                 terms.push((group.cursor, best.unwrap_or_default()));
             }
         }
+        let sinks: &[CursorId] = match &judged.owed {
+            OwedUplinks::Accepting => &audience.sinks,
+            OwedUplinks::Named(cursors) => cursors,
+            OwedUplinks::None => &[],
+        };
         let bit = 1_u32.checked_shl(u32::from(lane.0)).unwrap_or(0);
-        for cursor in &audience.sinks {
-            if self
-                .sink_lanes
-                .get(cursor)
-                .is_none_or(|lanes| lanes & bit != 0)
-            {
-                terms.push((*cursor, Grant::default()));
-            }
-        }
+        let takes = |cursor: &&CursorId| {
+            let lanes = self.sink_lanes.get(cursor);
+            judged.owed != OwedUplinks::Accepting || lanes.is_none_or(|lanes| lanes & bit != 0)
+        };
+        let sinks = sinks.iter().filter(takes);
+        terms.extend(sinks.map(|cursor| (*cursor, Grant::default())));
         let route = if terms.is_empty() {
             RouteId::NOBODY
         } else {
             journal.route(terms)
         };
         if !own {
-            audience.remember_route(class, route);
+            audience.remember_route(class, &judged.owed, route);
         }
         route
     }

@@ -11,13 +11,16 @@ use serde::{Deserialize, Serialize};
 use spool::{CursorId, Lane, RouteId};
 
 use super::{group::GroupId, session::SessionId};
-use crate::record::SubscriptionOptions;
+use crate::{record::SubscriptionOptions, rules::OwedUplinks};
 
 /// Topics whose audience is remembered; all are forgotten when it is full or a subscription changes.
 const REMEMBERED_MAX: usize = 4096;
 
 /// Bytes that these may take.
 const REMEMBERED_BYTES: usize = 4 << 20;
+
+/// Routes of one audience that are remembered.
+const ROUTES_MAX: usize = 32;
 
 /// What one level of a topic filter takes beside its name, at most.
 const LEVEL_BYTES: usize = 192;
@@ -77,10 +80,20 @@ pub(crate) struct Audience {
     pub(crate) sessions: BTreeMap<SessionId, Listener>,
     pub(crate) groups: BTreeMap<GroupId, BTreeMap<SessionId, Grant>>,
     pub(crate) sinks: Vec<CursorId>,
-    /// The routes found so far, by whether the QoS is above 0 and by lane.
-    routes: RefCell<Vec<((bool, Lane), RouteId)>>,
+    /// The routes found so far.
+    routes: RefCell<Vec<KnownRoute>>,
     /// Whether a session here has a no-local subscription, so that a route depends on the publisher.
     pub(crate) depends_on_publisher: bool,
+}
+
+/// A route by what it depends on, for one audience.
+#[derive(Debug)]
+struct KnownRoute {
+    /// Whether the QoS is above 0, and the lane.
+    class: (bool, Lane),
+    /// What rules say of uplinks.
+    owed: OwedUplinks,
+    route: RouteId,
 }
 
 /// The terms of a route, as the log keeps them: what each cursor is granted, in the order of the cursors.
@@ -248,16 +261,27 @@ impl Audience {
         }
     }
 
-    pub(crate) fn remembered_route(&self, class: (bool, Lane)) -> Option<RouteId> {
+    pub(crate) fn remembered_route(
+        &self,
+        class: (bool, Lane),
+        owed: &OwedUplinks,
+    ) -> Option<RouteId> {
         self.routes
             .borrow()
             .iter()
-            .find(|(known, _)| *known == class)
-            .map(|(_, route)| *route)
+            .find(|known| known.class == class && known.owed == *owed)
+            .map(|known| known.route)
     }
 
-    pub(crate) fn remember_route(&self, class: (bool, Lane), route: RouteId) {
-        self.routes.borrow_mut().push((class, route));
+    pub(crate) fn remember_route(&self, class: (bool, Lane), owed: &OwedUplinks, route: RouteId) {
+        let mut routes = self.routes.borrow_mut();
+        if routes.len() < ROUTES_MAX {
+            routes.push(KnownRoute {
+                class,
+                owed: owed.clone(),
+                route,
+            });
+        }
     }
 
     /// What this session is granted of a message of `publisher`.

@@ -9,6 +9,7 @@ mod in_flight;
 mod protocol;
 mod readings;
 mod retained;
+mod rules;
 mod sessions;
 mod sinks;
 mod wills;

@@ -63,6 +63,7 @@ impl Broker {
             topic: &will.topic,
             properties: &will.properties,
             minted: &minted.bytes,
+            settled: &[],
             payload: &will.payload,
         };
         let publisher = self.clients.get(client).copied();
@@ -70,9 +71,11 @@ impl Broker {
             record,
             publisher,
             lane: minted.lane,
+            in_turn: None,
             withheld: None,
         };
-        self.take(journal, &arrival).map(drop)
+        let taken = self.take(journal, &arrival);
+        taken.map(drop).map_err(|no_room| no_room.full)
     }
 
     pub(super) fn will_is_due(&mut self, journal: &mut Journal<'_>, client: &str) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use spool::{Full, Lane, NodeTime, Seq};
+use spool::{Lane, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -18,7 +18,7 @@ use super::{
     group::GroupId,
     journal::Journal,
     message::{Message, effective},
-    publish::{Arrival, Taken},
+    publish::{Arrival, NoRoom, Taken},
     session::{Session, SessionId},
     subscriptions::Audience,
 };
@@ -37,7 +37,9 @@ pub struct Withheld {
     payload: Bytes,
     properties: Vec<u8>,
     minted: Vec<u8>,
+    /// Where rules put it when it was tried last, and where it would be kept without them.
     lane: Lane,
+    minted_lane: Lane,
     qos: QoS,
     retain: bool,
     packet_id: Option<NonZeroU16>,
@@ -81,14 +83,15 @@ impl Delivered {
 }
 
 impl Withheld {
-    fn of(arrival: &Arrival<'_>, now: NodeTime) -> Withheld {
+    fn of(arrival: &Arrival<'_>, lane: Lane, now: NodeTime) -> Withheld {
         let record = &arrival.record;
         Withheld {
             topic: record.topic.to_owned(),
             payload: Bytes::copy_from_slice(record.payload),
             properties: record.properties.to_vec(),
             minted: record.minted.to_vec(),
-            lane: arrival.lane,
+            lane,
+            minted_lane: arrival.lane,
             qos: record.qos,
             retain: record.retain,
             packet_id: record.packet_id,
@@ -136,6 +139,7 @@ impl Withheld {
             topic: &self.topic,
             properties,
             minted: &self.minted,
+            settled: &[],
             payload: &self.payload,
         }
     }
@@ -188,7 +192,7 @@ impl Broker {
             .is_some_and(|c| c.withheld.iter().any(|withheld| withheld.lane == lane))
     }
 
-    /// Keeps a publish that found no room, and delivers it locally at once.
+    /// Keeps a publish that found no room in a lane, and delivers it locally at once.
     pub(super) fn withhold(
         &mut self,
         now: NodeTime,
@@ -196,12 +200,13 @@ impl Broker {
         session: SessionId,
         packet_id: NonZeroU16,
         arrival: &Arrival<'_>,
+        lane: Lane,
     ) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
         let mut missed = std::mem::take(&mut connection.missed);
-        let withheld = Rc::new(Withheld::of(arrival, now));
+        let withheld = Rc::new(Withheld::of(arrival, lane, now));
         let audience = self.subscriptions.audience(arrival.record.topic);
         let place = Place::Withheld(Rc::clone(&withheld));
         let message = withheld.message();
@@ -243,17 +248,21 @@ impl Broker {
                 let arrival = Arrival {
                     record: withheld.record(&client, &properties),
                     publisher: Some(session),
-                    lane: withheld.lane,
+                    lane: withheld.minted_lane,
+                    in_turn: None,
                     withheld: Some(&withheld),
                 };
-                if full.contains(&withheld.lane.0)
-                    || self.take_withheld(journal, &arrival, &withheld).is_err()
-                {
-                    full.insert(withheld.lane.0);
-                    still.push_back(withheld);
-                } else {
+                let taken = match full.contains(&withheld.lane.0) {
+                    true => None,
+                    false => Some(self.take_withheld(journal, &arrival, &withheld)),
+                };
+                if let Some(Ok(())) = taken {
                     self.withheld_bytes = self.withheld_bytes.saturating_sub(withheld.weight());
+                    continue;
                 }
+                full.insert(withheld.lane.0);
+                full.extend(taken.and_then(Result::err).map(|no_room| no_room.lane.0));
+                still.push_back(withheld);
             }
             if !still.is_empty() {
                 self.withholding.insert(id);
@@ -274,7 +283,7 @@ impl Broker {
         journal: &mut Journal<'_>,
         arrival: &Arrival<'_>,
         withheld: &Rc<Withheld>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), NoRoom> {
         let taken = self.take(journal, arrival)?;
         if taken == Taken::Passed || taken == Taken::Unheard {
             withheld.seq.set(Some(Seq::ZERO));

@@ -3,6 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use clap::Args;
+use filters::stage::Moment;
 
 use super::{CliError, Flags, table};
 use crate::config::Config;
@@ -22,6 +23,7 @@ pub(super) struct CheckArgs {
 /// Prints the effective configuration as TOML that is a configuration file itself.
 pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let config = Config::load(args.config.as_deref(), &args.flags.overrides())?;
+    config.load_rules(Moment(0)).map_err(CliError::Rules)?;
     if args.json {
         return table::json(&config, out);
     }

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     endpoints::Endpoints,
-    node::status::{LaneStatus, LossStatus, NodeHealth, NodeStatus, ReplayStatus, SinkStatus},
+    node::status::{
+        LaneStatus, LossStatus, NodeHealth, NodeStatus, ReplayStatus, RuleStatus, SinkStatus,
+    },
 };
 
 #[derive(Args, Debug)]
@@ -76,6 +78,7 @@ fn print(status: &NodeStatus, out: &mut dyn Write) -> Result<(), CliError> {
     )?;
     lanes(&spool.lanes, out)?;
     sinks(&status.sinks, out)?;
+    rules(&status.rules, out)?;
     ledger(&status.ledger, out)
 }
 
@@ -143,6 +146,19 @@ fn replays(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
             replay.sent.to_string(),
             state.to_owned(),
         ]);
+    }
+    table.print(out)
+}
+
+fn rules(rules: &[RuleStatus], out: &mut dyn Write) -> Result<(), CliError> {
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["rule", "matched", "dropped", "errors"]);
+    for rule in rules {
+        let counts = [rule.matched, rule.dropped, rule.errors].map(|it| it.to_string());
+        let [matched, dropped, errors] = counts;
+        table.row([rule.name.clone(), matched, dropped, errors]);
     }
     table.print(out)
 }

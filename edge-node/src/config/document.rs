@@ -39,7 +39,16 @@ impl<'a> Document<'a> {
         self.span(path).is_some()
     }
 
+    /// The text at this dotted path.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.at(path)?.1.as_str()
+    }
+
     fn span(&self, path: &str) -> Option<Range<usize>> {
+        self.at(path).map(|(span, _)| span)
+    }
+
+    fn at(&self, path: &str) -> Option<(Range<usize>, &DeValue<'a>)> {
         let mut span = 0..0;
         let mut value = &self.root;
         for step in path.split('.') {
@@ -50,7 +59,7 @@ impl<'a> Document<'a> {
             span = next.span();
             value = next.get_ref();
         }
-        Some(span)
+        Some((span, value))
     }
 }
 

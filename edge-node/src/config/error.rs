@@ -21,6 +21,16 @@ pub enum ConfigError {
         /// What it is.
         fault: Fault,
     },
+    /// A rule remembers, which a node has no place for.
+    #[error(
+        "rule `{rule}`: a node does not apply the stage `{stage}`; `edge-node rules test` does"
+    )]
+    Stage {
+        /// The rule.
+        rule: String,
+        /// Its stage.
+        stage: &'static str,
+    },
 }
 
 /// Where something wrong is written.
@@ -86,6 +96,18 @@ pub enum Fault {
         lane: String,
         /// The lanes there are.
         lanes: Vec<String>,
+    },
+    /// No uplink has this name.
+    #[error(
+        "there is no uplink `{uplink}`{}; [[uplink]] has: {}",
+        suggestion(uplink, uplinks),
+        uplinks.join(", ")
+    )]
+    UnknownUplink {
+        /// As written.
+        uplink: String,
+        /// The uplinks there are.
+        uplinks: Vec<String>,
     },
     /// The lane for all the rest is not among the lanes.
     #[error(

@@ -8,18 +8,37 @@ use std::{
 
 use filters::{
     index::Budget,
-    rules::{Known, RuleDefinition, RuleError, RuleFile, RuleSet, TableDefinition},
+    rules::{Known, RuleDefinition, RuleError, RuleFile, RuleProblem, RuleSet, TableDefinition},
     stage::Moment,
     transform::{EnrichmentTable, Tables},
 };
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     document::Document,
     error::{ConfigError, Fault},
 };
 
+/// `[rules]`: what becomes of events on their way to the uplinks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RulesConfig {
+    /// Files of rules, which apply one after the other. A relative path begins at the folder of the configuration file.
+    /// Default: none.
+    pub files: Vec<PathBuf>,
+}
+
+impl RulesConfig {
+    pub(super) fn begin_at(&mut self, folder: &Path) {
+        for file in &mut self.files {
+            *file = folder.join(&*file);
+        }
+    }
+}
+
 /// The rules of some files, in their order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rules {
     /// As they were written.
     pub definitions: Vec<RuleDefinition>,
@@ -48,10 +67,19 @@ impl Rules {
                 Err(source) => return Err(ConfigError::Unreadable { path: name, source }),
             }
         }
+        Rules::compile(&texts, known, now)
+    }
+
+    /// Compiles the texts of files, each with the name of its file.
+    pub(crate) fn compile(
+        texts: &[(String, String)],
+        known: Option<Known>,
+        now: Moment,
+    ) -> Result<Rules, ConfigError> {
         let mut documents = Vec::with_capacity(texts.len());
         let mut definitions = Vec::new();
         let mut tables = Tables::new();
-        for (name, text) in &texts {
+        for (name, text) in texts {
             let document = Document::parse(name, text)?;
             let file: RuleFile = document.read()?;
             let folder = Path::new(name).parent().unwrap_or(Path::new("."));
@@ -67,7 +95,7 @@ impl Rules {
                 known,
                 set,
             }),
-            Err(error) => Err(at(&documents, &error)),
+            Err(error) => Err(at(&documents, &error, &known)),
         }
     }
 }
@@ -99,18 +127,47 @@ fn load_tables(
 }
 
 /// The place of a faulty rule in its file.
-fn at(documents: &[(usize, Document<'_>)], error: &RuleError) -> ConfigError {
+fn at(documents: &[(usize, Document<'_>)], error: &RuleError, known: &Known) -> ConfigError {
     let holds = |(first, _): &&(usize, Document<'_>)| *first <= error.rule;
     let (first, document) = documents
         .iter()
         .rfind(holds)
         .expect("a rule stands in one of the files");
     let rule = format!("rule.{}", error.rule - first);
-    let step = error.step.map(|step| format!("{rule}.step.{step}"));
+    let (place, fault) = match &error.problem {
+        RuleProblem::UnknownLane { name, .. } => (
+            format!("{rule}.lane"),
+            Fault::UnknownLane {
+                lane: name.clone(),
+                lanes: known.lanes.clone(),
+            },
+        ),
+        RuleProblem::UnknownSink { name, .. } => (
+            place_of_sink(document, &rule, name),
+            Fault::UnknownUplink {
+                uplink: name.clone(),
+                uplinks: known.sinks.clone(),
+            },
+        ),
+        _ => {
+            let step = error.step.map(|step| format!("{rule}.step.{step}"));
+            let what = error.to_string();
+            (step.unwrap_or(rule), Fault::Wrong { what })
+        }
+    };
     ConfigError::At {
-        place: document.place(&step.unwrap_or(rule)),
-        fault: Fault::Wrong {
-            what: error.to_string(),
-        },
+        place: document.place(&place),
+        fault,
     }
+}
+
+/// Where a rule names this uplink.
+fn place_of_sink(document: &Document<'_>, rule: &str, name: &str) -> String {
+    let lists = ["sinks", "for"].map(|it| format!("{rule}.{it}"));
+    let names = lists.iter().flat_map(|list| {
+        let places = (0..).map(move |nth| format!("{list}.{nth}"));
+        places.take_while(|place| document.has(place))
+    });
+    let mut named = names.filter(|place| document.text(place) == Some(name));
+    named.next().unwrap_or_else(|| rule.to_owned())
 }

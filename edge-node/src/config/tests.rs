@@ -48,7 +48,7 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
     assert_eq!(
         fault("[mqqt]\n"),
         "node.toml:1:2: unknown key `mqqt`, did you mean `mqtt`?; accepted here: node, mqtt, http, grpc, spool, \
-         ingest, uplink"
+         rules, ingest, uplink"
     );
     assert_eq!(
         fault("[node]\ncolour = 1\n"),

@@ -15,6 +15,7 @@ pub(super) fn text(status: &NodeStatus) -> String {
     spool(&mut page, status);
     lanes(&mut page, status);
     sinks(&mut page, status);
+    rules(&mut page, status);
     ledger(&mut page, status);
     page.0
 }
@@ -273,6 +274,22 @@ fn sinks(page: &mut Page, status: &NodeStatus) {
             family.millis(&[("sink", &sink.name)], millis);
         }
     }
+}
+
+fn rules(page: &mut Page, status: &NodeStatus) {
+    let rules = &status.rules;
+    page.counter("edge_node_rule_matched_total", "Events the rule matched.")
+        .each("rule", rules, |rule| (&rule.name, rule.matched));
+    page.counter(
+        "edge_node_rule_dropped_total",
+        "Of these: owed to no sink because of it.",
+    )
+    .each("rule", rules, |rule| (&rule.name, rule.dropped));
+    page.counter(
+        "edge_node_rule_errors_total",
+        "Of these: a step of the rule failed.",
+    )
+    .each("rule", rules, |rule| (&rule.name, rule.errors));
 }
 
 fn ledger(page: &mut Page, status: &NodeStatus) {

@@ -13,13 +13,14 @@ use crate::{
         Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest, Reader,
         Ticket, dead_cursor, sink_cursor,
     },
-    config::units::ByteSize,
+    config::{Rules, units::ByteSize},
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
         handle::{PublishError, RemoveError, Request},
         status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SessionsStatus, SpoolStatus},
     },
+    rules::Judge,
 };
 
 /// Tells the time: the node clock, by which ages are measured, and the wall clock, which events carry.
@@ -171,6 +172,16 @@ impl Core {
         };
         core.carry_out();
         core
+    }
+
+    /// Judges every publish by these rules from here on. The uplinks they know are those of the node.
+    pub fn set_rules(&mut self, rules: Rules) {
+        let cursor = |name: &String| {
+            let cursor = self.spool.cursor(&sink_cursor(name));
+            cursor.expect("every uplink of the configuration has a cursor")
+        };
+        let cursors = rules.known.sinks.iter().map(cursor).collect();
+        self.broker.set_rules(Judge::new(rules, cursors));
     }
 
     /// Runs one door of the broker inside a transaction.
@@ -375,6 +386,7 @@ impl Core {
                 refused: counters.refused,
             },
             spool: SpoolStatus::of(&log, now),
+            rules: self.broker.rules().status(),
             ledger: log
                 .ledger
                 .iter()

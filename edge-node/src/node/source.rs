@@ -12,10 +12,11 @@ use filters::TopicFilter;
 use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Spool, Transaction};
 
 use super::{core::Clock, handle::NODE_ORIGIN, view};
-use crate::record::DeadRecord;
+use crate::{record::DeadRecord, rules::Uplinks};
 
 /// The records of one sink.
 pub struct Source {
+    name: String,
     spool: Spool,
     clock: Clock,
     from: Vec<TopicFilter>,
@@ -30,8 +31,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// For a sink that takes these topics and lanes, and keeps its dead letters under `graveyard`.
+    /// For a sink of this name that takes these topics and lanes, and keeps its dead letters under `graveyard`.
+    #[expect(clippy::too_many_arguments, reason = "each is one piece of the sink")]
     pub fn new(
+        name: &str,
         spool: Spool,
         clock: Clock,
         from: Vec<TopicFilter>,
@@ -45,6 +48,7 @@ impl Source {
             .filter(|address| !address.is_loopback())
             .collect();
         Arc::new(Source {
+            name: name.to_owned(),
             spool,
             clock,
             from,
@@ -64,15 +68,23 @@ impl RecordSource for Source {
         let lane = 1_u32.checked_shl(u32::from(entry.lane.0)).unwrap_or(0);
         let accepts =
             || self.lanes & lane != 0 && self.from.iter().any(|filter| filter.matches(&seen.topic));
-        if !entry.owed && !accepts() {
+        let owes = match seen.settled.uplinks() {
+            Uplinks::Accepting => entry.owed || accepts(),
+            Uplinks::Named(names) => entry.owed || names.contains(&self.name),
+            Uplinks::None => false,
+        };
+        if !owes {
             return None;
         }
+        let sink_topic = seen.settled.shape(&self.name, &mut seen.event);
         let expires = seen
             .expiry_seconds
             .map(|seconds| NodeTime(entry.time.0 + u64::from(seconds) * 1000));
         let origin = (!seen.origin.is_empty()).then_some(seen.origin);
         Some(Outgoing {
             topic: seen.topic,
+            sink_topic,
+            unfit: seen.settled.unfit().map(str::to_owned),
             event: seen.event,
             origin,
             expires,
@@ -154,6 +166,7 @@ mod tests {
         });
         let addresses = ["192.0.2.7", "127.0.0.1"].map(|it| it.parse().unwrap());
         let source = Source::new(
+            "mesh",
             spool,
             clock,
             Vec::new(),

@@ -29,6 +29,8 @@ pub struct NodeStatus {
     pub spool: SpoolStatus,
     /// The uplinks of the configuration, and those that left it while events were owed to them.
     pub sinks: Vec<SinkStatus>,
+    /// The rules that look at every event, in their order; counted since they are in use.
+    pub rules: Vec<RuleStatus>,
     /// What is gone, by reason and whose it was, in all runs of this data directory.
     pub ledger: Vec<LossStatus>,
 }
@@ -299,6 +301,20 @@ pub struct SinkError {
     pub error: String,
     /// How long ago.
     pub age_ms: u64,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct RuleStatus {
+    /// Its name.
+    pub name: String,
+    /// Events that it matched.
+    pub matched: u64,
+    /// Of these: owed to no sink because of it.
+    pub dropped: u64,
+    /// Of these: its steps failed.
+    pub errors: u64,
 }
 
 /// One entry of the ledger.

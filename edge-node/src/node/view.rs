@@ -6,7 +6,8 @@ use spool::Entry;
 use crate::{
     ingest::{self, Minted},
     mqtt::stored,
-    record::Record,
+    record::{PublishRecord, Record},
+    rules::Settled,
 };
 
 /// A record seen as an event.
@@ -20,6 +21,8 @@ pub struct Seen {
     pub origin: String,
     /// Message expiry interval in seconds from the record's time.
     pub expiry_seconds: Option<u32>,
+    /// What rules made of it for the uplinks; nothing of that is in `event`.
+    pub settled: Settled,
 }
 
 /// The event a record carries; `None` for one that carries none.
@@ -27,18 +30,23 @@ pub fn event(entry: &Entry) -> Option<Seen> {
     let Record::Publish(record) = Record::decode(&entry.body)? else {
         return None;
     };
+    let event = of_record(&record);
+    let settled = Settled::decode(record.settled);
+    if event.is_none() || settled.is_none() {
+        tracing::error!(position = entry.seq.0, "a record is no event");
+    }
+    Some(Seen {
+        topic: record.topic.to_owned(),
+        event: event?,
+        origin: record.origin.to_owned(),
+        expiry_seconds: record.expiry_seconds(),
+        settled: settled?,
+    })
+}
+
+/// The event of a publish; `None` where what was minted does not belong to it.
+pub fn of_record(record: &PublishRecord<'_>) -> Option<Event> {
     let minted: Minted = postcard::from_bytes(record.minted).ok()?;
     let properties = stored::decode(record.properties).ok()?;
-    match ingest::view(record.topic, properties.set(), record.payload, &minted) {
-        Ok(event) => Some(Seen {
-            topic: record.topic.to_owned(),
-            event,
-            origin: record.origin.to_owned(),
-            expiry_seconds: record.expiry_seconds(),
-        }),
-        Err(error) => {
-            tracing::error!(position = entry.seq.0, %error, "a record is no event");
-            None
-        }
-    }
+    ingest::view(record.topic, properties.set(), record.payload, &minted).ok()
 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use filters::stage::Moment;
 use spool::{
     Committer, NodeTime, OpenError, Spool, StorageError,
     storage::disk::{Disk, DiskError},
@@ -28,7 +29,7 @@ use super::{
     uplinks::SinkReports,
 };
 use crate::{
-    config::{Config, Percent, units::ByteSize},
+    config::{Config, ConfigError, Percent, units::ByteSize},
     endpoints::{Endpoints, EndpointsError},
     lane_names,
     node::{
@@ -90,6 +91,9 @@ pub enum RunError {
         /// What is wrong.
         error: String,
     },
+    /// A file of rules cannot be used; nothing was touched.
+    #[error(transparent)]
+    Rules(#[from] ConfigError),
     /// The system refuses a thread, a timer or a signal handler.
     #[error("the system refuses what a node needs: {0}")]
     System(#[from] io::Error),
@@ -104,6 +108,7 @@ struct Listeners {
 
 /// Runs a node until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), RunError> {
+    let rules = config.load_rules(Moment(0))?;
     let listeners = Listeners {
         mqtt: bind("mqtt", config.mqtt.listen)?,
         http: bind("http", config.http.listen)?,
@@ -115,7 +120,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
     let notify = Arc::new(move || waker.notify_one());
     let (spool, recovery) =
         Spool::open(storage, config.spool.options(), NodeTime::default(), notify)?;
-    let recovered = recover(config, &spool, &recovery)?;
+    let recovered = recover(config, rules, &spool, &recovery)?;
     let clock = Arc::clone(&recovered.clock);
     let committer = Committer::start(&spool, Arc::new(move || clock().node));
 

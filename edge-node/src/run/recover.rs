@@ -8,7 +8,7 @@ use spool::{CursorStatus, Recovery, Spool, Start, clock::SystemClock};
 use super::node::RunError;
 use crate::{
     broker::{Broker, Identity, Journal, KnownSink, Limits, SinkCursors, dead_cursor, sink_cursor},
-    config::{Config, NodeId, UplinkConfig, UplinkStart, units::ByteSize},
+    config::{Config, NodeId, Rules, UplinkConfig, UplinkStart, units::ByteSize},
     ingest::Ingest,
     node::core::{Clock, Core},
 };
@@ -34,6 +34,7 @@ pub(super) struct RecoveredSink {
 /// Brings broker and ingest back to where the log ends.
 pub(super) fn recover(
     config: &Config,
+    rules: Rules,
     spool: &Spool,
     recovery: &Recovery,
 ) -> Result<Recovered, RunError> {
@@ -69,13 +70,14 @@ pub(super) fn recover(
 
     let node = node_id(config, identity);
     let ingest = Ingest::new(config, node.clone(), run_id(identity, tail));
-    let core = Core::new(
+    let mut core = Core::new(
         spool.clone(),
         broker,
         ingest,
         Arc::clone(&clock),
         keeps_history,
     );
+    core.set_rules(rules);
     Ok(Recovered {
         core,
         node,

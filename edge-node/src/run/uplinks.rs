@@ -102,6 +102,7 @@ impl Uplink {
             }
         };
         let source = Source::new(
+            sink.config.name.as_str(),
             shared.spool.clone(),
             Arc::clone(&shared.clock),
             sink.from.clone(),
@@ -152,14 +153,13 @@ impl Uplink {
         shared: &Shared,
     ) -> Drain<Source, S> {
         let config = &self.sink.config;
-        let lanes = (0..shared.lanes).map(Lane);
+        // A rule may name the sink for an event of any lane.
+        let lanes = (0..shared.lanes).map(Lane).collect();
         Drain {
             name: self.name().to_owned(),
             spool: shared.spool.clone(),
             cursor,
-            lanes: lanes
-                .filter(|lane| self.sink.lanes & (1 << lane.0) != 0)
-                .collect(),
+            lanes,
             limits,
             drop_expired: config.drop_expired,
             dead_letters_max: config.dead_letters_max(),

@@ -97,6 +97,7 @@ impl Sink {
         let (base, now) = (Instant::now(), node.now());
         let lanes = [Lane(0), Lane(1), Lane(2)];
         let source = Source::new(
+            SINK,
             spool.clone(),
             node.clock(),
             vec![TopicFilter::parse("#").unwrap()],

@@ -1,6 +1,6 @@
 use crate::{
     Event, EventView,
-    index::{Index, RuleId, Scratch},
+    index::{Budget, Index, IndexBuilder, RuleId, Scratch},
     stage::Moment,
     transform::TopicTemplate,
 };
@@ -49,6 +49,16 @@ struct Applied {
     ended: Option<u32>,
 }
 
+impl Default for RuleSet {
+    /// No rules.
+    fn default() -> RuleSet {
+        RuleSet {
+            index: IndexBuilder::new(Budget::default()).build(),
+            rules: Vec::new(),
+        }
+    }
+}
+
 impl RuleSet {
     /// Judges an event. What gates remember moves at once; if the event is not committed, [`RuleMemory::undo`] takes it back.
     ///
@@ -68,7 +78,10 @@ impl RuleSet {
         for (id, rule) in asked.filter(|it| !arrival.derived_by.contains(&it.1.name)) {
             ruling.matched.push(id);
             let ended = rule.apply(id, memory, &mut working, view.topic, arrival, &mut ruling);
-            if let Some(fate) = ended {
+            if let Some(mut fate) = ended {
+                if let Fate::DeadLetter { sinks, .. } = &mut fate {
+                    *sinks = working.owed.sinks.take();
+                }
                 ruling.fate = fate;
                 return ruling;
             }
@@ -200,6 +213,7 @@ impl Rule {
             OnError::DeadLetter => Some(Fate::DeadLetter {
                 rule: id,
                 message: failure.message,
+                sinks: None,
             }),
         }
     }

@@ -45,6 +45,8 @@ pub enum Fate {
         rule: RuleId,
         /// What failed.
         message: String,
+        /// The sinks that rules before it named, as in [`Owed`].
+        sinks: Option<Vec<usize>>,
     },
 }
 

@@ -78,6 +78,22 @@ impl StepDefinition {
         all.into_iter().flatten()
     }
 
+    /// The word of the stage that it is; `None` for a transform.
+    pub fn stage(&self) -> Option<&'static str> {
+        let stages = [
+            (self.deadband.is_some(), "deadband"),
+            (self.throttle.is_some(), "throttle"),
+            (self.sample.is_some(), "sample"),
+            (self.dedupe.is_some(), "dedupe"),
+            (self.threshold.is_some(), "threshold"),
+            (self.window.is_some(), "window"),
+            (self.debounce.is_some(), "debounce"),
+            (self.absence.is_some(), "absence"),
+        ];
+        let named = stages.into_iter().find(|(named, _)| *named);
+        named.map(|(_, word)| word)
+    }
+
     /// How many things it does.
     pub(super) fn kinds(&self) -> usize {
         let stages = [

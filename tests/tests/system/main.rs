@@ -25,5 +25,6 @@ mod owed_to_many;
 mod peers;
 mod refusals;
 mod replay;
+mod rules;
 mod stalling_disk;
 mod stopping;

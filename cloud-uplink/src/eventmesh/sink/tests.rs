@@ -496,6 +496,8 @@ impl GrpcSink {
     fn prepared(&self, event: &Event) -> Prepared<Bytes> {
         let outgoing = Outgoing {
             topic: "a/b".to_owned(),
+            sink_topic: None,
+            unfit: None,
             event: event.clone(),
             origin: None,
             expires: None,

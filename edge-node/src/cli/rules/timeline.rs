@@ -174,7 +174,7 @@ impl<'a> Timeline<'a> {
                     None,
                 )
             }
-            Fate::DeadLetter { rule, message } => {
+            Fate::DeadLetter { rule, message, .. } => {
                 let rule = self.name(*rule);
                 (
                     json!({"rule": rule, "cause": "dead-letter", "message": message}),

@@ -1,0 +1,302 @@
+//! Rules at publish: what they make of an event is settled with its record.
+
+use std::sync::Arc;
+
+use cloud_uplink::{Outgoing, Peers, RecordSource};
+use filters::{Event, TopicFilter, rules::Known, stage::Moment};
+use spool::{Lane, LossReason, ReadLimits, Seq};
+
+use super::{
+    harness::*,
+    withheld::{full_node, make_room},
+};
+use crate::{
+    broker::sink_cursor,
+    config::Rules,
+    mqtt::packet::{Packet, QoS},
+    node::{
+        handle::{Incoming, Origin, Request},
+        source::Source,
+    },
+};
+
+const NORMAL: &str = r#"{"celsius": 20}"#;
+const HOT: &str = r#"{"celsius": 95}"#;
+
+#[test]
+fn every_event_is_given_in_the_form_of_its_publish_whatever_the_rules_became() {
+    let mut node = node_with_sink();
+    let mut device = node.connect(v5("device"));
+    node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 1);
+    set_rules(
+        &mut node,
+        r#"
+        [[rule]]
+        name = "fahrenheit"
+        pattern = '{"data": {"celsius": [{"exists": true}]}}'
+        sink-topic = "plant/${$.data.celsius}"
+        [[rule.step]]
+        convert = { field = "$.data.celsius", from = "Cel", to = "[degF]" }
+        "#,
+    );
+    node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 2);
+    set_rules(&mut node, "");
+    node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 3);
+    let mut node = node.crash();
+    set_rules(&mut node, "[[rule]]\nname = \"none\"\ndrop = true");
+    let seen = given(&node);
+    let form = |it: &Outgoing| {
+        let data = String::from_utf8_lossy(it.event.data_bytes()).into_owned();
+        (data, it.sink_topic.clone())
+    };
+    assert_eq!(
+        seen.iter().map(form).collect::<Vec<_>>(),
+        [
+            (NORMAL.to_owned(), None),
+            (r#"{"celsius":68}"#.to_owned(), Some("plant/68".to_owned())),
+            (NORMAL.to_owned(), None),
+        ]
+    );
+}
+
+#[test]
+fn a_dropped_event_that_nobody_hears_is_acknowledged_and_in_no_record_but_in_the_ledger() {
+    let mut node = node_with_sink();
+    set_rules(
+        &mut node,
+        "[[rule]]\nname = \"all\"\n[[rule]]\nname = \"debug\"\ntopic = \"debug/#\"\ndrop = true",
+    );
+    let mut device = node.connect(v5("device"));
+    node.publish(&mut device, "other", "1", QoS::AtLeastOnce, 1);
+    let before = node.core.spool().status().appended;
+    let ack = node.publish(&mut device, "debug/1", "x", QoS::AtLeastOnce, 2);
+    assert!(matches!(ack, Some(Packet::PubAck(_))), "{ack:?}");
+    assert_eq!(node.core.spool().status().appended, before);
+    let ledger = node.core.spool().status().ledger;
+    let [loss] = &ledger[..] else {
+        panic!("{ledger:?}")
+    };
+    assert_eq!(
+        (loss.reason, loss.scope.as_str(), loss.count),
+        (LossReason::DroppedByRule, "debug", 1)
+    );
+    assert_eq!(
+        counts(&node),
+        [("all".to_owned(), 2, 0), ("debug".to_owned(), 1, 1)]
+    );
+}
+
+#[test]
+fn a_dropped_event_is_kept_for_its_subscribers_as_it_came_and_owed_to_no_sink() {
+    let mut node = node_with_sink();
+    set_rules(&mut node, "[[rule]]\nname = \"local\"\ndrop = true");
+    let mut keeper = node.connect(durable("keeper"));
+    node.subscribe(&mut keeper, "t", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    let mut device = node.connect(v5("device"));
+    node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 1);
+    let mut node = node.crash();
+    let mut keeper = node.connect(durable("keeper"));
+    assert_eq!(take_all(&mut node, &mut keeper), [NORMAL]);
+    assert_eq!(given(&node), []);
+    assert_eq!(owed(&node), 0);
+}
+
+#[test]
+fn a_sink_that_a_rule_names_is_owed_the_event_and_no_other_is() {
+    let mut node = node_with_sink();
+    set_rules(
+        &mut node,
+        "[[rule]]\nname = \"elsewhere\"\ntopic = \"a\"\nsinks = []\n[[rule]]\nname = \"here\"\ntopic = \"b\"\nsinks = [\"mesh\"]",
+    );
+    let mut keeper = node.connect(durable("keeper"));
+    node.subscribe(&mut keeper, "#", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("device"));
+    for (id, topic) in [(1, "a"), (2, "b"), (3, "c")] {
+        node.publish(&mut device, topic, "x", QoS::AtLeastOnce, id);
+    }
+    let topics: Vec<_> = given(&node).into_iter().map(|it| it.topic).collect();
+    assert_eq!(topics, ["b", "c"]);
+    assert_eq!(owed(&node), 2);
+}
+
+#[test]
+fn a_rule_moves_an_event_to_a_lane_with_room_past_one_that_waits() {
+    let (mut node, mut device) = full_node();
+    set_rules(
+        &mut node,
+        r#"
+        [[rule]]
+        name = "overheating"
+        pattern = '{"data": {"celsius": [{"numeric": [">", 90]}]}}'
+        lane = "alarm"
+        "#,
+    );
+    let mut keeper = node.connect(durable("other"));
+    node.subscribe(&mut keeper, "t", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    assert_eq!(
+        node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 901),
+        None
+    );
+    let mut hot = node.connect(v5("hot"));
+    let ack = node.publish(&mut hot, "t", HOT, QoS::AtLeastOnce, 1);
+    assert!(matches!(ack, Some(Packet::PubAck(_))), "{ack:?}");
+    assert_eq!(counts(&node), [("overheating".to_owned(), 1, 0)]);
+    let last = node.core.spool().status().committed;
+    let entry = node.core.spool().read_at(last).unwrap().unwrap();
+    assert_eq!(entry.lane, Lane(0));
+}
+
+#[test]
+fn a_publish_that_finds_no_room_is_counted_once_it_does() {
+    let (mut node, mut device) = full_node();
+    set_rules(&mut node, "[[rule]]\nname = \"all\"");
+    let mut other = node.connect(durable("other"));
+    node.subscribe(&mut other, "t", QoS::AtLeastOnce);
+    node.drop_connection(other);
+    assert_eq!(
+        node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 901),
+        None
+    );
+    node.core.handle_commit();
+    assert_eq!(counts(&node), [("all".to_owned(), 0, 0)]);
+    make_room(&mut node);
+    assert_eq!(device.all(&mut node).len(), 2);
+    assert_eq!(counts(&node), [("all".to_owned(), 2, 0)]);
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_event_drops_it_or_makes_it_a_dead_letter_as_the_rule_says() {
+    let mut node = node_with_sink();
+    let rule = |topic, on_error| {
+        format!(
+            "[[rule]]\nname = \"{on_error}\"\ntopic = \"{topic}\"\non-error = \"{on_error}\"\n[[rule.step]]\nscale = {{ field = \"$.data.celsius\", factor = 2 }}\n"
+        )
+    };
+    set_rules(
+        &mut node,
+        &[
+            rule("p", "pass"),
+            rule("d", "drop"),
+            rule("l", "dead-letter"),
+        ]
+        .concat(),
+    );
+    let mut device = node.connect(v5("device"));
+    for (id, topic) in [(1, "p"), (2, "d"), (3, "l")] {
+        node.publish(&mut device, topic, "no number", QoS::AtLeastOnce, id);
+    }
+    let seen: Vec<_> = given(&node)
+        .into_iter()
+        .map(|it| (it.topic, it.unfit))
+        .collect();
+    let [(passed, None), (dead, Some(reason))] = &seen[..] else {
+        panic!("{seen:?}")
+    };
+    assert_eq!((passed.as_str(), dead.as_str()), ("p", "l"));
+    assert!(reason.starts_with("rule `dead-letter`: "), "{reason}");
+    assert_eq!(node.lost(LossReason::DroppedByRule), 1);
+    let errors: Vec<u64> = node
+        .core
+        .broker()
+        .rules()
+        .status()
+        .iter()
+        .map(|it| it.errors)
+        .collect();
+    assert_eq!(errors, [1, 1, 1]);
+}
+
+#[test]
+fn events_of_other_doors_are_judged_and_a_batch_without_room_leaves_no_trace() {
+    let mut node = node_with_sink();
+    set_rules(
+        &mut node,
+        "[[rule]]\nname = \"local\"\ntopic = \"a\"\ndrop = true",
+    );
+    assert!(offer(&mut node, &["a", "b"]));
+    node.settle();
+    let topics: Vec<_> = given(&node).into_iter().map(|it| it.topic).collect();
+    assert_eq!(topics, ["b"]);
+    let (mut full, _device) = full_node();
+    set_rules(&mut full, "[[rule]]\nname = \"all\"");
+    assert!(!offer(&mut full, &["fill", "fill"]));
+    assert_eq!(counts(&full), [("all".to_owned(), 0, 0)]);
+}
+
+fn node_with_sink() -> TestNode {
+    let mut node = TestNode::with_sink(1, limits(), |_| {});
+    node.settle();
+    node
+}
+
+fn set_rules(node: &mut TestNode, text: &str) {
+    let sink = node.core.spool().cursor(&sink_cursor(SINK));
+    let known = Known {
+        sinks: sink.map(|_| SINK.to_owned()).into_iter().collect(),
+        lanes: ["alarm", "normal", "bulk"].map(str::to_owned).to_vec(),
+        ..Known::default()
+    };
+    let file = ("rules.toml".to_owned(), text.to_owned());
+    let rules = Rules::compile(&[file], Some(known), Moment(0)).unwrap();
+    node.core.set_rules(rules);
+}
+
+/// What the sink is given of all that is in the log.
+fn given(node: &TestNode) -> Vec<Outgoing> {
+    let source = Source::new(
+        SINK,
+        node.core.spool().clone(),
+        node.clock(),
+        vec![TopicFilter::parse("#").unwrap()],
+        u32::MAX,
+        Arc::new(Peers::new("me")),
+        Vec::new(),
+        node.graveyard(),
+    );
+    let limits = ReadLimits {
+        records: 1000,
+        bytes: 1 << 20,
+        lanes: u32::MAX,
+    };
+    let batch = node.core.spool().scan(Seq(1), limits).unwrap();
+    batch
+        .entries
+        .iter()
+        .filter_map(|it| source.event(it))
+        .collect()
+}
+
+/// Records that the sink has yet to take.
+fn owed(node: &TestNode) -> u64 {
+    let status = node.core.spool().cursor_status(node.sink());
+    status.unwrap().pending_records
+}
+
+/// The rules, with how often each matched and dropped.
+fn counts(node: &TestNode) -> Vec<(String, u64, u64)> {
+    let status = node.core.broker().rules().status();
+    let rules = status.into_iter();
+    rules.map(|it| (it.name, it.matched, it.dropped)).collect()
+}
+
+/// Publishes events over HTTP; whether they are taken.
+fn offer(node: &mut TestNode, topics: &[&str]) -> bool {
+    let event = |topic: &&str| {
+        let data = filters::Data::Text("x".repeat(100_000));
+        let event = Event::builder("1", "/test", "test")
+            .datacontenttype("text/plain")
+            .data(data);
+        Incoming::on((*topic).to_owned(), event.build().unwrap())
+    };
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    node.core.handle_request(Request::Publish {
+        origin: Origin::Http {
+            peer: "127.0.0.1".to_owned(),
+        },
+        events: topics.iter().map(event).collect(),
+        reply,
+    });
+    answer.try_recv().unwrap().is_ok()
+}

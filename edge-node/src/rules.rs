@@ -1,0 +1,237 @@
+//! Rules at work: every publish is judged as it is taken in, and what was decided is stored with it.
+//!
+//! ```text
+//!  publish ─▶ Judge::judge ─▶ Judged: lane, uplinks, Settled ─▶ appended ──▶ Judge::count
+//!                                │                            └ no room ─▶ Judge::take_back
+//!                                └▶ Settled in the record ─▶ node::source: whether an uplink is owed it, and in which form
+//! ```
+//!
+//! An event is judged by one set of rules, in the transaction that appends it. A record keeps what was decided and not who decided, so that no set
+//! of rules is needed to read it: retries, restarts and other rules give every uplink the same bytes.
+
+mod settled;
+
+pub use settled::{Settled, Uplinks};
+
+use filters::{
+    DataView, Event, EventView,
+    index::{RuleId, Scratch},
+    rules::{Arrival, Fate, RuleMemory, Ruling},
+    stage::Moment,
+};
+use spool::{CursorId, Lane, NodeTime};
+
+use crate::{
+    config::Rules,
+    node::{status::RuleStatus, view},
+    record::PublishRecord,
+};
+
+/// A set of rules, the uplinks it names, and what it counts.
+#[derive(Debug)]
+pub struct Judge {
+    rules: Rules,
+    /// The cursors of the uplinks, by their places among those the set knows.
+    cursors: Vec<CursorId>,
+    memory: RuleMemory,
+    scratch: Scratch,
+    counts: Vec<Counts>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    matched: u64,
+    dropped: u64,
+    errors: u64,
+}
+
+/// What a set of rules makes of one publish; to be counted once it is appended, else to be taken back.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) lane: Lane,
+    pub(crate) owed: OwedUplinks,
+    /// As the record keeps it.
+    pub(crate) settled: Vec<u8>,
+    ruling: Option<Ruling>,
+}
+
+/// The uplinks whose cursors an event is owed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwedUplinks {
+    /// Those whose `from` and `lanes` take it.
+    Accepting,
+    /// These.
+    Named(Vec<CursorId>),
+    None,
+}
+
+impl Judge {
+    /// Rules, and the cursors of the uplinks they know, in that order.
+    pub fn new(rules: Rules, cursors: Vec<CursorId>) -> Judge {
+        Judge {
+            memory: RuleMemory::new(&rules.set),
+            counts: vec![Counts::default(); rules.set.len()],
+            scratch: Scratch::default(),
+            rules,
+            cursors,
+        }
+    }
+
+    /// Judges a publish that would be kept in `lane`.
+    pub(crate) fn judge(
+        &mut self,
+        record: &PublishRecord<'_>,
+        lane: Lane,
+        now: NodeTime,
+    ) -> Judged {
+        let event = match self.rules.set.is_empty() {
+            true => None,
+            false => view::of_record(record),
+        };
+        let Some(event) = event else {
+            return Judged::untouched(lane);
+        };
+        let decoded = decoded(&event);
+        let mut seen = EventView::of(&event, Some(record.topic));
+        match &decoded {
+            Some(Some(json)) => seen.data = DataView::Json(json),
+            Some(None) => seen.data = DataView::Opaque,
+            None => {}
+        }
+        let arrival = Arrival {
+            at: Moment(now.0),
+            derived_by: &[],
+        };
+        let ruling = self.rules.set.judge(
+            &mut self.memory,
+            &mut self.scratch,
+            &seen,
+            || event.clone(),
+            &arrival,
+        );
+        self.judged(ruling, &event, lane)
+    }
+
+    /// The publish is not in the log.
+    pub(crate) fn take_back(&mut self, judged: Judged) {
+        if let Some(ruling) = judged.ruling {
+            self.memory.undo(ruling);
+        }
+    }
+
+    /// The publish is taken in. Gives what the ledger calls the rule that dropped it, if one did.
+    pub(crate) fn count(&mut self, judged: &Judged) -> Option<String> {
+        let ruling = judged.ruling.as_ref()?;
+        for rule in &ruling.matched {
+            self.count_of(*rule).matched += 1;
+        }
+        for failure in &ruling.failures {
+            self.count_of(failure.rule).errors += 1;
+        }
+        match ruling.fate {
+            Fate::Dropped { rule, step, .. } => {
+                self.count_of(rule).dropped += 1;
+                Some(self.scope(rule, step))
+            }
+            Fate::Owed(_) | Fate::DeadLetter { .. } => None,
+        }
+    }
+
+    /// What every rule did since the set is in use.
+    pub fn status(&self) -> Vec<RuleStatus> {
+        let rules = self.rules.definitions.iter().zip(&self.counts);
+        let status = |(rule, counts): (&filters::rules::RuleDefinition, &Counts)| RuleStatus {
+            name: rule.name.clone(),
+            matched: counts.matched,
+            dropped: counts.dropped,
+            errors: counts.errors,
+        };
+        rules.map(status).collect()
+    }
+
+    fn judged(&self, ruling: Ruling, event: &Event, lane: Lane) -> Judged {
+        let names = &self.rules.known.sinks;
+        let cursors = |sinks: &Vec<usize>| {
+            let cursors = sinks.iter().filter_map(|it| self.cursors.get(*it));
+            OwedUplinks::Named(cursors.copied().collect())
+        };
+        let owed_to =
+            |sinks: &Option<Vec<usize>>| sinks.as_ref().map_or(OwedUplinks::Accepting, cursors);
+        let (owed, settled) = match &ruling.fate {
+            Fate::Owed(owed) => (owed_to(&owed.sinks), Settled::owed(owed, names, event)),
+            Fate::Dropped { .. } => (OwedUplinks::None, Settled::dropped()),
+            Fate::DeadLetter {
+                rule,
+                message,
+                sinks,
+            } => {
+                let reason = format!("rule `{}`: {message}", self.name(*rule));
+                let settled = Settled::dead(reason, sinks.as_deref(), names);
+                (owed_to(sinks), settled)
+            }
+        };
+        let lane = match ruling.lane.map(u8::try_from) {
+            Some(Ok(place)) => Lane(place),
+            _ => lane,
+        };
+        Judged {
+            lane,
+            owed,
+            settled: settled.encode(),
+            ruling: Some(ruling),
+        }
+    }
+
+    /// The rule, with the step of it that suppressed an event or failed.
+    fn scope(&self, rule: RuleId, step: Option<u32>) -> String {
+        let name = self.name(rule);
+        let Some(step) = step else {
+            return name.to_owned();
+        };
+        let definition = self.rules.definitions.get(rule.0 as usize);
+        let definition = definition.and_then(|it| it.step.get(step as usize));
+        match definition.and_then(filters::rules::StepDefinition::stage) {
+            Some(stage) => format!("{name}/{stage}"),
+            None => format!("{name}/step {}", step + 1),
+        }
+    }
+
+    fn name(&self, rule: RuleId) -> &str {
+        self.rules.set.name(rule).unwrap_or_default()
+    }
+
+    fn count_of(&mut self, rule: RuleId) -> &mut Counts {
+        let place = rule.0 as usize;
+        self.counts.get_mut(place).expect("a set knows its rules")
+    }
+}
+
+impl Default for Judge {
+    /// One without rules.
+    fn default() -> Judge {
+        Judge::new(Rules::default(), Vec::new())
+    }
+}
+
+impl Judged {
+    /// No rule looked at it.
+    pub(crate) fn untouched(lane: Lane) -> Judged {
+        Judged {
+            lane,
+            owed: OwedUplinks::Accepting,
+            settled: Vec::new(),
+            ruling: None,
+        }
+    }
+
+    /// Whether it is owed to no uplink and only kept for who else hears it.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.owed == OwedUplinks::None
+    }
+}
+
+/// The payload as a decoder shows it: `Some(None)` if it cannot, `None` where the payload needs none.
+fn decoded(event: &Event) -> Option<Option<Vec<u8>>> {
+    let is_cbor = event.datacontenttype.as_deref() == Some("application/cbor");
+    is_cbor.then(|| filters::decode::cbor_to_json(event.data_bytes()).ok())
+}
