@@ -87,6 +87,21 @@ fn a_dropped_event_that_nobody_hears_is_acknowledged_and_in_no_record_but_in_the
 }
 
 #[test]
+fn what_a_rule_drops_is_no_history_for_a_sink_added_later() {
+    let mut node = TestNode::new();
+    set_rules(
+        &mut node,
+        "[[rule]]\nname = \"debug\"\ntopic = \"debug\"\ndrop = true",
+    );
+    let mut device = node.connect(v5("device"));
+    let before = node.core.spool().status().appended;
+    for (id, topic) in [(1, "debug"), (2, "t")] {
+        node.publish(&mut device, topic, "x", QoS::AtLeastOnce, id);
+    }
+    assert_eq!(node.core.spool().status().appended.0, before.0 + 1);
+}
+
+#[test]
 fn a_dropped_event_is_kept_for_its_subscribers_as_it_came_and_owed_to_no_sink() {
     let mut node = node_with_sink();
     set_rules(&mut node, "[[rule]]\nname = \"local\"\ndrop = true");
