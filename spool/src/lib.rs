@@ -111,6 +111,7 @@
 //! found in is used again, and the next frame begins a new segment.
 
 mod checkpoint;
+mod checksum;
 mod cleaner;
 pub mod clock;
 mod commit;

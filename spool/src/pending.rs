@@ -1,7 +1,7 @@
 //! What waits for a commit: records encoded as they will stand in their frame.
 
 use crate::{
-    LossReason,
+    LossReason, checksum,
     control::Control,
     frame::{self, FLAG_LINK, HEADER, Header, Link, PAGE},
     index::Slot,
@@ -217,7 +217,7 @@ impl Pending {
         }
         let rest = content.get(len..).unwrap_or_default();
         let crc = crc32c::crc32c_append(crc, rest);
-        crc32c::crc32c_combine(frame::salted(salt, &[]), crc, content.len())
+        checksum::joined(frame::salted(salt, &[]), crc, content.len() as u32)
     }
 
     /// The whole frame, ready to be written at `offset` of the segment with this salt.
