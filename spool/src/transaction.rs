@@ -18,11 +18,16 @@ pub struct Transaction<'a> {
     mark: Mark,
     next_seq: u64,
     /// What to take back if the transaction is dropped.
-    created: Vec<u32>,
-    interned: Vec<RouteId>,
-    removed: Vec<u32>,
+    changes: Vec<Change>,
     acks: Vec<(u32, u64)>,
     finished: bool,
+}
+
+/// What a transaction changed of the spool's own state.
+enum Change {
+    Created(u32),
+    Removed(u32),
+    Interned(RouteId),
 }
 
 impl<'a> Transaction<'a> {
@@ -39,9 +44,7 @@ impl<'a> Transaction<'a> {
             state,
             mark,
             next_seq,
-            created: Vec::new(),
-            interned: Vec::new(),
-            removed: Vec::new(),
+            changes: Vec::new(),
             acks: Vec::new(),
             finished: false,
         }
@@ -114,7 +117,7 @@ impl<'a> Transaction<'a> {
         self.control(&Control::CursorCreated(record.clone()));
         self.state.names.insert(record.name.clone(), id);
         self.state.cursors.insert(id, Cursor::new(record));
-        self.created.push(id);
+        self.changes.push(Change::Created(id));
         CursorId(id)
     }
 
@@ -142,7 +145,7 @@ impl<'a> Transaction<'a> {
             cursor: cursor.0,
             reason,
         });
-        self.removed.push(cursor.0);
+        self.changes.push(Change::Removed(cursor.0));
     }
 
     /// The id of the route to these cursors (sorted, unique) on these terms; durable with this transaction if new.
@@ -163,7 +166,7 @@ impl<'a> Transaction<'a> {
             cursors,
             terms: terms.to_vec(),
         });
-        self.interned.push(route);
+        self.changes.push(Change::Interned(route));
         route
     }
 
@@ -223,21 +226,29 @@ impl Drop for Transaction<'_> {
         let state = &mut *self.state;
         state.batch().back_to(&self.mark);
         state.next_seq = self.next_seq;
-        for id in self.created.drain(..) {
-            if let Some(cursor) = state.cursors.remove(&id) {
-                state.names.remove(&cursor.name);
-            }
-            state.routes.forget_cursor(id);
-        }
-        for id in self.removed.drain(..) {
-            if let Some(cursor) = state.cursors.get_mut(&id) {
-                cursor.removed_at = None;
-                state.names.insert(cursor.name.clone(), id);
-            }
-        }
-        for route in self.interned.drain(..) {
-            state.routes.remove(route);
+        for change in self.changes.drain(..).rev() {
+            state.take_back(change);
         }
         state.finish(&self.mark);
+    }
+}
+
+impl State {
+    fn take_back(&mut self, change: Change) {
+        match change {
+            Change::Created(id) => {
+                if let Some(cursor) = self.cursors.remove(&id) {
+                    self.names.remove(&cursor.name);
+                }
+                self.routes.forget_cursor(id);
+            }
+            Change::Removed(id) => {
+                if let Some(cursor) = self.cursors.get_mut(&id) {
+                    cursor.removed_at = None;
+                    self.names.insert(cursor.name.clone(), id);
+                }
+            }
+            Change::Interned(route) => self.routes.remove(route),
+        }
     }
 }
