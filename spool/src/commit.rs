@@ -78,6 +78,8 @@ impl TargetSegment {
     }
 }
 
+/// Records of a segment that memory is set aside for when it is begun.
+const MOST_FORESEEN: usize = 64 << 10;
 /// Entries of the ledger a commit carries at most.
 const LOSSES_PER_COMMIT: usize = 32;
 
@@ -195,7 +197,7 @@ impl Inner {
         segment.end = offset.saturating_add(batch.span());
         segment.index_bytes = segment.index_bytes.saturating_add(batch.index_bytes());
         state.extend_segment(segment, &batch, offset);
-        state.count_events(&batch);
+        state.count(&batch);
         state.committed = batch.last_seq;
         state.committing_bytes = 0;
         state.commits.add(micros);
@@ -253,6 +255,10 @@ impl State {
     }
 
     fn start_segment(&mut self, target: &TargetSegment, batch: &Pending, link: Link) {
+        // Segments resemble each other.
+        let like_the_last = self.segments.back().map_or(0, |last| last.records);
+        let records =
+            usize::try_from(like_the_last).map_or(MOST_FORESEEN, |it| it.min(MOST_FORESEEN));
         self.segments.push_back(Segment {
             id: target.id,
             generation: 0,
@@ -265,7 +271,7 @@ impl State {
             end: PAGE,
             records: 0,
             link,
-            index: Index::Open(Arc::new(Slots::new(batch.base))),
+            index: Index::Open(Arc::new(Slots::with_room(batch.base, records))),
             file: Some(target.file.clone()),
             failed: false,
         });
@@ -283,24 +289,24 @@ impl State {
         if let Index::Open(slots) = &mut segment.index {
             Arc::make_mut(slots).extend_from(batch.base, &batch.slots, offset as u32);
         }
-        let state_bytes: u64 = batch
-            .slots
-            .iter()
-            .filter(|slot| slot.tag().is_state())
-            .map(|slot| u64::from(slot.len()))
-            .sum();
-        self.checkpoints.state_bytes += state_bytes;
         self.checkpoints.log_bytes += batch.span();
         self.room.pad(batch);
     }
 
-    fn count_events(&mut self, batch: &Pending) {
+    /// Counts what is owed to the routes of a frame, and what of it bears state, run by run of like records.
+    fn count(&mut self, batch: &Pending) {
         let key = |slot: &Slot| (slot.route, slot.tag());
         for run in batch.slots.chunk_by(|a, b| key(a) == key(b)) {
-            let Some(first) = run.first().filter(|slot| slot.tag().is_event()) else {
+            let Some(&first) = run.first() else {
                 continue;
             };
             let bytes = run.iter().map(|slot| u64::from(slot.len())).sum();
+            if first.tag().is_state() {
+                self.checkpoints.state_bytes += bytes;
+            }
+            if !first.tag().is_event() {
+                continue;
+            }
             if let Some(route) = self.routes.get_mut(first.route) {
                 route.total.add(run.len() as u64, bytes);
                 // Not before the run's last, which is all that is asked of it.

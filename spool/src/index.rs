@@ -83,6 +83,14 @@ impl Slots {
         }
     }
 
+    /// An empty list that `records` can be added to without being copied. Memory that is not written to costs nothing.
+    pub(crate) fn with_room(base: Base, records: usize) -> Slots {
+        Slots {
+            base,
+            slots: Vec::with_capacity(records),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }

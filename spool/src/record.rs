@@ -105,15 +105,18 @@ pub(crate) struct Identity {
 
 impl Identity {
     fn checksum(&self, body: &[u8]) -> u32 {
-        let mut fixed = [0; 21];
-        let (seq, rest) = fixed.split_at_mut(8);
+        /// On a word's boundary the sum of words is taken at once, and not byte by byte up to the first.
+        #[repr(align(8))]
+        struct Aligned([u8; 21]);
+        let mut fixed = Aligned([0; 21]);
+        let (seq, rest) = fixed.0.split_at_mut(8);
         let (time, rest) = rest.split_at_mut(8);
         let (route, tag) = rest.split_at_mut(4);
         seq.copy_from_slice(&self.seq.to_le_bytes());
         time.copy_from_slice(&self.time.to_le_bytes());
         route.copy_from_slice(&self.route.to_le_bytes());
         tag.copy_from_slice(&[self.tag.0]);
-        crc32c::crc32c_append(crc32c::crc32c(&fixed), body)
+        crc32c::crc32c_append(crc32c::crc32c(&fixed.0), body)
     }
 }
 
