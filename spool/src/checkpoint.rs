@@ -18,6 +18,7 @@ use crate::{
     CursorId, Health, Loss, OpenError, Spool, StorageError,
     control::{CursorRecord, Mark},
     cursor::Cursor,
+    damage::Known,
     log::{Inner, State},
     page::{Page, check_page, finish_page, start_page},
     route::Amount,
@@ -188,6 +189,10 @@ impl State {
             return None;
         }
         self.forget_routes();
+        // Without any segment what was cut is all that tells of the positions a checkpoint covers.
+        if let Some(oldest) = self.segments.front() {
+            self.damage.forget_before(oldest.first);
+        }
         let newest = self.checkpoints.newest();
         let covered = Covered {
             // Only what was written has a number, so that the older file is always the one replaced.
@@ -198,12 +203,19 @@ impl State {
         };
         Some(Snapshot {
             covered,
-            state: postcard::to_stdvec(&self.spool_state()).unwrap_or_default(),
+            state: self.encode_state(),
             owner,
             previous: self.checkpoints.newest,
             log_bytes: self.checkpoints.log_bytes,
             drops: self.drops,
         })
+    }
+
+    fn encode_state(&self) -> Vec<u8> {
+        let state = postcard::to_stdvec(&self.spool_state());
+        state
+            .and_then(|bytes| postcard::to_extend(&self.damage.known, bytes))
+            .unwrap_or_default()
     }
 
     /// As of the last commit: a cursor whose removal waits is there, one whose creation does is not.
@@ -234,7 +246,8 @@ impl State {
         }
     }
 
-    pub(crate) fn restore_state(&mut self, stored: SpoolState) {
+    pub(crate) fn restore_state(&mut self, stored: SpoolState, damage: &Known) {
+        self.damage.restore(damage);
         for (record, mark) in stored.cursors {
             self.names.insert(record.name.clone(), record.id);
             let mut cursor = Cursor::new(record);
@@ -384,6 +397,7 @@ fn encode(covered: Covered, state: &[u8], owner: Option<&[u8]>) -> Vec<u8> {
 pub(crate) struct Read {
     pub(crate) covered: Covered,
     pub(crate) state: SpoolState,
+    pub(crate) damage: Known,
     pub(crate) owner: Option<Vec<u8>>,
 }
 
@@ -443,14 +457,25 @@ fn decode(bytes: &[u8]) -> Page<Read> {
     let (state, owner) = parts
         .split_at_checked(state_len as usize)
         .unwrap_or_default();
-    match postcard::from_bytes(state) {
-        Ok(state) => Page::Valid(Read {
+    match decode_state(state) {
+        Ok((state, damage)) => Page::Valid(Read {
             covered,
             state,
+            damage,
             owner: (owner_len > 0).then(|| owner.to_vec()),
         }),
         Err(_) => Page::Invalid,
     }
+}
+
+/// The spool's part: what every release writes, then what is known of damage, which the first did not.
+fn decode_state(bytes: &[u8]) -> postcard::Result<(SpoolState, Known)> {
+    let (state, rest) = postcard::take_from_bytes(bytes)?;
+    let damage = match rest {
+        [] => Known::default(),
+        rest => postcard::from_bytes(rest)?,
+    };
+    Ok((state, damage))
 }
 
 /// The checkpoints in a directory, newest first.

@@ -246,12 +246,7 @@ impl State {
     fn link(&self) -> Link {
         self.segments
             .back()
-            .map_or_else(Link::default, |last| Link {
-                segment: last.id,
-                salt: last.salt,
-                end: last.end,
-                last_seq: last.last,
-            })
+            .map_or_else(Link::default, Segment::link_from_next)
     }
 
     fn start_segment(&mut self, target: &TargetSegment, batch: &Pending, link: Link) {
@@ -392,6 +387,11 @@ impl State {
                 &Control::Ledger(self.ledger.take_changed(LOSSES_PER_COMMIT)),
                 seq,
             );
+        }
+        if !self.ledger.has_changed()
+            && let Some(damage) = self.take_changed_damage()
+        {
+            batch.push_control(&damage, seq);
         }
         if !self.ledger.has_changed() && self.drops != self.drops_stored {
             batch.effects.push(Effect::DropsStored(self.drops));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CursorId, Loss, LossReason, route::Amount};
+use crate::{CursorId, Loss, LossReason, damage::Known, route::Amount};
 
 /// One such change. Each may be applied again, and to a state that already has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ pub(crate) enum Control {
     /// Of each lane: everything up to here was given up.
     Floors(Vec<u64>),
     Ledger(Vec<Loss>),
+    /// Damage that the ledger counts, and up to where ids may have been given out by what is lost.
+    Damage {
+        known: Known,
+        next_cursor: u32,
+        last_route: u32,
+    },
 }
 
 /// A cursor as it was made.

@@ -118,6 +118,7 @@ mod commit;
 mod committer;
 mod control;
 mod cursor;
+mod damage;
 mod error;
 mod eviction;
 mod files;

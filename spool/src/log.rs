@@ -1,7 +1,7 @@
 //! The log itself: its state behind one lock, and the doors to it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +13,7 @@ use crate::{
     checkpoint::Checkpoints,
     commit::{Commits, Target},
     cursor::Cursor,
+    damage::Damage,
     files::Files,
     ledger::Ledger,
     lists::Lists,
@@ -81,8 +82,7 @@ pub(crate) struct State {
     pub(crate) drops: u64,
     pub(crate) drops_stored: u64,
     pub(crate) pins: BTreeMap<u64, u32>,
-    /// Records found damaged, so that each is entered once.
-    pub(crate) damaged: BTreeSet<u64>,
+    pub(crate) damage: Damage,
     pub(crate) lists: Lists,
     pub(crate) room: Room,
     pub(crate) checkpoints: Checkpoints,
@@ -137,7 +137,7 @@ impl State {
             drops: 0,
             drops_stored: 0,
             pins: BTreeMap::new(),
-            damaged: BTreeSet::new(),
+            damage: Damage::default(),
             lists: Lists::default(),
             room: Room::default(),
             checkpoints: Checkpoints::default(),

@@ -17,6 +17,7 @@ use self::found::{OnDisk, find};
 use crate::{
     NodeTime, OpenError, Options, Spool, checkpoint,
     commit::{Target, TargetSegment},
+    damage::Damage,
     files::Files,
     frame::{Found, HEADER, Header, Link, PAGE},
     log::{Inner, State},
@@ -85,6 +86,7 @@ pub(crate) fn open(
     let sizes = Sizes::of(options, space, used)?;
     let mut state = State::new(sizes, options, now);
     state.room.free_bytes = space.free_bytes;
+    state.damage = Damage::opening();
 
     let mut opening = Opening {
         storage: &*storage,
@@ -94,10 +96,10 @@ pub(crate) fn open(
         target: None,
         damaged: Vec::new(),
         gaps: BTreeMap::new(),
-        lost: 0,
         tails: Vec::new(),
+        lost_checkpoints: None,
     };
-    let owner = opening.take_checkpoints()?;
+    let owner = opening.take_checkpoints(&files)?;
     let clean = opening.take_segments(found)?;
     opening.take_files(&files)?;
     let (marks, cursors_file) = opening.take_marks()?;
@@ -105,7 +107,6 @@ pub(crate) fn open(
         mut state,
         mut findings,
         target,
-        lost,
         ..
     } = opening;
     state.marks.file = cursors_file;
@@ -126,8 +127,8 @@ pub(crate) fn open(
         inner: Arc::new(inner),
     };
     let gone = spool.inner.apply_control()?;
-    spool.inner.lock().pass_over_ids(lost);
     findings.extend(spool.inner.count_events(&gone)?);
+    findings.extend(spool.inner.lock().enter_damage_of_opening());
     {
         let mut state = spool.inner.lock();
         let last = state.committed;
@@ -170,14 +171,20 @@ struct Opening<'a> {
     /// Segments of which a copy is kept.
     damaged: Vec<u64>,
     gaps: BTreeMap<u64, Vec<Gap>>,
-    /// Committed positions that are gone.
-    lost: u64,
     tails: Vec<(u64, Tail)>,
+    /// Bytes of both checkpoints, if both are damaged.
+    lost_checkpoints: Option<u64>,
 }
 
 impl Opening<'_> {
-    fn take_checkpoints(&mut self) -> Result<Option<Vec<u8>>, OpenError> {
+    fn take_checkpoints(&mut self, files: &[(String, u64)]) -> Result<Option<Vec<u8>>, OpenError> {
         let mut read = checkpoint::read_both(self.storage)?.into_iter();
+        let is_checkpoint = |name: &str| (0..2).any(|n| checkpoint::file_name(n) == name);
+        let there = files.iter().filter(|(name, _)| is_checkpoint(name));
+        // As long as there was one only, nothing was freed that it covers.
+        if read.len() == 0 && there.clone().count() == 2 {
+            self.lost_checkpoints = Some(there.map(|(_, len)| len).sum());
+        }
         let (newest, older) = (read.next(), read.next());
         self.state.checkpoints.restore(
             newest.as_ref().map(|it| it.covered),
@@ -186,7 +193,7 @@ impl Opening<'_> {
         let Some(newest) = newest else {
             return Ok(None);
         };
-        self.state.restore_state(newest.state);
+        self.state.restore_state(newest.state, &newest.damage);
         Ok(newest.owner)
     }
 
@@ -221,7 +228,7 @@ impl Opening<'_> {
                         self.take_open(id, header, size, known, later.is_none(), &mut clean)?
                     }
                     None => {
-                        self.lost(id, known);
+                        self.lost(id, link);
                         None
                     }
                 },
@@ -233,6 +240,7 @@ impl Opening<'_> {
             later = Some((segment.id, segment.link));
             self.state.segments.push_front(segment);
         }
+        self.mend_links();
         self.find_holes();
         let last = self.state.segments.back().map_or(0, |segment| segment.last);
         let covered = self.state.checkpoints.newest();

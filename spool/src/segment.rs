@@ -246,6 +246,16 @@ impl Segment {
         matches!(self.index, Index::Sealed(_))
     }
 
+    /// How the segment behind it names it.
+    pub(crate) fn link_from_next(&self) -> Link {
+        Link {
+            segment: self.id,
+            salt: self.salt,
+            end: self.end,
+            last_seq: self.last,
+        }
+    }
+
     pub(crate) fn trailer(&self, sealed: Sealed) -> Trailer {
         Trailer {
             id: self.id,

@@ -10,6 +10,7 @@ use crate::{
 mod appending;
 mod cleaning;
 mod cursors;
+mod damaging;
 mod recovering;
 mod scrubbing;
 

@@ -61,7 +61,7 @@ impl State {
                     of_lane(place.tag)
                         && (place.seq <= history || is_of(place.route))
                         && place.seq > floor
-                        && (self.damaged.is_empty() || !self.damaged.contains(&place.seq))
+                        && !self.damage.known.records.contains(place.seq)
                 };
                 let places = self.gather(segment, filled, row, place, room, extra)?;
                 let reached = match places.last() {

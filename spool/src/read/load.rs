@@ -4,7 +4,8 @@ use std::{io, sync::Arc};
 
 use super::{Batch, Located, LookForPlan, Looked, located};
 use crate::{
-    Loss, LossReason, NodeTime, Seq, StorageError,
+    Seq, StorageError,
+    damage::{Found, What as Damaged},
     index::{Place, Row, decode_list},
     lists::{Lists, Need, Version, What},
     log::{Inner, State},
@@ -216,7 +217,8 @@ impl Inner {
                     None if self.has_changed(located.version) => return Ok(false),
                     None => {
                         let mut state = self.lock();
-                        state.note_damage(&located.place);
+                        let place = &located.place;
+                        state.note_damage(place.tag, place.seq, place.len);
                         state.quarantine.add(located.version.0);
                         self.wake_housekeeper(&mut state);
                     }
@@ -241,34 +243,26 @@ enum Part {
 }
 
 impl State {
-    /// A record that failed its checksum: into the ledger, and no cursor waits for it.
-    fn note_damage(&mut self, place: &Place) {
+    /// A record that failed its checksum, or that the index lacks.
+    pub(super) fn note_damage(&mut self, tag: Tag, seq: u64, len: u32) {
         // One of the spool's own stands at the position of another record, which may be whole.
-        if !place.tag.is_control() {
-            if !self.damaged.insert(place.seq) {
-                return;
-            }
-            for cursor in self.cursors.values_mut() {
-                cursor.give_up(place.seq, place.seq);
-            }
+        let what = match tag.is_control() {
+            true => Damaged::Own,
+            false => Damaged::Records,
+        };
+        if what == Damaged::Records && self.damage.known.records.contains(seq) {
+            return;
         }
         self.drops += 1;
-        let lane = self.lanes.get(usize::from(place.tag.lane().0));
-        let (seq, at) = (Seq(place.seq), NodeTime(self.last_time));
+        let lane = self.lanes.get(usize::from(tag.lane().0));
         let scope = lane.map(|lane| lane.name.clone()).unwrap_or_default();
-        let bytes = u64::from(place.len);
-        tracing::error!(
-            seq = seq.0,
-            "a record is damaged; it is in the ledger and left out"
-        );
-        self.ledger.add(Loss {
-            reason: LossReason::Damaged,
+        tracing::error!(seq, "a record is damaged; it is in the ledger and left out");
+        self.enter_damage(Found {
+            what,
             scope,
-            count: 1,
-            bytes,
             first: seq,
             last: seq,
-            at,
+            bytes: u64::from(len),
         });
     }
 }

@@ -208,7 +208,8 @@ impl State {
                 .saturating_sub(plan.found.len())
                 .saturating_add(1);
             let row = &mut |row: &Row| wants(row.tag);
-            let place = &mut |place: &Place| wants(place.tag) && !self.damaged.contains(&place.seq);
+            let damaged = &self.damage.known.records;
+            let place = &mut |place: &Place| wants(place.tag) && !damaged.contains(place.seq);
             let places = match self.gather(segment, after, row, place, most, extra) {
                 // What was passed so far is given first: memory may not hold the lists of all.
                 Err(_) if passed > after && extra.loads >= MOST_LOADS => {

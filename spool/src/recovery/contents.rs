@@ -6,6 +6,7 @@ use crate::{
     CursorId, Loss, LossReason, NodeTime, OpenError, Route, RouteId, Seq, StorageError,
     control::Control,
     cursor::Cursor,
+    damage::{Found, What},
     index::Row,
     lists::Lists,
     log::{Inner, State},
@@ -178,9 +179,14 @@ impl Inner {
         segment.file = Some(file);
         state.lists.forget(version.0);
         state.room.segments_changed = true;
-        let first = segment.first;
+        let own = segment.first;
+        // A frame may count from a base that the segment before still holds.
+        let before = at.and_then(|at| state.segments.get(at.checked_sub(1)?));
+        let first = own.max(before.map_or(0, |before| before.last) + 1);
         for gap in scan.gaps.iter().filter(|gap| gap.bytes > 0) {
-            state.enter_gap(gap.first.max(first), gap.last, gap.bytes);
+            let first = gap.first.max(first);
+            state.drops += 1;
+            state.enter_damage(Found::in_log(What::Records, first, gap.last, gap.bytes));
         }
         Ok(())
     }
@@ -287,23 +293,6 @@ impl State {
         ))
     }
 
-    /// Positions of which nothing can be read any more: no cursor waits for them.
-    fn enter_gap(&mut self, first: u64, last: u64, bytes: u64) {
-        for cursor in self.cursors.values_mut() {
-            cursor.give_up(first, last);
-        }
-        self.drops += 1;
-        self.ledger.add(Loss {
-            reason: LossReason::Damaged,
-            scope: "log".into(),
-            count: last.saturating_sub(first).saturating_add(1),
-            bytes,
-            first: Seq(first),
-            last: Seq(last),
-            at: NodeTime(self.last_time),
-        });
-    }
-
     fn apply(&mut self, control: Control) {
         match control {
             Control::Route { id, cursors, terms } => {
@@ -351,16 +340,16 @@ impl State {
             Control::Ledger(losses) => losses
                 .into_iter()
                 .for_each(|loss| self.ledger.restore(loss)),
+            Control::Damage {
+                known,
+                next_cursor,
+                last_route,
+            } => {
+                self.damage.restore(&known);
+                self.next_cursor = self.next_cursor.max(next_cursor);
+                self.routes.raise_last_id(last_route);
+            }
         }
-    }
-
-    /// Each lost position may have made a cursor or a route: their ids are not given out again. Nor are those of the
-    /// spool's own records that were found damaged, each of which is among the drops.
-    pub(super) fn pass_over_ids(&mut self, lost: u64) {
-        let ids = u32::try_from(lost.saturating_add(self.drops)).unwrap_or(u32::MAX);
-        self.next_cursor = self.next_cursor.saturating_add(ids);
-        let last_route = self.routes.last_id().saturating_add(ids);
-        self.routes.raise_last_id(last_route);
     }
 
     /// A cursor was there, although the record of its creation may be lost: its id is not given out again.

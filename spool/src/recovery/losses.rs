@@ -4,17 +4,17 @@ use std::io;
 
 use super::{Mode, Opening};
 use crate::{
-    Loss, LossReason, NodeTime, Seq,
+    damage::{Found, What},
     frame::Link,
     quarantine,
-    scan::{Gap, Tail},
-    segment::file_name,
+    scan::Gap,
+    segment::{Segment, file_name},
 };
 
 impl Opening<'_> {
-    /// A segment of which nothing can be read.
-    pub(super) fn lost(&mut self, id: u64, known: Option<Link>) {
-        if known.is_none() {
+    /// A segment of which nothing can be read; `later` is how the one behind it names what is before it.
+    pub(super) fn lost(&mut self, id: u64, later: Option<Link>) {
+        if later.is_none_or(|link| link.segment != id && link != Link::UNKNOWN) {
             self.remove(id);
             return;
         }
@@ -22,6 +22,20 @@ impl Opening<'_> {
             "segment {id:016x} cannot be read; it is kept as quarantine"
         ));
         self.damaged.push(id);
+    }
+
+    /// Where the frame that would tell it is damaged, the segment before is the one that is there, as far as it goes: from
+    /// here on its end is known again, whatever becomes of it.
+    pub(super) fn mend_links(&mut self) {
+        let segments = &mut self.state.segments;
+        for at in 1..segments.len() {
+            let before = segments.get(at - 1).map(Segment::link_from_next);
+            if let Some((segment, before)) = segments.get_mut(at).zip(before)
+                && segment.link == Link::UNKNOWN
+            {
+                segment.link = before;
+            }
+        }
     }
 
     /// Enters what is missing between segments that are there.
@@ -46,54 +60,31 @@ impl Opening<'_> {
             }
             before = Some((segment.id, segment.last));
         }
-        for hole in holes.iter().filter(|hole| hole.first <= hole.last) {
-            self.enter_gap(hole);
-            self.lost += hole.last - hole.first + 1;
+        for hole in &holes {
+            self.enter(What::Records, hole.first, hole.last, hole.bytes);
         }
-        for (id, tail) in std::mem::take(&mut self.tails) {
-            self.enter_tail(id, &tail);
+        let held = before.map_or(0, |(_, last)| last);
+        if let Some(bytes) = self.lost_checkpoints {
+            self.enter(What::Checkpoints, 1, held, bytes);
+        }
+        let covered = self.state.checkpoints.newest();
+        // A checkpoint covers only what was committed. While its owner runs the files may have gone on since it was read.
+        if self.mode == Mode::ReadWrite {
+            self.enter(What::Records, held + 1, covered.spool.max(covered.owner), 0);
+        }
+        for (segment, tail) in std::mem::take(&mut self.tails) {
+            let last = tail.last_after(held);
+            self.enter(What::Tail { segment }, held + 1, last, tail.bytes);
+            // None of these positions is given out again, in case the medium lost what was acknowledged.
+            self.state.next_seq = self.state.next_seq.max(last.saturating_add(1));
         }
     }
 
-    fn enter_gap(&mut self, gap: &Gap) {
-        let Gap { first, last, bytes } = *gap;
-        self.findings
-            .push(format!("positions {first} to {last} are damaged and lost"));
-        self.enter(LossReason::Damaged, first, last, bytes);
-    }
-
-    fn enter_tail(&mut self, id: u64, tail: &Tail) {
-        let before = self.state.segments.back().map_or(0, |segment| segment.last);
-        let (first, last, bytes) = (before + 1, tail.last_after(before), tail.bytes);
-        if last < first {
-            return;
+    fn enter(&mut self, what: What, first: u64, last: u64, bytes: u64) {
+        if first <= last {
+            self.state
+                .enter_damage(Found::in_log(what, first, last, bytes));
         }
-        self.findings.push(format!(
-            "tail cut at {first} in segment {id:016x}, at most {bytes} bytes; unacknowledged unless the medium is damaged"
-        ));
-        self.enter(LossReason::TailCut, first, last, bytes);
-        // None of these positions is given out again, in case the medium lost what was acknowledged.
-        self.state.next_seq = self.state.next_seq.max(last.saturating_add(1));
-    }
-
-    fn enter(&mut self, reason: LossReason, first: u64, last: u64, bytes: u64) {
-        let count = if reason == LossReason::TailCut {
-            1
-        } else {
-            last.saturating_sub(first).saturating_add(1)
-        };
-        let kept = self.state.segments.back();
-        let at = kept.map_or(0, |segment| segment.last_time);
-        let at = NodeTime(at.max(self.state.last_time));
-        self.state.ledger.add(Loss {
-            reason,
-            scope: "log".into(),
-            count,
-            bytes,
-            first: Seq(first),
-            last: Seq(last),
-            at,
-        });
     }
 
     /// Keeps a damaged segment for those who want to look into it: at most a few, and never for the price of the start.

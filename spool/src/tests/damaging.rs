@@ -1,0 +1,196 @@
+use super::*;
+use crate::frame::PAGE;
+
+#[test]
+fn damage_found_at_the_start_adds_to_what_was_stored_behind_the_checkpoint() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    let damaged = append_alone(&mut log, route);
+    append_alone(&mut log, route);
+    log.spool.record_loss(Loss {
+        reason: LossReason::Damaged,
+        scope: "log".into(),
+        count: 5,
+        bytes: 0,
+        first: Seq(9_000),
+        last: Seq(9_000),
+        at: NodeTime(log.now),
+    });
+    append_alone(&mut log, route);
+    flip_in_page(&log, 1, 2);
+    let log = log.kill();
+    assert_eq!(entered(&log), [(LossReason::Damaged, 6, damaged, 9_000)]);
+}
+
+#[test]
+fn damage_is_counted_once_however_often_it_is_met() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs: Vec<u64> = (0..5).map(|_| append_alone(&mut log, route)).collect();
+    flip_in_page(&log, 1, 3);
+    // By a reader, first in this process, then in the next, which reads the frame itself too.
+    assert_eq!(log.seqs(cursor).len(), 4);
+    let once = [(LossReason::Damaged, 1, seqs[1], seqs[1])];
+    assert_eq!(entered(&log), once);
+    append_alone(&mut log, route);
+    for _ in 0..3 {
+        log = log.kill();
+        assert_eq!(entered(&log), once);
+        assert_eq!(log.recovery.findings, Vec::<String>::new(), "it is known");
+        append_alone(&mut log, route);
+        log.spool.checkpoint(Vec::new());
+        log.keep_house();
+        let all = log.seqs(cursor);
+        assert!(!all.contains(&seqs[1]) && all.contains(&seqs[2]), "{all:?}");
+    }
+}
+
+#[test]
+fn torn_tail_is_counted_once_although_every_start_finds_it() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    let torn = append_alone(&mut log, route);
+    flip_in_page(&log, 1, 2);
+    for _ in 0..3 {
+        log = log.kill();
+        assert_eq!(entered(&log), [(LossReason::TailCut, 1, torn, torn)]);
+    }
+}
+
+#[test]
+fn damage_to_an_index_and_its_frames_is_counted_once_over_several_starts() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs: Vec<u64> = (0..3).map(|_| append_alone(&mut log, route)).collect();
+    let mut log = log.kill();
+    append_alone(&mut log, route);
+    log.keep_house();
+    flip_in_page(&log, 1, 3);
+    // The index follows the frames.
+    let end = log.spool.inner.lock().segments[0].end;
+    log.disk.flip_bit_at(&segment(1), end as usize + 4);
+    flip_in_page(&log, 1, u64::from(SEGMENT) / PAGE - 1);
+    let once = [(LossReason::Damaged, 1, seqs[1], seqs[1])];
+    for _ in 0..3 {
+        log = log.kill();
+        let all = log.seqs(cursor);
+        assert_eq!(all[..2], [seqs[0], seqs[2]]);
+        assert_eq!(entered(&log), once);
+    }
+}
+
+#[test]
+fn end_of_a_segment_stays_known_although_the_frame_that_told_it_is_damaged() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs: Vec<u64> = (0..4).map(|_| append_alone(&mut log, route)).collect();
+    let mut log = log.kill();
+    let told = append_alone(&mut log, route);
+    let after = append_alone(&mut log, route);
+    flip_in_page(&log, 2, 1);
+    let mut log = log.kill();
+    assert_eq!(entered(&log), [(LossReason::Damaged, 1, told, told)]);
+    let newest = append_alone(&mut log, route);
+    log.keep_house();
+    assert!(
+        log.spool.inner.lock().segments[1].is_sealed(),
+        "what it says of the one before is on disk"
+    );
+    // The trailer, and the last frame before it.
+    flip_in_page(&log, 1, u64::from(SEGMENT) / PAGE - 1);
+    flip_in_page(&log, 1, 5);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [seqs[0], seqs[1], seqs[2], after, newest]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 2, seqs[3], told)]);
+}
+
+#[test]
+fn segment_that_cannot_be_read_is_kept_although_the_frame_that_names_it_is_damaged() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut log = log.kill();
+    let first = append_alone(&mut log, route);
+    let mut log = log.kill();
+    let second = append_alone(&mut log, route);
+    let whole = append_alone(&mut log, route);
+    for place in [20, 2068, PAGE as usize + 20] {
+        log.disk.flip_bit_at(&segment(2), place);
+    }
+    flip_in_page(&log, 3, 1);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [whole]);
+    assert_eq!(log.seqs(cursor), [whole]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 2, first, second)]);
+    assert!(log.disk.files().contains_key("quarantine-0000000000000002"));
+}
+
+#[test]
+fn positions_that_a_checkpoint_covers_and_no_segment_holds_are_damage() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let kept = append_alone(&mut log, route);
+    let mut log = log.kill();
+    let gone = [append_alone(&mut log, route), append_alone(&mut log, route)];
+    log.spool.checkpoint(Vec::new());
+    log.keep_house();
+    let mut files = log.disk.files();
+    files.remove(&segment(2));
+    drop(log.spool);
+    let mut log = Log::on(Simulated::with_files(7, files), options()).unwrap();
+    assert_eq!(entered(&log), [(LossReason::Damaged, 2, gone[0], gone[1])]);
+    let next = append_alone(&mut log, route);
+    assert!(next > gone[1], "a position is not given out again");
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [kept, next]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 2, gone[0], gone[1])]);
+}
+
+#[test]
+fn loss_of_both_checkpoints_is_in_the_ledger() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    for owner in [b"older", b"newer"] {
+        log.append_kind(Kind::State, 0, RouteId::NOBODY, owner)
+            .unwrap();
+        log.commit();
+        log.spool.checkpoint(owner.to_vec());
+        log.keep_house();
+    }
+    let last = append_alone(&mut log, route);
+    log.disk.flip_bit_at("checkpoint-0", 100);
+    let one_left = Log::on(log.disk.crash(), options()).unwrap();
+    assert_eq!(entered(&one_left), [], "the other one serves");
+    let log = one_left;
+    log.disk.flip_bit_at("checkpoint-1", 100);
+    let mut log = log.kill();
+    assert_eq!(log.recovery.checkpoint, None);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 1, 1, last)]);
+    let (cursor, _) = log.reader("new");
+    assert!(cursor.0 > 1 << 16, "an id is not given out again");
+    assert_eq!(entered(&log.kill()), [(LossReason::Damaged, 1, 1, last)]);
+}
+
+fn append_alone(log: &mut Log, route: RouteId) -> u64 {
+    let seq = log.append(0, route, &body(7, 100)).unwrap();
+    log.commit();
+    seq.0
+}
+
+fn segment(id: u64) -> String {
+    format!("{id:016x}.segment")
+}
+
+/// Frames of one record take a page each; the first is that of the header.
+fn flip_in_page(log: &Log, id: u64, page: u64) {
+    let inside = 200;
+    log.disk
+        .flip_bit_at(&segment(id), (page * PAGE) as usize + inside);
+}
+
+fn entered(log: &Log) -> Vec<(LossReason, u64, u64, u64)> {
+    let ledger = log.spool.status().ledger;
+    ledger
+        .iter()
+        .map(|loss| (loss.reason, loss.count, loss.first.0, loss.last.0))
+        .collect()
+}
