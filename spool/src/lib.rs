@@ -84,7 +84,8 @@
 //!
 //! The checksum is over position 8, time 8, route 4, tag 1, body: a record is verified without its frame and keeps its
 //! checksum when it is rewritten. Tag: bits 0–1 kind (0 event, 1 state, 2 both, 3 the spool's own), bits 2–5 lane.
-//! The body of the spool's own records is a postcard-encoded change of routes, cursors, marks, floors or the ledger.
+//! The body of the spool's own records is a postcard-encoded change of routes, cursors, marks, floors, the ledger or of
+//! what is known to be damaged.
 //!
 //! ## Index and trailer
 //!
@@ -106,8 +107,10 @@
 //! one is damage: its positions are entered as [`LossReason::Damaged`] and a copy of the segment is kept. A bad frame
 //! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. Then come the
 //! checkpoint, the spool's own records behind it, and the `cursors` file; marks only grow, so that their order does not
-//! matter. Events whose route or cursor is gone with a damaged part are entered as [`LossReason::Damaged`] too. After an
-//! unclean stop what was found is synced, what was entered in the ledger is stored with a checkpoint before the file it was
+//! matter. Events whose route or cursor is gone with a damaged part are entered as [`LossReason::Damaged`] too, and so are
+//! positions that a checkpoint covers and no segment reaches, and what only the checkpoints held where both are damaged.
+//! Which positions the ledger counts as damaged is stored with it, so that what every start finds again, or a reader
+//! after it, counts once; at most 1,024 ranges of them are remembered. After an unclean stop what was found is synced, what was entered in the ledger is stored with a checkpoint before the file it was
 //! found in is used again, and the next frame begins a new segment.
 
 mod checkpoint;

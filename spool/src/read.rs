@@ -84,11 +84,7 @@ impl Spool {
     pub fn read_at(&self, seq: Seq) -> Result<Option<Entry>, StorageError> {
         let batch = self.inner.read_with(&mut |state, extra| {
             let at = state.segment_after(seq.0.saturating_sub(1));
-            let mut plan = Plan {
-                next: seq.0,
-                at_end: false,
-                found: Vec::new(),
-            };
+            let mut plan = Plan::at(seq.0);
             if let Some(segment) = state.segments.get(at) {
                 let all = &mut |place: &Place| place.seq == seq.0 && !place.tag.is_control();
                 let rows = &mut |row: &Row| !row.tag.is_control() && row.first <= seq.0;
@@ -203,6 +199,16 @@ pub(crate) struct Plan {
     found: Vec<Located>,
     next: u64,
     at_end: bool,
+}
+
+impl Plan {
+    fn at(seq: u64) -> Plan {
+        Plan {
+            found: Vec::new(),
+            next: seq,
+            at_end: false,
+        }
+    }
 }
 
 pub(crate) fn located(segment: &Segment, place: Place, owed: bool) -> Located {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Looked, Plan, ReadLimits, located};
 use crate::{
     Lane,
-    cursor::Owed,
+    cursor::{Cursor, Owed},
     index::{Place, Row},
     lists::{Lists, Need, What},
     log::State,
@@ -15,6 +15,35 @@ use crate::{
 
 /// Parts of the index read for one read, from where on it gives what it has found.
 const MOST_LOADS: usize = 12;
+
+/// Where what a cursor is owed was looked for.
+struct Places {
+    plan: Plan,
+    /// Whether the limits allowed all of it.
+    found_all: bool,
+    /// What the index does not hold.
+    gone: Vec<Owed>,
+}
+
+impl Cursor {
+    /// What it is owed after one position and up to another, in order; more in each lane than a read may give, so that it
+    /// is known whether there is more.
+    fn owed_between(&self, after: u64, reach: u64, limits: ReadLimits) -> Vec<Owed> {
+        let mut owed: Vec<Owed> = Vec::new();
+        for (lane, window) in self.lanes.iter().enumerate() {
+            if !limits.wants_lane(Lane(lane as u8)) {
+                continue;
+            }
+            let start = window.window.partition_point(|owed| owed.seq <= after);
+            let known = window.window.range(start..);
+            let known = known.take_while(|owed| owed.seq <= reach);
+            let open = known.filter(|owed| !owed.is_done());
+            owed.extend(open.take(limits.records.saturating_add(1)));
+        }
+        owed.sort_by_key(|owed| owed.seq);
+        owed
+    }
+}
 
 impl State {
     /// What a sealed segment holds, by key; of an unsealed one nothing.
@@ -104,87 +133,94 @@ impl State {
         extra: &Lists,
     ) -> Looked<Plan> {
         let reach = self.fill_for(id, after, limits, extra)?;
-        let mut plan = Plan {
-            found: Vec::new(),
-            next: after,
-            at_end: false,
-        };
         let Some(cursor) = self.cursors.get(&id) else {
-            return Ok(plan);
+            return Ok(Plan::at(after));
         };
-        let mut owed: Vec<Owed> = Vec::new();
-        for (lane, window) in cursor.lanes.iter().enumerate() {
-            if limits.wants_lane(Lane(lane as u8)) {
-                let start = window.window.partition_point(|owed| owed.seq <= after);
-                let known = window
-                    .window
-                    .range(start..)
-                    .take_while(|owed| owed.seq <= reach);
-                owed.extend(
-                    known
-                        .filter(|owed| !owed.is_done())
-                        .take(limits.records.saturating_add(1)),
-                );
-            }
+        let owed = cursor.owed_between(after, reach, limits);
+        let mut places = self.places_of(&owed, after, limits, extra)?;
+        if places.found_all {
+            places.plan.next = reach.max(after);
         }
-        owed.sort_by_key(|owed| owed.seq);
-        let (mut bytes, mut cut) = (0usize, false);
-        let mut gone = Vec::new();
+        self.pass_over(id, &places.gone);
+        places.plan.at_end = places.plan.next >= self.committed;
+        Ok(places.plan)
+    }
+
+    /// Where the first of these are, in order, up to the limits.
+    fn places_of(
+        &self,
+        owed: &[Owed],
+        after: u64,
+        limits: ReadLimits,
+        extra: &Lists,
+    ) -> Looked<Places> {
+        let mut places = Places {
+            plan: Plan::at(after),
+            found_all: false,
+            gone: Vec::new(),
+        };
+        let plan = &mut places.plan;
+        let mut bytes = 0usize;
         let mut at = self.segment_after(after);
         for owed in owed {
             bytes = bytes.saturating_add(owed.len() as usize);
             if plan.found.len() >= limits.records
                 || (bytes > limits.bytes && !plan.found.is_empty())
             {
-                cut = true;
-                break;
+                return Ok(places);
             }
-            while self
-                .segments
-                .get(at)
-                .is_some_and(|segment| segment.last < owed.seq)
-            {
+            let is_before = |segment: &Segment| segment.last < owed.seq;
+            while self.segments.get(at).is_some_and(is_before) {
                 at += 1;
             }
-            let Some(segment) = self.segments.get(at) else {
-                break;
-            };
-            let key = |row: &Row| row.tag == owed.tag() && row.route == owed.route;
-            let place = match &segment.index {
-                Index::Open(slots) => slots.find(owed.seq),
-                Index::Sealed(_) => {
-                    let lists = match self.lists_of(segment, &mut |row| key(row), extra) {
-                        // What was found so far is given first: memory may not hold the lists of all.
-                        Err(_) if plan.next > after && extra.loads >= MOST_LOADS => {
-                            cut = true;
-                            break;
-                        }
-                        lists => lists?,
-                    };
-                    lists.iter().find_map(|list| list.find(owed.seq))
+            let segment = self.segments.get(at);
+            let place = match segment.map(|segment| self.place_of(segment, owed, extra)) {
+                None => None,
+                // What was found so far is given first: memory may not hold the lists of all.
+                Some(Err(_)) if plan.next > after && extra.loads >= MOST_LOADS => {
+                    return Ok(places);
                 }
+                Some(place) => place?,
             };
             plan.next = owed.seq;
-            match place {
-                Some(place) => plan.found.push(located(segment, place, !owed.is_history())),
-                None if owed.is_history() => gone.push(owed.seq),
-                None => {}
+            match segment.zip(place) {
+                Some((segment, place)) => {
+                    plan.found.push(located(segment, place, !owed.is_history()));
+                }
+                None => places.gone.push(*owed),
             }
         }
-        if !cut {
-            plan.next = reach.max(after);
+        places.found_all = true;
+        Ok(places)
+    }
+
+    fn place_of(&self, segment: &Segment, owed: &Owed, extra: &Lists) -> Looked<Option<Place>> {
+        if let Index::Open(slots) = &segment.index {
+            return Ok(slots.find(owed.seq));
         }
-        // History may have been freed since the window saw it. Nobody can acknowledge what is not given: it would hold
-        // the low mark, and with it the log, for ever.
-        if let Some(cursor) = self.cursors.get_mut(&id).filter(|_| !gone.is_empty()) {
-            for seq in gone {
-                cursor.mark_done(seq, false);
+        let is_its = |row: &Row| row.tag == owed.tag() && row.route == owed.route;
+        let lists = self.lists_of(segment, &mut |row| is_its(row), extra)?;
+        Ok(lists.iter().find_map(|list| list.find(owed.seq)))
+    }
+
+    /// What the index does not hold, though a window does. History may have been freed since the window saw it. What is
+    /// owed never is: it is damaged. Nobody can acknowledge what is not given: it would hold the low mark, and with it the
+    /// log, for ever.
+    fn pass_over(&mut self, id: u32, gone: &[Owed]) {
+        if gone.is_empty() {
+            return;
+        }
+        for owed in gone.iter().filter(|owed| !owed.is_history()) {
+            self.note_damage(owed.tag(), owed.seq, owed.len());
+            self.want_chores();
+        }
+        if let Some(cursor) = self.cursors.get_mut(&id) {
+            for owed in gone {
+                cursor.mark_done(owed.seq, false);
             }
             cursor.advance();
-            self.room.is_stale();
         }
-        plan.at_end = plan.next >= self.committed;
-        Ok(plan)
+        self.room.is_stale();
     }
 
     pub(super) fn plan_scan(

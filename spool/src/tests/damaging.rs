@@ -170,6 +170,47 @@ fn loss_of_both_checkpoints_is_in_the_ledger() {
     assert_eq!(entered(&log.kill()), [(LossReason::Damaged, 1, 1, last)]);
 }
 
+#[test]
+fn owed_record_that_the_index_lacks_is_in_the_ledger_and_holds_nothing_up() {
+    use crate::segment::Index;
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let (other, both) = {
+        let (other, _) = log.reader("other");
+        let mut transaction = log.spool.transaction(NodeTime(log.now));
+        let both = transaction.route(&[cursor, other], b"both");
+        transaction.finish();
+        (other, both)
+    };
+    let seqs: Vec<u64> = [route, both, route]
+        .map(|to| append_alone(&mut log, to))
+        .into();
+    // The windows hold all three before the index is made to lack one.
+    assert_eq!(log.seqs(cursor), seqs);
+    assert_eq!(log.seqs(other), [seqs[1]]);
+    if let Index::Open(slots) = &mut log.spool.inner.lock().segments[0].index {
+        let mut kept = crate::index::Slots::new(slots.base);
+        let whole = slots.iter().filter(|place| place.seq != seqs[1]);
+        whole.for_each(|place| assert!(kept.push_place(&place)));
+        *slots = Arc::new(kept);
+    }
+    assert_eq!(log.seqs(cursor), [seqs[0], seqs[2]]);
+    assert_eq!(log.seqs(other), []);
+    assert_eq!(
+        entered(&log),
+        [(LossReason::Damaged, 1, seqs[1], seqs[1])],
+        "once for both"
+    );
+    log.spool.ack(cursor, &[Seq(seqs[0])]);
+    let low = log.spool.cursor_status(cursor).unwrap().low;
+    assert_eq!(low.0, seqs[2] - 1, "nobody waits for it");
+    append_alone(&mut log, route);
+    assert_eq!(
+        entered(&log.kill()),
+        [(LossReason::Damaged, 1, seqs[1], seqs[1])]
+    );
+}
+
 fn append_alone(log: &mut Log, route: RouteId) -> u64 {
     let seq = log.append(0, route, &body(7, 100)).unwrap();
     log.commit();
