@@ -46,7 +46,7 @@ impl Inner {
                     .segments
                     .iter()
                     .take(behind)
-                    .find(|segment| !segment.is_sealed());
+                    .find(|segment| !segment.is_sealed() && !state.is_last_trace(segment));
                 // Copying one that failed takes a file beside it, and a run's last commit may have had the cleaner's room.
                 let room = state.sizes.bound.saturating_sub(state.files_bytes());
                 if open.is_some_and(|segment| segment.failed && segment.size > room) {
@@ -208,6 +208,11 @@ impl Inner {
         let all = self.all_of(version).map_err(io::Error::other)?;
         let kept: Vec<Located> = {
             let state = self.lock();
+            // Its index may have been made again for this.
+            let segment = state.segment_by_id(version.0);
+            if segment.is_some_and(|segment| state.is_last_trace(segment)) {
+                return Ok(false);
+            }
             all.into_iter()
                 .filter(|located| keep == Keep::All || state.is_live(&located.place))
                 .collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Loss, LossReason, NodeTime, Seq, control::Control, log::State};
+use crate::{Loss, LossReason, NodeTime, Seq, control::Control, log::State, segment::Segment};
 
 /// Ranges remembered of each kind. Of more the oldest are forgotten: they count again when they are met again.
 const MOST_RANGES: usize = 1_024;
@@ -20,6 +20,11 @@ impl Positions {
     pub(crate) fn contains(&self, seq: u64) -> bool {
         let before = self.0.range(..=seq).next_back();
         before.is_some_and(|(_, &last)| seq <= last)
+    }
+
+    fn any_within(&self, first: u64, last: u64) -> bool {
+        let before = self.0.range(..=last).next_back();
+        before.is_some_and(|(_, &end)| end >= first)
     }
 
     /// Adds every position from `first` to `last`; how many of them were not there.
@@ -207,6 +212,13 @@ impl State {
             at: NodeTime(self.last_time),
         });
         new
+    }
+
+    /// Whether the file of a segment may be all that tells of damage in it: an index that lacks what was damaged, or a file
+    /// without it, is written only once the ledger is on disk.
+    pub(crate) fn is_last_trace(&self, segment: &Segment) -> bool {
+        let records = &self.damage.known.records;
+        self.drops != self.drops_stored && records.any_within(segment.first, segment.last)
     }
 
     /// What a commit is to carry of it, once the ledger that counts it is stored.

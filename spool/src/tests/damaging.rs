@@ -80,6 +80,43 @@ fn damage_to_an_index_and_its_frames_is_counted_once_over_several_starts() {
 }
 
 #[test]
+fn index_made_again_is_not_stored_before_the_ledger_says_what_it_lacks() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs: Vec<u64> = (0..3).map(|_| append_alone(&mut log, route)).collect();
+    let mut log = log.kill();
+    append_alone(&mut log, route);
+    log.keep_house();
+    let once = [(LossReason::Damaged, 1, seqs[1], seqs[1])];
+    // A table in memory gives the rows; the lists, which follow it and are all of the index but this, are read.
+    let lists = {
+        let state = log.spool.inner.lock();
+        let crate::segment::Index::Sealed(sealed) = &state.segments[0].index else {
+            panic!("the segment is sealed")
+        };
+        sealed.lists_offset() as usize
+    };
+    flip_in_page(&log, 1, 3);
+    for at in 0..40 {
+        log.disk.flip_bit_at(&segment(1), lists + at);
+    }
+    assert_eq!(log.seqs(cursor)[..2], [seqs[0], seqs[2]]);
+    assert_eq!(entered(&log), once);
+    log.keep_house();
+    let sealed = |log: &Log| log.spool.inner.lock().segments[0].is_sealed();
+    assert!(!sealed(&log), "the ledger is not on disk");
+    let mut log = log.crash();
+    assert_eq!(log.seqs(cursor)[..2], [seqs[0], seqs[2]]);
+    assert_eq!(entered(&log), once);
+    append_alone(&mut log, route);
+    log.keep_house();
+    assert!(sealed(&log));
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor)[..2], [seqs[0], seqs[2]]);
+    assert_eq!(entered(&log), once);
+}
+
+#[test]
 fn end_of_a_segment_stays_known_although_the_frame_that_told_it_is_damaged() {
     let mut log = Log::new();
     let (cursor, route) = log.reader("sink");
