@@ -166,8 +166,10 @@ impl Cli {
             Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),
             Some(Command::Completions { shell }) => {
-                clap_complete::generate(shell, &mut Cli::command(), "edge-node", &mut &mut *out);
-                Ok(())
+                // What it writes to must take everything: a reader that leaves would end it with a panic.
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "edge-node", &mut script);
+                Ok(out.write_all(&script)?)
             }
         }
     }

@@ -77,6 +77,12 @@ fn print(status: &NodeStatus, out: &mut dyn Write) -> Result<(), CliError> {
         spool.committed
     )?;
     lanes(&spool.lanes, out)?;
+    if status.sinks.is_empty() {
+        writeln!(
+            out,
+            "\nno uplink is configured: events stay in the spool for one to come, and make room oldest first"
+        )?;
+    }
     sinks(&status.sinks, out)?;
     rules(&status.rules, out)?;
     ledger(&status.ledger, out)

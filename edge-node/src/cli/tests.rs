@@ -1,4 +1,7 @@
-use std::fs;
+use std::{
+    fs,
+    io::{self, Write},
+};
 
 use tempfile::TempDir;
 
@@ -170,6 +173,23 @@ fn completions_are_printed_for_each_shell() {
             script.contains("edge-node") && script.contains("spool"),
             "{shell}: {script}"
         );
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_what_is_printed_without_a_fault() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    for arguments in [&["completions", "bash"][..], &["check"]] {
+        let error = parse(arguments).unwrap().execute(&mut Gone).unwrap_err();
+        assert!(error.is_reader_gone(), "{arguments:?}: {error}");
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 /// A door that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen for {door} on {address}: {}", why(.source))]
+#[error("cannot listen for {door} on {address}: {}", why(door, .source))]
 pub struct ListenError {
     /// `mqtt`, `http` or `grpc`.
     pub door: &'static str,
@@ -16,13 +16,15 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-fn why(error: &io::Error) -> String {
+fn why(door: &str, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "the port is in use; stop the other program, or choose another port (0 picks a free one)".to_owned()
-        }
+        io::ErrorKind::AddrInUse => format!(
+            "the port is in use; stop the other program, or choose another port with --{door} (port 0 picks a free one)"
+        ),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another port".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege; choose another port".to_owned()
+        }
         _ => error.to_string(),
     }
 }

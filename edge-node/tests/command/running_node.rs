@@ -87,6 +87,7 @@ fn the_node_tells_its_status_as_the_command_line_prints_it() {
     let node = Node::start(folder.path(), &[]);
     let shown = node.command_with(&["status", "--http", &node.http]);
     assert!(shown.contains(" is ok; version "), "{shown}");
+    assert!(shown.contains("no uplink is configured"), "{shown}");
     assert!(shown.contains(&node.http), "{shown}");
     let json: Value =
         serde_json::from_str(&node.command_with(&["status", "--http", &node.http, "--json"]))

@@ -43,7 +43,9 @@ async fn a_port_in_use_is_named_and_nothing_is_touched() {
         "{}",
         ended.output
     );
-    assert!(ended.output.contains("port is in use"), "{}", ended.output);
+    for part in ["port is in use", "--mqtt"] {
+        assert!(ended.output.contains(part), "{part}: {}", ended.output);
+    }
     assert!(
         !data.exists(),
         "a node that cannot listen makes no data directory"
