@@ -13,12 +13,20 @@ pub fn edge_node() -> &'static Path {
     })
 }
 
-fn build() -> PathBuf {
-    let profile = match std::env::current_exe().expect("a test has a path") {
+/// Whether that is built as it is shipped, or nearly so: a profile other than that of the tests, or `EDGE_NODE_BIN`.
+pub fn is_as_shipped() -> bool {
+    std::env::var_os("EDGE_NODE_BIN").is_some() || profile() != "dev"
+}
+
+fn profile() -> &'static str {
+    match std::env::current_exe().expect("a test has a path") {
         exe if exe.components().any(|part| part.as_os_str() == "release") => "release",
         exe if exe.components().any(|part| part.as_os_str() == "load") => "load",
         _ => "dev",
-    };
+    }
+}
+
+fn build() -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args([
@@ -31,7 +39,7 @@ fn build() -> PathBuf {
         ])
         .args([
             "--profile",
-            profile,
+            profile(),
             "--message-format",
             "json-render-diagnostics",
         ])

@@ -25,7 +25,7 @@ mod device;
 mod http;
 mod node;
 
-pub use binary::edge_node;
+pub use binary::{edge_node, is_as_shipped};
 pub use cloud::{Answer, Received, TestCloud};
 pub use device::{Device, Message, Reading, Refused};
 pub use http::{Response, get, request};
