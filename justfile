@@ -8,12 +8,15 @@ default:
 check:
     ./test fmt lint docs deny unit
 
+# What runs on microcontrollers: its own workspace, tested here and built for one.
 firmware:
     ./test firmware
 
+# The whole system beside mosquitto, paho and EventMesh's SDK.
 e2e:
     ./test e2e
 
+# Each fuzz target for so long.
 fuzz seconds="60":
     EDGE_FUZZ_SECONDS={{seconds}} ./test fuzz
 
@@ -24,3 +27,11 @@ storm rounds="200":
 # A static binary for a gateway; needs cross and a container engine.
 cross target="aarch64-unknown-linux-musl":
     CROSS_CONFIG=cross.toml cross build --release -p edge-node --target {{target}}
+
+# The one for aarch64 without a container engine; needs a C compiler for it (Debian: gcc-aarch64-linux-gnu).
+static:
+    rustup target add aarch64-unknown-linux-musl
+    CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-C link-self-contained=yes" \
+    cargo build --release -p edge-node --target aarch64-unknown-linux-musl
