@@ -3,7 +3,9 @@
 //! What a decoder gives is a view for conditions, stages and transforms. The payload itself stays as it came.
 
 mod cbor;
+mod decoded;
 mod protobuf;
 
 pub use cbor::{CborError, CborProblem, cbor_to_json};
+pub use decoded::Decoded;
 pub use protobuf::{DescriptorError, Protobuf, ProtobufError};

@@ -6,6 +6,7 @@ mod text;
 
 use crate::{
     AttributeValue, Attributes, DataView, Number,
+    decode::Decoded,
     paths::{DATA, EVENT, PathId, Paths},
 };
 
@@ -16,6 +17,8 @@ pub(crate) struct Document {
     /// Objects that are elements of arrays, behind the event itself: what stands in the same one has the same instance.
     instances: Vec<Instance>,
     numbers: Vec<Number>,
+    /// Texts that are names of numbers.
+    named: Vec<Named>,
     /// Texts that were written with escapes, without them.
     decoded: Vec<u8>,
     scan: scan::Memory,
@@ -49,6 +52,15 @@ pub(crate) enum LeafValue {
     Decoded(u32, u32),
     /// An attribute, by its place.
     Attribute(u32),
+    /// A text that is the name of a number, by its place among those.
+    Named(u32),
+}
+
+/// Start and end in the payload, and the place of the number.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    text: (u32, u32),
+    number: u32,
 }
 
 pub(crate) type InstanceId = u32;
@@ -85,6 +97,7 @@ impl Document {
         trim(&mut self.leaves);
         trim(&mut self.instances);
         trim(&mut self.numbers);
+        trim(&mut self.named);
         trim(&mut self.decoded);
         trim(&mut self.leaf_order);
         trim(&mut self.instance_order);
@@ -130,17 +143,29 @@ impl Document {
                 let end = u32::try_from(text.len()).map_err(|_| Malformed)?;
                 self.push(DATA, WHOLE, LeafValue::Payload(0, end));
             }
-            DataView::Json(json) => {
-                if scan::scan(json, paths, self).is_none() {
-                    self.leaves.truncate(before);
-                    self.instances.truncate(1);
-                    return Err(Malformed);
-                }
+            DataView::Json(json) => self.read_json(json, None, paths, before)?,
+            DataView::Decoded(decoded) => {
+                self.read_json(decoded.json(), Some(decoded), paths, before)?;
             }
         }
         self.link(before);
         if self.has_instances() {
             self.sort();
+        }
+        Ok(())
+    }
+
+    fn read_json(
+        &mut self,
+        json: &[u8],
+        decoded: Option<&Decoded>,
+        paths: &Paths,
+        before: usize,
+    ) -> Result<(), Malformed> {
+        if scan::scan(json, decoded, paths, self).is_none() {
+            self.leaves.truncate(before);
+            self.instances.truncate(1);
+            return Err(Malformed);
         }
         Ok(())
     }
@@ -198,8 +223,13 @@ impl Document {
         behind.get(..end).unwrap_or_default()
     }
 
-    /// The number of a leaf.
-    pub(crate) fn number_of(&self, id: u32) -> Option<&Number> {
+    /// The number of a leaf that is one, or the name of one.
+    pub(crate) fn number_of(&self, value: LeafValue) -> Option<&Number> {
+        let id = match value {
+            LeafValue::Number(id) => id,
+            LeafValue::Named(place) => self.named.get(place as usize)?.number,
+            _ => return None,
+        };
         self.numbers.get(id as usize)
     }
 
@@ -212,6 +242,10 @@ impl Document {
     ) -> Option<&'a [u8]> {
         match value {
             LeafValue::Payload(start, end) => payload.get(start as usize..end as usize),
+            LeafValue::Named(place) => {
+                let (start, end) = self.named.get(place as usize)?.text;
+                payload.get(start as usize..end as usize)
+            }
             LeafValue::Decoded(start, end) => self.decoded.get(start as usize..end as usize),
             LeafValue::Attribute(index) => match attributes.nth(index as usize) {
                 Some(AttributeValue::Text(text)) => Some(text.as_bytes()),
@@ -233,6 +267,13 @@ impl Document {
     fn number(&mut self, number: Number) -> LeafValue {
         self.numbers.push(number);
         LeafValue::Number(index(self.numbers.len() - 1))
+    }
+
+    fn named(&mut self, text: (u32, u32), number: i32) -> LeafValue {
+        self.numbers.push(Number::from(i64::from(number)));
+        let number = index(self.numbers.len() - 1);
+        self.named.push(Named { text, number });
+        LeafValue::Named(index(self.named.len() - 1))
     }
 
     /// Chains the leaves from number `start` to those of their path.

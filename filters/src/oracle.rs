@@ -23,6 +23,8 @@ pub fn matches(pattern: &Pattern, event: &EventView<'_>) -> bool {
         DataView::Opaque => None,
         DataView::Text(text) => Some(vec![Tree::leaf(Scalar::from(text))]),
         DataView::Json(json) => Json::parse(json).map(|it| chosen(&it)),
+        // By name only.
+        DataView::Decoded(decoded) => Json::parse(decoded.json()).map(|it| chosen(&it)),
     };
     let mut attributes = Tree::default();
     for (name, value) in event.attributes.iter() {

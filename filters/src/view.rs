@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::{Data, Event, Value};
+use crate::{Data, Event, Value, decode::Decoded};
 
 /// An event as rules see it: borrowed from wherever its parts are kept.
 ///
@@ -29,6 +29,8 @@ pub enum DataView<'a> {
     Absent,
     /// JSON text. Where it is none, it counts as [`DataView::Opaque`]; what no rule reads of it is not validated.
     Json(&'a [u8]),
+    /// What a decoder made of the payload.
+    Decoded(&'a Decoded),
     /// One text, the value of `data` itself.
     Text(&'a str),
     /// Bytes that nobody can read: no condition on data holds, not even that a field is missing.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | integers of any size | numbers |
 //! | floats | numbers; NaN and infinities `null` |
-//! | enumerations | the name; the number where the descriptor has no name for it |
+//! | enumerations | the name, which conditions find by its number too; the number where the descriptor has no name for it |
 //! | bytes | strings: base64 |
 //! | messages, maps, repeated fields | objects, objects, arrays |
 //! | `google.protobuf.Timestamp` | strings: RFC 3339 in UTC |
@@ -18,6 +18,9 @@ mod json;
 mod tests;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+
+use super::Decoded;
+use json::Output;
 
 /// The largest payload that is decoded: a message takes many times its bytes in memory while it is.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
@@ -72,20 +75,23 @@ impl Protobuf {
         Ok(Protobuf { message })
     }
 
-    /// The JSON text of one message.
+    /// One message as JSON.
     ///
     /// # Errors
     ///
     /// The bytes are not a message of the type, or too many.
-    pub fn to_json(&self, payload: &[u8]) -> Result<Vec<u8>, ProtobufError> {
+    pub fn decode(&self, payload: &[u8]) -> Result<Decoded, ProtobufError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(ProtobufError::TooLarge(payload.len()));
         }
         let message = DynamicMessage::decode(self.message.clone(), payload)
             .map_err(|error| ProtobufError::Malformed(error.to_string()))?;
-        let mut json = Vec::with_capacity(payload.len() * 4);
-        json::put_message(&mut json, &message);
-        Ok(json)
+        let mut out = Output {
+            json: Vec::with_capacity(payload.len() * 4),
+            named: Vec::new(),
+        };
+        json::put_message(&mut out, &message);
+        Ok(Decoded::new(out.json, out.named))
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     Number,
+    decode::Decoded,
     paths::{DATA, PathId, Paths},
 };
 
@@ -52,7 +53,12 @@ impl Memory {
 
 /// Reads a payload from its first byte to its last, and puts the leaves that rules read into `document`. What none reads is
 /// only lexed. `None` where it cannot be JSON.
-pub(super) fn scan(bytes: &[u8], paths: &Paths, document: &mut Document) -> Option<()> {
+pub(super) fn scan(
+    bytes: &[u8],
+    decoded: Option<&Decoded>,
+    paths: &Paths,
+    document: &mut Document,
+) -> Option<()> {
     if bytes.len() >= NONE as usize {
         return None;
     }
@@ -65,6 +71,7 @@ pub(super) fn scan(bytes: &[u8], paths: &Paths, document: &mut Document) -> Opti
     let scanned = marks.find(bytes).then(|| {
         let mut scan = Scan {
             bytes,
+            decoded,
             has_backslash: marks.has_backslash(),
             cursor: marks.cursor(),
             at: space_end(bytes, 0),
@@ -81,6 +88,8 @@ pub(super) fn scan(bytes: &[u8], paths: &Paths, document: &mut Document) -> Opti
 
 struct Scan<'a> {
     bytes: &'a [u8],
+    /// The decoder's word on these bytes, if they are a decoder's.
+    decoded: Option<&'a Decoded>,
     has_backslash: bool,
     /// Before the first mark that was not passed.
     cursor: Cursor<'a>,
@@ -281,7 +290,12 @@ impl Scan<'_> {
             self.at = end + 1;
             let text = self.bytes.get(start + 1..end)?;
             if !self.has_backslash || !text.contains(&b'\\') {
-                return Some(LeafValue::Payload(index(start + 1), index(end)));
+                let text = (index(start + 1), index(end));
+                let number = self.decoded.and_then(|it| it.number_at(start));
+                return Some(match number {
+                    Some(number) => self.document.named(text, number),
+                    None => LeafValue::Payload(text.0, text.1),
+                });
             }
             let decoded = &mut self.document.decoded;
             let begin = index(decoded.len());

@@ -91,8 +91,8 @@ impl Index {
             if !self.checks.is_empty() && !matches!(leaf.value, LeafValue::Attribute(_)) {
                 let text = match leaf.value {
                     LeafValue::Boolean(value) => AttributeValue::Boolean(value).text().into_owned(),
-                    LeafValue::Number(id) => document
-                        .number_of(id)
+                    LeafValue::Number(_) => document
+                        .number_of(leaf.value)
                         .map(|it| it.to_string())
                         .unwrap_or_default(),
                     _ => continue,
@@ -135,12 +135,15 @@ impl Index {
             LeafValue::Dead => {}
             LeafValue::Null => self.tables.null(leaf.path, found),
             LeafValue::Boolean(value) => self.tables.boolean(leaf.path, value, found),
-            LeafValue::Number(id) => {
-                if let Some(number) = document.number_of(id) {
+            LeafValue::Number(_) => {
+                if let Some(number) = document.number_of(leaf.value) {
                     self.tables.number(leaf.path, number, found);
                 }
             }
             value => {
+                if let Some(number) = document.number_of(value) {
+                    self.tables.number(leaf.path, number, found);
+                }
                 let text = document.text(value, payload(event), &event.attributes);
                 self.tables.text(leaf.path, text.unwrap_or_default(), found);
             }
@@ -194,6 +197,7 @@ impl Index {
 fn payload<'a>(event: &EventView<'a>) -> &'a [u8] {
     match event.data {
         DataView::Json(bytes) => bytes,
+        DataView::Decoded(decoded) => decoded.json(),
         DataView::Text(text) => text.as_bytes(),
         DataView::Absent | DataView::Opaque => &[],
     }

@@ -59,6 +59,7 @@ impl<'a, E: FnOnce() -> Event> Working<'a, E> {
     pub(super) fn new(make: E, data: DataView<'a>) -> Working<'a, E> {
         let decoded = match data {
             DataView::Json(json) => Some(json),
+            DataView::Decoded(decoded) => Some(decoded.json()),
             _ => None,
         };
         Working {

@@ -60,7 +60,14 @@ fn readings() -> Protobuf {
 fn view(text: &str) -> String {
     let readings = readings();
     let message = DynamicMessage::parse_text_format(readings.message.clone(), text).unwrap();
-    String::from_utf8(readings.to_json(&message.encode_to_vec()).unwrap()).unwrap()
+    String::from_utf8(
+        readings
+            .decode(&message.encode_to_vec())
+            .unwrap()
+            .json()
+            .to_vec(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -127,7 +134,7 @@ fn equal_messages_have_one_text() {
 fn what_is_no_message_is_refused() {
     let readings = readings();
     for payload in [&[0x0A, 5, b'a'][..], &[0x0A, 1, 0xFF], &[0x07], &[0x10]] {
-        let error = readings.to_json(payload).unwrap_err();
+        let error = readings.decode(payload).unwrap_err();
         assert!(
             matches!(error, ProtobufError::Malformed(_)),
             "{payload:?}: {error}"
@@ -135,7 +142,7 @@ fn what_is_no_message_is_refused() {
     }
     let large = vec![0; MAX_PAYLOAD_BYTES + 1];
     assert_eq!(
-        readings.to_json(&large),
+        readings.decode(&large),
         Err(ProtobufError::TooLarge(large.len()))
     );
 }
@@ -148,7 +155,7 @@ fn messages_within_messages_end_somewhere() {
         nested = [&[0x5A][..], &varint(entry.len()), &entry].concat();
     }
     assert!(nested.len() < MAX_PAYLOAD_BYTES);
-    let error = readings().to_json(&nested).unwrap_err();
+    let error = readings().decode(&nested).unwrap_err();
     assert!(matches!(error, ProtobufError::Malformed(_)), "{error}");
 }
 
@@ -182,10 +189,59 @@ fn random_bytes_never_panic_and_what_is_decoded_is_json() {
     let mut decoded = 0;
     for _ in 0..100_000 {
         let payload: Vec<u8> = (0..random.usize(0..20)).map(|_| random.u8(..)).collect();
-        if let Ok(json) = readings.to_json(&payload) {
-            serde_json::from_slice::<serde::de::IgnoredAny>(&json).unwrap();
+        if let Ok(shown) = readings.decode(&payload) {
+            serde_json::from_slice::<serde::de::IgnoredAny>(shown.json()).unwrap();
             decoded += 1;
         }
     }
     assert!(decoded > 100, "{decoded}");
+}
+
+/// Whether a pattern holds for the message with this text form.
+fn holds(pattern: &str, text: &str) -> bool {
+    let readings = readings();
+    let message = DynamicMessage::parse_text_format(readings.message.clone(), text).unwrap();
+    let decoded = readings.decode(&message.encode_to_vec()).unwrap();
+    let pattern = crate::Pattern::parse(&format!(r#"{{"data": {pattern}}}"#)).unwrap();
+    let mut builder = crate::index::IndexBuilder::new(crate::index::Budget::default());
+    let rule = crate::index::Rule {
+        topic: None,
+        when: crate::index::When::Pattern(&pattern),
+    };
+    builder.add(&rule).unwrap();
+    let event = crate::EventView {
+        data: crate::DataView::Decoded(&decoded),
+        ..crate::EventView::default()
+    };
+    !builder
+        .build()
+        .matches(&event, &mut crate::index::Scratch::default())
+        .is_empty()
+}
+
+#[test]
+fn conditions_find_an_enumeration_by_name_and_by_number_as_one_value() {
+    for (pattern, expected) in [
+        (r#"{"state": ["STATE_ON"]}"#, true),
+        (r#"{"state": [1]}"#, true),
+        (r#"{"state": [1.0]}"#, true),
+        (r#"{"state": ["1"]}"#, false),
+        (r#"{"state": [0, 2]}"#, false),
+        (r#"{"state": [{"numeric": [">", 0]}]}"#, true),
+        (r#"{"state": [{"numeric": [">", 1]}]}"#, false),
+        (r#"{"state": [{"prefix": "STATE_"}]}"#, true),
+        (r#"{"state": [{"anything-but": ["STATE_ON"]}]}"#, false),
+        (r#"{"state": [{"anything-but": [1]}]}"#, false),
+        (r#"{"state": [{"anything-but": [0, "STATE_OFF"]}]}"#, true),
+        (r#"{"state": [{"exists": true}]}"#, true),
+        (r#"{"states": [1]}"#, true),
+        (r#"{"states": [7]}"#, true),
+        (r#"{"states": ["STATE_UNKNOWN"]}"#, false),
+        // A text that only looks like a name has no number.
+        (r#"{"device": [1]}"#, false),
+        (r#"{"parts": {"3": {"state": [1]}}}"#, true),
+    ] {
+        let message = r#"device: "STATE_ON" state: STATE_ON states: [STATE_ON, 7] parts { key: 3 value { state: STATE_ON } }"#;
+        assert_eq!(holds(pattern, message), expected, "{pattern}");
+    }
 }

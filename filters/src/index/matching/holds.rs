@@ -108,10 +108,7 @@ impl Holds<'_> {
     }
 
     fn number(&self, test: Test, leaf: LeafValue) -> bool {
-        let LeafValue::Number(id) = leaf else {
-            return false;
-        };
-        let Some(number) = self.document.number_of(id) else {
+        let Some(number) = self.document.number_of(leaf) else {
             return false;
         };
         match test {
@@ -125,9 +122,9 @@ impl Holds<'_> {
     }
 
     fn integer(&self, id: u32, leaf: LeafValue) -> bool {
-        let value = match leaf {
-            LeafValue::Number(id) => self.document.number_of(id).and_then(|it| it.integer()),
-            leaf => {
+        let value = match self.document.number_of(leaf) {
+            Some(number) => number.integer(),
+            None => {
                 let text = self.document.text(leaf, self.payload, self.attributes);
                 text.and_then(integer)
             }
