@@ -4,7 +4,9 @@
 
 mod cbor;
 mod decoded;
+mod history;
 mod protobuf;
+pub mod sparkplug;
 
 pub use cbor::{CborError, CborProblem, cbor_to_json};
 pub use decoded::Decoded;

@@ -1,0 +1,328 @@
+//! A payload of Sparkplug B as JSON, by the births that stand.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use prost::Message;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    SparkplugError, Topic,
+    births::Metrics,
+    payload::{
+        DataSet, ElementValue, Metric, MetricValue, Payload, PropertySet, PropertyValueOf, Template,
+    },
+};
+
+/// How deep templates may stand in each other.
+const MAX_DEPTH: usize = 16;
+
+/// What a payload is shown as, and what was found out on the way.
+pub(super) struct Shown {
+    pub(super) json: Json,
+    /// Metrics with an alias that no birth gave a name.
+    pub(super) unknown_aliases: u64,
+}
+
+/// A value as it stands in any of the messages.
+enum Value<'a> {
+    Int(u32),
+    Long(u64),
+    Float(f32),
+    Double(f64),
+    Boolean(bool),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+struct Writer<'a> {
+    births: Option<&'a Metrics>,
+    unknown_aliases: u64,
+}
+
+pub(super) fn show(
+    topic: &Topic<'_>,
+    payload: &Payload,
+    births: Option<&Metrics>,
+) -> Result<Shown, SparkplugError> {
+    let mut json = Map::new();
+    json.insert("group".into(), topic.group.into());
+    json.insert("message".into(), topic.message.as_str().into());
+    json.insert("node".into(), topic.node.into());
+    put(&mut json, "device", topic.device);
+    put(&mut json, "timestamp", payload.timestamp);
+    put(&mut json, "seq", payload.seq);
+    put(&mut json, "uuid", payload.uuid.as_deref());
+    let body = payload.body.as_ref().map(|it| STANDARD.encode(it));
+    put(&mut json, "body", body);
+    let mut writer = Writer {
+        births,
+        unknown_aliases: 0,
+    };
+    writer.put_metrics(&mut json, &payload.metrics, 0)?;
+    Ok(Shown {
+        json: Json::Object(json),
+        unknown_aliases: writer.unknown_aliases,
+    })
+}
+
+impl Writer<'_> {
+    /// `values`: the last value of each name; `metrics`: all of them, in their order.
+    fn put_metrics(
+        &mut self,
+        json: &mut Map<String, Json>,
+        metrics: &[Vec<u8>],
+        depth: usize,
+    ) -> Result<(), SparkplugError> {
+        let mut values = Map::new();
+        let mut list = Vec::with_capacity(metrics.len());
+        for metric in metrics {
+            let metric = Metric::decode(metric.as_slice())?;
+            let (name, value, shown) = self.metric(&metric, depth)?;
+            if let Some(name) = name.filter(|_| metric.is_historical != Some(true)) {
+                values.insert(name, value);
+            }
+            list.push(shown);
+        }
+        json.insert("values".into(), values.into());
+        json.insert("metrics".into(), list.into());
+        Ok(())
+    }
+
+    /// Its name, its value, and all that is known of it.
+    fn metric(
+        &mut self,
+        metric: &Metric,
+        depth: usize,
+    ) -> Result<(Option<String>, Json, Json), SparkplugError> {
+        let by_alias = |alias| self.births.and_then(|it| it.name_of(alias));
+        let name = metric.name.as_deref().filter(|it| !it.is_empty());
+        let name = name.or_else(|| metric.alias.and_then(by_alias));
+        if name.is_none() && metric.alias.is_some() {
+            self.unknown_aliases += 1;
+        }
+        let of_birth = name.and_then(|it| self.births?.type_of(it));
+        let datatype = metric.datatype.filter(|it| *it != 0).or(of_birth);
+        let name = name.map(str::to_owned);
+        let value = match &metric.value {
+            _ if metric.is_null == Some(true) => Json::Null,
+            None => Json::Null,
+            Some(value) => self.value(value, datatype, depth)?,
+        };
+        let mut shown = Map::new();
+        put(&mut shown, "name", name.as_deref());
+        put(&mut shown, "alias", metric.alias);
+        put(&mut shown, "timestamp", metric.timestamp);
+        put(&mut shown, "type", datatype.and_then(type_name));
+        put(&mut shown, "historical", metric.is_historical);
+        put(&mut shown, "transient", metric.is_transient);
+        let properties = metric.properties.as_ref().map(properties);
+        put(&mut shown, "properties", properties);
+        shown.insert("value".into(), value.clone());
+        Ok((name, value, Json::Object(shown)))
+    }
+
+    fn value(
+        &mut self,
+        value: &MetricValue,
+        datatype: Option<u32>,
+        depth: usize,
+    ) -> Result<Json, SparkplugError> {
+        Ok(match value {
+            MetricValue::Int(it) => scalar(&Value::Int(*it), datatype),
+            MetricValue::Long(it) => scalar(&Value::Long(*it), datatype),
+            MetricValue::Float(it) => scalar(&Value::Float(*it), datatype),
+            MetricValue::Double(it) => scalar(&Value::Double(*it), datatype),
+            MetricValue::Boolean(it) => scalar(&Value::Boolean(*it), datatype),
+            MetricValue::Text(it) => scalar(&Value::Text(it), datatype),
+            MetricValue::Bytes(it) => scalar(&Value::Bytes(it), datatype),
+            MetricValue::DataSet(it) => data_set(it),
+            MetricValue::Template(it) => self.template(it, depth)?,
+        })
+    }
+
+    fn template(&mut self, template: &Template, depth: usize) -> Result<Json, SparkplugError> {
+        if depth >= MAX_DEPTH {
+            return Err(SparkplugError::TooDeep);
+        }
+        let mut json = Map::new();
+        put(&mut json, "template", template.template_ref.as_deref());
+        put(&mut json, "version", template.version.as_deref());
+        put(&mut json, "definition", template.is_definition);
+        let parameters = template.parameters.iter().filter_map(|it| {
+            let value = it.value.as_ref().map(|value| property(value, it.datatype));
+            Some((it.name.clone()?, value.unwrap_or_default()))
+        });
+        json.insert(
+            "parameters".into(),
+            parameters.collect::<Map<_, _>>().into(),
+        );
+        self.put_metrics(&mut json, &template.metrics, depth + 1)?;
+        Ok(Json::Object(json))
+    }
+}
+
+/// Numbers are read as their type says: those below 64 bits stand as 32 bits without a sign.
+fn scalar(value: &Value<'_>, datatype: Option<u32>) -> Json {
+    match *value {
+        Value::Int(it) => match datatype {
+            Some(1) => (it as u8).cast_signed().into(),
+            Some(2) => (it as u16).cast_signed().into(),
+            Some(3 | 4) => it.cast_signed().into(),
+            _ => it.into(),
+        },
+        Value::Long(it) => match datatype {
+            Some(1..=4) => it.cast_signed().into(),
+            _ => it.into(),
+        },
+        Value::Float(it) => float(it),
+        Value::Double(it) => it.into(),
+        Value::Boolean(it) => it.into(),
+        Value::Text(it) => it.into(),
+        Value::Bytes(it) => datatype
+            .and_then(|datatype| array(it, datatype))
+            .unwrap_or_else(|| STANDARD.encode(it).into()),
+    }
+}
+
+/// With the digits of its type, not those it has with 64 bits.
+fn float(value: f32) -> Json {
+    let text = serde_json::to_string(&value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Elements one after the other, least significant byte first; `None` where the type is no array, or the bytes are none.
+fn array(bytes: &[u8], datatype: u32) -> Option<Json> {
+    fn each<const N: usize, T: Into<Json>>(bytes: &[u8], of: fn([u8; N]) -> T) -> Option<Json> {
+        let (elements, rest) = bytes.as_chunks::<N>();
+        let list = || elements.iter().map(|it| of(*it).into()).collect();
+        rest.is_empty().then(list).map(Json::Array)
+    }
+    match datatype {
+        22 => each(bytes, i8::from_le_bytes),
+        23 => each(bytes, i16::from_le_bytes),
+        24 => each(bytes, i32::from_le_bytes),
+        25 => each(bytes, i64::from_le_bytes),
+        26 => each(bytes, u8::from_le_bytes),
+        27 => each(bytes, u16::from_le_bytes),
+        28 => each(bytes, u32::from_le_bytes),
+        29 | 34 => each(bytes, u64::from_le_bytes),
+        30 => each(bytes, |it| float(f32::from_le_bytes(it))),
+        31 => each(bytes, f64::from_le_bytes),
+        32 => booleans(bytes),
+        33 => texts(bytes),
+        _ => None,
+    }
+}
+
+/// Their number in 4 bytes, then a bit for each, the first in the highest.
+fn booleans(bytes: &[u8]) -> Option<Json> {
+    let (count, bits) = bytes.split_first_chunk::<4>()?;
+    let count = u32::from_le_bytes(*count) as usize;
+    (count.div_ceil(8) == bits.len()).then_some(())?;
+    let bit = |at: usize| bits.get(at / 8).map(|it| (it << (at % 8)) & 0x80 != 0);
+    Some((0..count).filter_map(bit).collect())
+}
+
+/// Each ended by a zero.
+fn texts(bytes: &[u8]) -> Option<Json> {
+    let text = str::from_utf8(bytes).ok()?;
+    if text.is_empty() {
+        return Some(Json::Array(Vec::new()));
+    }
+    Some(text.strip_suffix('\0')?.split('\0').collect())
+}
+
+/// A list of objects, one for each row.
+fn data_set(set: &DataSet) -> Json {
+    let row = |elements: &[super::payload::Element]| -> Json {
+        let columns = set.columns.iter().zip(elements).enumerate();
+        let cells = columns.map(|(at, (name, element))| {
+            let datatype = set.types.get(at).copied();
+            let value = element.value.as_ref().map(|it| match it {
+                ElementValue::Int(it) => scalar(&Value::Int(*it), datatype),
+                ElementValue::Long(it) => scalar(&Value::Long(*it), datatype),
+                ElementValue::Float(it) => scalar(&Value::Float(*it), datatype),
+                ElementValue::Double(it) => scalar(&Value::Double(*it), datatype),
+                ElementValue::Boolean(it) => scalar(&Value::Boolean(*it), datatype),
+                ElementValue::Text(it) => scalar(&Value::Text(it), datatype),
+            });
+            (name.clone(), value.unwrap_or_default())
+        });
+        Json::Object(cells.collect())
+    };
+    set.rows.iter().map(|it| row(&it.elements)).collect()
+}
+
+/// As deep as protobuf lets messages stand in each other.
+fn properties(set: &PropertySet) -> Json {
+    let each = set
+        .keys
+        .iter()
+        .zip(&set.values)
+        .map(|(key, property_value)| {
+            let value = property_value.value.as_ref();
+            let value = value.filter(|_| property_value.is_null != Some(true));
+            let value = value.map(|it| property(it, property_value.datatype));
+            (key.clone(), value.unwrap_or_default())
+        });
+    Json::Object(each.collect())
+}
+
+fn property(value: &PropertyValueOf, datatype: Option<u32>) -> Json {
+    match value {
+        PropertyValueOf::Int(it) => scalar(&Value::Int(*it), datatype),
+        PropertyValueOf::Long(it) => scalar(&Value::Long(*it), datatype),
+        PropertyValueOf::Float(it) => scalar(&Value::Float(*it), datatype),
+        PropertyValueOf::Double(it) => scalar(&Value::Double(*it), datatype),
+        PropertyValueOf::Boolean(it) => scalar(&Value::Boolean(*it), datatype),
+        PropertyValueOf::Text(it) => scalar(&Value::Text(it), datatype),
+        PropertyValueOf::Set(set) => properties(set),
+        PropertyValueOf::Sets(sets) => sets.sets.iter().map(properties).collect(),
+    }
+}
+
+fn put(json: &mut Map<String, Json>, name: &str, value: Option<impl Into<Json>>) {
+    if let Some(value) = value {
+        json.insert(name.into(), value.into());
+    }
+}
+
+fn type_name(datatype: u32) -> Option<&'static str> {
+    const NAMES: [&str; 35] = [
+        "Unknown",
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "UInt8",
+        "UInt16",
+        "UInt32",
+        "UInt64",
+        "Float",
+        "Double",
+        "Boolean",
+        "String",
+        "DateTime",
+        "Text",
+        "UUID",
+        "DataSet",
+        "Bytes",
+        "File",
+        "Template",
+        "PropertySet",
+        "PropertySetList",
+        "Int8Array",
+        "Int16Array",
+        "Int32Array",
+        "Int64Array",
+        "UInt8Array",
+        "UInt16Array",
+        "UInt32Array",
+        "UInt64Array",
+        "FloatArray",
+        "DoubleArray",
+        "BooleanArray",
+        "StringArray",
+        "DateTimeArray",
+    ];
+    NAMES.get(datatype as usize).copied()
+}
