@@ -1,3 +1,4 @@
+use super::Emit;
 use crate::{Data, Event};
 
 /// A payload as a decoder shows it: JSON, some texts of which are the names of numbers.
@@ -8,11 +9,16 @@ pub struct Decoded {
     json: Vec<u8>,
     /// Where such a text begins, at its quote, and its number; in the order of the places.
     named: Vec<(u32, i32)>,
+    emit: Emit,
 }
 
 impl Decoded {
     pub(crate) fn new(json: Vec<u8>, named: Vec<(u32, i32)>) -> Decoded {
-        Decoded { json, named }
+        Decoded {
+            json,
+            named,
+            emit: Emit::Original,
+        }
     }
 
     /// The JSON text.
@@ -20,13 +26,13 @@ impl Decoded {
         &self.json
     }
 
-    /// The event with this in place of its payload.
-    pub fn event(&self, event: &Event) -> Event {
-        Event {
-            datacontenttype: Some("application/json".to_owned()),
-            data: Some(Data::Json(self.json.clone())),
-            ..event.clone()
-        }
+    /// Whether uplinks get it in place of the payload.
+    pub fn is_emitted(&self) -> bool {
+        self.emit == Emit::Json
+    }
+
+    pub(super) fn emitted(self, emit: Emit) -> Decoded {
+        Decoded { emit, ..self }
     }
 
     /// The number of the text whose quote stands at `place`.
@@ -40,5 +46,14 @@ impl Decoded {
 impl From<Vec<u8>> for Decoded {
     fn from(json: Vec<u8>) -> Decoded {
         Decoded::new(json, Vec::new())
+    }
+}
+
+/// The event with its data as a decoder shows it.
+pub(crate) fn as_json(event: &Event, json: &[u8]) -> Event {
+    Event {
+        datacontenttype: Some("application/json".to_owned()),
+        data: Some(Data::Json(json.to_vec())),
+        ..event.clone()
     }
 }

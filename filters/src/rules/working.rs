@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Data, DataView, Event, Value,
+    decode::as_json,
     stage::Verdict,
     transform::{TopicTemplate, Transform, TransformError},
 };
@@ -62,13 +63,20 @@ impl<'a, E: FnOnce() -> Event> Working<'a, E> {
             DataView::Decoded(decoded) => Some(decoded.json()),
             _ => None,
         };
-        Working {
+        let mut working = Working {
             make: Some(make),
             decoded,
             original: OnceCell::new(),
             json: OnceCell::new(),
             owed: Owed::default(),
+        };
+        if let DataView::Decoded(decoded) = data
+            && decoded.is_emitted()
+        {
+            let event = as_json(working.payload().event, decoded.json());
+            working.owed.common.event = Some(Box::new(event));
         }
+        working
     }
 
     /// The event as the steps so far left it for all sinks.
@@ -157,15 +165,6 @@ impl<'a, E: FnOnce() -> Event> Working<'a, E> {
 
 fn set(event: &mut Event, name: &str, value: Value) {
     event.extensions.insert(name.to_owned(), value);
-}
-
-/// The event with its data as a decoder shows it: what a transform makes of it is JSON.
-fn as_json(event: &Event, json: &[u8]) -> Event {
-    Event {
-        datacontenttype: Some("application/json".to_owned()),
-        data: Some(Data::Json(json.to_vec())),
-        ..event.clone()
-    }
 }
 
 /// In binary mode it comes as text.

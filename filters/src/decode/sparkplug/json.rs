@@ -4,6 +4,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use prost::Message;
 use serde_json::{Map, Value as Json};
 
+use crate::decode::float_json;
+
 use super::{
     SparkplugError, Topic,
     births::Metrics,
@@ -173,7 +175,7 @@ fn scalar(value: &Value<'_>, datatype: Option<u32>) -> Json {
             Some(1..=4) => it.cast_signed().into(),
             _ => it.into(),
         },
-        Value::Float(it) => float(it),
+        Value::Float(it) => float_json(it),
         Value::Double(it) => it.into(),
         Value::Boolean(it) => it.into(),
         Value::Text(it) => it.into(),
@@ -181,12 +183,6 @@ fn scalar(value: &Value<'_>, datatype: Option<u32>) -> Json {
             .and_then(|datatype| array(it, datatype))
             .unwrap_or_else(|| STANDARD.encode(it).into()),
     }
-}
-
-/// With the digits of its type, not those it has with 64 bits.
-fn float(value: f32) -> Json {
-    let text = serde_json::to_string(&value).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// Elements one after the other, least significant byte first; `None` where the type is no array, or the bytes are none.
@@ -205,7 +201,7 @@ fn array(bytes: &[u8], datatype: u32) -> Option<Json> {
         27 => each(bytes, u16::from_le_bytes),
         28 => each(bytes, u32::from_le_bytes),
         29 | 34 => each(bytes, u64::from_le_bytes),
-        30 => each(bytes, |it| float(f32::from_le_bytes(it))),
+        30 => each(bytes, |it| float_json(f32::from_le_bytes(it))),
         31 => each(bytes, f64::from_le_bytes),
         32 => booleans(bytes),
         33 => texts(bytes),

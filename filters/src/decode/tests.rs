@@ -1,0 +1,189 @@
+use super::*;
+use crate::{
+    DataView, Event, EventView,
+    index::{Budget, Scratch},
+    rules::{Arrival, Fate, Known, RuleFile, RuleMemory, RuleSet},
+    stage::Moment,
+};
+
+fn file(toml: &str) -> RuleFile {
+    toml::from_str(toml).unwrap()
+}
+
+fn decoders(toml: &str) -> Decoders {
+    Decoders::compile(&file(toml).decoder, &Default::default()).unwrap()
+}
+
+fn incoming<'a>(topic: &'a str, payload: &'a [u8]) -> Incoming<'a> {
+    Incoming {
+        topic: Some(topic),
+        content_type: None,
+        payload,
+        position: 1,
+    }
+}
+
+fn shown(view: &View) -> &str {
+    match view {
+        View::Decoded(decoded) => str::from_utf8(decoded.json()).unwrap(),
+        View::Plain => "plain",
+        View::Opaque(error) => error.class(),
+    }
+}
+
+const TOPICS: &str = r#"
+    [[decoder]]
+    topic = "a/json/#"
+    format = "json"
+    [[decoder]]
+    topic = "a/#"
+    format = "cbor"
+    emit = "json"
+    [[decoder]]
+    topic = "spBv1.0/#"
+    format = "sparkplug"
+    rebirth = true
+    [[decoder]]
+    topic = "+/+"
+    format = "device"
+"#;
+
+#[test]
+fn of_several_decoders_whose_topic_fits_the_first_reads_the_payload() {
+    let decoders = decoders(TOPICS);
+    let births = Births::default();
+    for (topic, payload, expected) in [
+        ("a/json/1", &b"{\"x\": 1}"[..], "{\"x\": 1}"),
+        ("a/json/1", b"{\"x\": ", "json"),
+        ("a/1", &[0xA1, 0x61, b'x', 0x01], "{\"x\":1}"),
+        ("a/1", &[0xA1], "cbor"),
+        ("d/pump", &[0xA1], "device"),
+        ("spBv1.0/STATE/scada", b"{}", "plain"),
+        ("spBv1.0/g/NDATA/n", &[0xFF], "sparkplug"),
+        ("b/c/d/e", b"{\"x\": 1}", "plain"),
+    ] {
+        let view = decoders.decode_at(&births, &incoming(topic, payload));
+        assert_eq!(shown(&view), expected, "{topic}");
+    }
+}
+
+#[test]
+fn without_a_decoder_the_content_type_says_what_it_is() {
+    let decoders = Decoders::default();
+    let cbor = Incoming {
+        content_type: Some("application/cbor"),
+        ..incoming("x", &[0x01])
+    };
+    assert_eq!(shown(&decoders.decode_at(&Births::default(), &cbor)), "1");
+}
+
+#[test]
+fn what_cannot_be_used_says_so() {
+    for (decoder, expected) in [
+        (
+            r#"format = "protobuf""#,
+            "a decoder of protobuf has `descriptors` and `message`, and no other has them",
+        ),
+        (
+            r#"format = "cbor"
+            message = "m""#,
+            "a decoder of protobuf has `descriptors` and `message`, and no other has them",
+        ),
+        (
+            r#"format = "cbor"
+            rebirth = true"#,
+            "only a decoder of sparkplug has `rebirth`",
+        ),
+        (
+            r#"format = "protobuf"
+            message = "m"
+            descriptors = "f""#,
+            "the descriptors \"f\" were not read",
+        ),
+    ] {
+        let file = file(&format!(
+            "[[decoder]]\ntopic = \"a\"\nformat = \"json\"\n[[decoder]]\ntopic = \"a\"\n{decoder}"
+        ));
+        let error = Decoders::compile(&file.decoder, &Default::default()).unwrap_err();
+        assert_eq!((error.decoder, error.to_string().as_str()), (1, expected));
+    }
+}
+
+#[test]
+fn a_birth_that_is_not_committed_leaves_no_trace() {
+    let decoders = decoders(TOPICS);
+    let mut births = Births::default();
+    // An NBIRTH with one metric, "a".
+    let birth = [0x12, 3, 0x0A, 1, b'a', 0x18, 0];
+    let decoding = decoders.decode(
+        &mut births,
+        &incoming("spBv1.0/g/NBIRTH/n", &birth),
+        Moment(0),
+    );
+    assert!(decoding.is_kept);
+    assert_eq!(births.sparkplug.births().count(), 1);
+    births.undo(decoding.undo);
+    assert_eq!(births.sparkplug.births().count(), 0);
+    decoders.apply(&mut births, &incoming("spBv1.0/g/NBIRTH/n", &birth));
+    assert_eq!(births.sparkplug.births().count(), 1);
+}
+
+#[test]
+fn uplinks_get_the_payload_as_it_came_unless_the_decoder_emits_json() {
+    let payload = vec![0xA1, 0x61, b't', 0x18, 30];
+    let rules = file(
+        r#"
+        [[rule]]
+        name = "hot"
+        pattern = '{"data": {"t": [{"numeric": [">", 20]}]}}'
+        [[rule.step]]
+        scale = { field = "$.data.t", factor = 2 }
+        [[rule]]
+        name = "broken"
+        pattern = '{"data": {"t": [{"numeric": [">", 20]}]}}'
+        [[rule.step]]
+        scale = { field = "$.data.missing", factor = 2 }
+    "#,
+    );
+    for (emit, rules_used, expected) in [
+        ("original", 0, None),
+        ("json", 0, Some(r#"{"t":30}"#)),
+        ("original", 1, Some(r#"{"t":60}"#)),
+        ("json", 1, Some(r#"{"t":60}"#)),
+        ("json", 2, Some(r#"{"t":60}"#)),
+    ] {
+        let toml = format!("[[decoder]]\ntopic = \"a\"\nformat = \"cbor\"\nemit = \"{emit}\"");
+        let view = decoders(&toml).decode_at(&Births::default(), &incoming("a", &payload));
+        let definitions = &rules.rule[..rules_used];
+        let set =
+            RuleSet::compile(definitions, &Known::default(), Budget::default(), Moment(0)).unwrap();
+        let event = Event::builder("1", "/s", "t")
+            .datacontenttype("application/cbor")
+            .data(crate::Data::Binary(payload.clone()))
+            .build()
+            .unwrap();
+        let mut seen = EventView::of(&event, Some("a"));
+        seen.data = view.data(DataView::Opaque);
+        let arrival = Arrival {
+            at: Moment(0),
+            derived_by: &[],
+        };
+        let ruling = set.judge(
+            &mut RuleMemory::new(&set),
+            &mut Scratch::default(),
+            &seen,
+            || event.clone(),
+            &arrival,
+        );
+        let Fate::Owed(owed) = ruling.fate else {
+            panic!("it is owed")
+        };
+        let data = owed
+            .common
+            .event
+            .as_ref()
+            .map(|it| (it.data_bytes(), it.datacontenttype.as_deref()));
+        let expected = expected.map(|it| (it.as_bytes(), Some("application/json")));
+        assert_eq!(data, expected, "{emit}, {rules_used} rules");
+    }
+}
