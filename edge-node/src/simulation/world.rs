@@ -135,6 +135,9 @@ impl World {
 
     /// The power fails, between two steps or in the middle of what the disk does.
     fn crash(&mut self) {
+        if self.rng.bool() {
+            self.hurry();
+        }
         tell(|| "crash".to_owned());
         let operation = self.rng.u64(..6);
         let in_the_middle = self.rng.bool();
@@ -149,6 +152,20 @@ impl World {
         }
         let node = self.take_node();
         self.begin_anew(node.cut());
+    }
+
+    /// Clients and node talk, and nothing is committed: whatever is said too early is said now.
+    fn hurry(&mut self) {
+        for _ in 0..2 {
+            for which in 0..self.peers.len() {
+                while self.receive(which) {}
+                while self.send(which) {}
+            }
+            self.look();
+        }
+        for which in 0..self.peers.len() {
+            while self.receive(which) {}
+        }
     }
 
     /// The node is stopped in good order, and started.
