@@ -178,10 +178,12 @@ impl Model {
         }
     }
 
-    /// The client unsubscribes from what `covers`: what was acknowledged before stays owed.
+    /// The client unsubscribes from what `covers`: what was acknowledged before stays owed, but by a group, which ends with
+    /// its last member.
     pub(super) fn unsubscribed(&mut self, client: usize, covers: impl Fn(&str) -> bool) {
         for message in &mut self.messages {
-            if !message.acked && covers(&message.topic) {
+            let stays = message.acked && !is_shared(&message.topic);
+            if !stays && covers(&message.topic) {
                 message.owed.remove(&client);
                 message.heard_by.remove(&client);
             }
