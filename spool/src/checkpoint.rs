@@ -22,6 +22,7 @@ use crate::{
     log::{Inner, State},
     page::{Page, check_page, finish_page, start_page},
     route::Amount,
+    segment::Segment,
     storage::Storage,
 };
 
@@ -138,7 +139,7 @@ impl Spool {
         checkpoints.waiting.is_none()
             && (checkpoints.state_bytes >= STATE_BYTES.min(state.sizes.bound / 16)
                 || (far && checkpoints.state_bytes > 0)
-                || state.is_held_full())
+                || state.is_held_full(checkpoints.owner_covered()))
     }
 
     /// Takes the owner's state as of the last appended record; written once that record is committed, by the housekeeper.
@@ -150,10 +151,13 @@ impl Spool {
 }
 
 impl State {
-    /// Whether a lane has no room, and segments may stay only for what the checkpoints do not cover: nothing can be
-    /// appended that would make another one due.
-    fn is_held_full(&self) -> bool {
-        self.room.full_lanes != 0 && self.checkpoints.owner_covered() < self.committed
+    /// Whether an append or the next segment finds no room, and segments may stay only for what the checkpoints do not
+    /// cover, which is up to `covered`: nothing can be appended that would make another one due.
+    fn is_held_full(&self, covered: u64) -> bool {
+        // After a start nothing more goes into the last segment either.
+        let is_held =
+            |segment: &Segment| segment.last > covered && (segment.is_sealed() || !self.began);
+        (self.room.full_lanes != 0 || !self.has_next_segment()) && self.segments.iter().any(is_held)
     }
 
     pub(crate) fn checkpoint_interval(&self) -> u64 {
@@ -169,7 +173,7 @@ impl State {
         // Where no commit can be stored, a checkpoint may be what lets segments be freed for one.
         let stuck = self.health != Health::Ok
             && (checkpoints.spool_covered() < self.committed || self.drops != self.drops_stored);
-        far || lone || stuck
+        far || lone || stuck || self.is_held_full(checkpoints.spool_covered())
     }
 
     pub(crate) fn capture(&mut self, owner: Vec<u8>) {

@@ -181,11 +181,17 @@ impl State {
         least.saturating_sub(self.room.taken) < 2 * self.sizes.segment
     }
 
+    /// Whether there is a file for the next segment, or one may be created.
+    pub(crate) fn has_next_segment(&self) -> bool {
+        self.room.ready.is_some() || !self.room.spares.is_empty() || self.creatable() > 0
+    }
+
     /// Whether an append or the next segment finds no room, or soon will.
     pub(crate) fn is_short(&mut self) -> bool {
-        let no_segment =
-            self.room.ready.is_none() && self.room.spares.is_empty() && self.creatable() == 0;
-        no_segment || self.room.full_lanes != 0 || self.room.wanting != 0 || self.is_nearly_full()
+        !self.has_next_segment()
+            || self.room.full_lanes != 0
+            || self.room.wanting != 0
+            || self.is_nearly_full()
     }
 
     fn room_for(&self, tag: Tag) -> u64 {

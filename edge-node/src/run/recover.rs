@@ -41,6 +41,11 @@ pub(super) fn recover(
     let mut broker = read_state(config, spool, recovery)?;
     let clock = SystemClock::start(broker.clock_mark(), spool.last_time());
     let clock: Clock = Arc::new(move || clock.mark());
+    if spool.checkpoint_due() {
+        // Where the log is full, only what is recorded before the first append can be written: that append may need what this
+        // checkpoint frees.
+        spool.checkpoint(broker.snapshot(clock()));
+    }
 
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;

@@ -149,6 +149,9 @@ impl TestNode {
         spool
             .replay_state(&mut |entry| broker.apply(entry))
             .unwrap();
+        if spool.checkpoint_due() {
+            spool.checkpoint(broker.snapshot(mark(now.0)));
+        }
         let known = KnownSink {
             debt: spool.cursor(&sink_cursor(SINK)),
             dead: spool.cursor(&dead_cursor(SINK)),

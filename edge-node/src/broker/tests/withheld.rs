@@ -151,3 +151,20 @@ fn what_nobody_is_owed_any_more_when_it_finds_room_is_answered_without_another_c
     node.commit();
     assert_eq!(device.all(&mut node), [Packet::PubAck(Ack::success(id(7)))]);
 }
+
+#[test]
+fn a_session_that_fills_the_log_is_let_in_after_many_crashes() {
+    let (mut node, _) = full_node();
+    for _ in 0..20 {
+        // Each start begins a segment, for a few bytes that no checkpoint covers.
+        node = node.crash();
+    }
+    for _ in 0..4 {
+        node.core.spool().housekeep_once(node.now());
+        node.pass(1000);
+    }
+    make_room(&mut node);
+    let mut device = node.connect(v5("filler"));
+    let taken = node.publish(&mut device, "fill", "more", QoS::AtLeastOnce, 1);
+    assert!(matches!(taken, Some(Packet::PubAck(_))), "{taken:?}");
+}
