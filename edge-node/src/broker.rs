@@ -105,6 +105,8 @@ pub struct Broker {
     hungry: BTreeSet<Reader>,
     /// Connections with answers that wait.
     acking: BTreeSet<ConnectionId>,
+    /// Connections that are not read before the next commit.
+    put_off: BTreeSet<ConnectionId>,
     /// Connections with publishes that wait for room.
     withholding: BTreeSet<ConnectionId>,
     withheld_bytes: usize,
@@ -147,6 +149,7 @@ impl Broker {
             timers: BTreeSet::new(),
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             withholding: BTreeSet::new(),
             withheld_bytes: 0,
             acknowledged: Vec::new(),

@@ -175,6 +175,11 @@ impl<'a> Transaction<'a> {
         self.acks.push((cursor.0, seq.0));
     }
 
+    /// Whether so much waits for a commit that appends are refused.
+    pub fn is_waiting_full(&self) -> bool {
+        self.state.is_waiting_full()
+    }
+
     /// The last position assigned, in this transaction or before it.
     pub fn appended(&self) -> Seq {
         Seq(self.state.next_seq.saturating_sub(1))

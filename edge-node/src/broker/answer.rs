@@ -175,6 +175,7 @@ impl Broker {
         for id in std::mem::take(&mut self.acking) {
             self.release_answers(id);
         }
+        self.take_up();
         self.feed_hungry();
     }
 

@@ -81,6 +81,7 @@ impl Broker {
         }
         self.connections.try_remove(id);
         self.acking.remove(&id);
+        self.put_off.remove(&id);
         self.withholding.remove(&id);
         self.flushing.remove(&id);
     }

@@ -8,7 +8,7 @@ use super::{
     connection::{Connection, ConnectionId, Phase},
     fault::PeerError,
     journal::Journal,
-    session::SessionId,
+    session::{Session, SessionId},
 };
 use crate::mqtt::{
     decode::DecodeError,
@@ -71,6 +71,12 @@ impl Broker {
                 connection.paused = true;
                 return;
             }
+            if asks_for_record(input) && journal.is_waiting_full() && self.puts_off(id) {
+                return;
+            }
+            let Some(connection) = self.connections.get_mut(id) else {
+                return;
+            };
             let result = match connection.decoder.decode(input) {
                 Ok(Some(packet)) => {
                     self.counters.packets += 1;
@@ -88,6 +94,27 @@ impl Broker {
                 self.fail(journal, id, &error);
                 return;
             }
+        }
+    }
+
+    /// Does not read a client of a durable session on before the next commit.
+    fn puts_off(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return false;
+        };
+        let session = connection.session().and_then(|id| self.sessions.get(id));
+        if !session.is_some_and(Session::is_durable) {
+            return false;
+        }
+        connection.paused = true;
+        self.put_off.insert(id);
+        true
+    }
+
+    /// Something was committed: there may be room for what was put off.
+    pub(super) fn take_up(&mut self) {
+        for id in std::mem::take(&mut self.put_off) {
+            self.resume_reading(id);
         }
     }
 
@@ -187,4 +214,16 @@ impl Broker {
             self.actions.push_back(Action::Resume(id));
         }
     }
+}
+
+/// Whether the next packet of an open connection changes its session, which a durable one has to record. A PUBLISH can be
+/// withheld.
+fn asks_for_record(input: &[u8]) -> bool {
+    const PUBREC: u8 = 5;
+    const PUBREL: u8 = 6;
+    const PUBCOMP: u8 = 7;
+    const SUBSCRIBE: u8 = 8;
+    const UNSUBSCRIBE: u8 = 10;
+    let kind = input.first().map(|first| first >> 4);
+    kind.is_some_and(|kind| matches!(kind, PUBREC | PUBREL | PUBCOMP | SUBSCRIBE | UNSUBSCRIBE))
 }

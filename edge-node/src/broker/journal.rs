@@ -74,6 +74,11 @@ impl<'a> Journal<'a> {
         self.keeps_history
     }
 
+    /// Whether so much waits for a commit that the log takes nothing.
+    pub(crate) fn is_waiting_full(&self) -> bool {
+        self.transaction.is_waiting_full()
+    }
+
     /// The last position assigned.
     pub(crate) fn appended(&self) -> Seq {
         self.transaction.appended()

@@ -191,3 +191,24 @@ fn a_shared_subscription_that_is_none_gets_its_reason_and_no_local_ends_the_conn
     let answer = node.subscribe(&mut old, "$share/g", QoS::AtLeastOnce);
     assert_eq!(reason(answer), ReasonCode::UnspecifiedError);
 }
+
+#[test]
+fn a_receipt_that_finds_the_waiting_bytes_full_is_taken_after_the_next_commit() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let device = node.connect(v5("pump"));
+    node.send(&device, publish("t", "x", QoS::ExactlyOnce, 1));
+    node.settle();
+    let received = reader.publishes(&mut node);
+    assert_eq!(received.len(), 1);
+
+    let filling = "x".repeat(2_000);
+    node.send(&device, publish("u", &filling, QoS::AtLeastOnce, 2));
+    node.send(&reader, pubrec(&received[0]));
+    assert!(!node.core.wants_input(reader.id) && !node.is_closed(&reader));
+    node.settle();
+    assert!(node.core.wants_input(reader.id));
+    let released = reader.next(&mut node);
+    assert!(matches!(released, Some(Packet::PubRel(_))), "{released:?}");
+}
