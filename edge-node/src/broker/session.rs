@@ -59,6 +59,16 @@ pub(crate) enum Outbound {
     Retained { seq: Seq, identifier: Option<u32> },
 }
 
+impl Outbound {
+    /// The position of its message, as long as that may have to be sent again.
+    pub(super) fn seq(&self) -> Option<Seq> {
+        match self {
+            Outbound::Sent { seq, .. } | Outbound::Retained { seq, .. } => Some(*seq),
+            Outbound::Received => None,
+        }
+    }
+}
+
 impl Kept {
     /// Folds a change that concerns this session alone.
     pub(super) fn apply(&mut self, change: Change) {

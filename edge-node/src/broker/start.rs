@@ -96,12 +96,15 @@ impl Broker {
     }
 }
 
-/// Restores the flights of a recovered session from its outbound QoS 2 identifiers.
+/// Restores the flights of a recovered session from its outbound QoS 2 identifiers, in the order of their messages: that of
+/// the identifiers is another one where some were in use when they were given.
 fn restore_flights(broker: &mut Broker, id: SessionId) {
     let Some(session) = broker.sessions.get_mut(id) else {
         return;
     };
-    for (packet_id, outbound) in session.kept.outbound.clone() {
+    let mut outbound: Vec<_> = session.kept.outbound.clone().into_iter().collect();
+    outbound.sort_by_key(|(_, outbound)| outbound.seq());
+    for (packet_id, outbound) in outbound {
         let mut group = None;
         let (place, phase) = match outbound {
             Outbound::Sent { seq, shared } => {
