@@ -81,6 +81,11 @@ impl Errands {
         self.again.is_empty() && self.found.is_empty() && self.searches.is_empty()
     }
 
+    /// Whether something that was in flight is still to be sent again.
+    pub(super) fn has_resends(&self) -> bool {
+        !self.again.is_empty()
+    }
+
     /// What is in flight is to be sent again.
     pub(super) fn send_again(&mut self, errands: impl Iterator<Item = Errand>) {
         self.again = errands.collect();
@@ -234,7 +239,7 @@ impl Broker {
         };
         session.errands.running.clear();
         session.errands.put_back(rest.into_iter());
-        session.feed.resending = !session.errands.again.is_empty();
+        session.feed.resending = session.errands.has_resends();
         if entries.is_none() {
             session.errands.resting = true;
             self.read_again_later(Reader::Session(id), journal.now);

@@ -32,7 +32,7 @@ impl Broker {
             (_, Place::Withheld(withheld)) => Errand::Memory(packet_id, withheld),
         });
         session.errands.send_again(again);
-        session.feed.resending = !session.errands.is_empty();
+        session.feed.resending = session.errands.has_resends();
         self.hungry.insert(Reader::Session(id));
         self.run_errands(id);
     }

@@ -92,3 +92,54 @@ fn a_message_of_a_group_that_was_received_does_not_go_to_another_member() {
     node.drop_connection(first);
     assert_eq!(second.publishes(&mut node), []);
 }
+
+#[test]
+fn messages_of_qos_2_in_flight_keep_their_order_whatever_identifiers_were_free() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let mut device = node.connect(v5("pump"));
+    for (n, text) in [(1, "first"), (2, "second")] {
+        node.publish(&mut device, "t", text, QoS::ExactlyOnce, n);
+    }
+    let got = reader.publishes(&mut node);
+    assert_eq!(texts(&got), ["first", "second"]);
+    node.send(&reader, pubrec(&got[0]));
+    node.settle();
+    let done = Packet::PubComp(Ack::success(got[0].packet_id.unwrap()));
+    node.send(&reader, done);
+    node.settle();
+
+    // The identifier of the first is free, and lower than that of the second.
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "third", QoS::ExactlyOnce, 3);
+    let got = reader.publishes(&mut node);
+    assert_eq!(texts(&got), ["second", "third"]);
+    assert!(got[1].packet_id < got[0].packet_id);
+
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    node.settle();
+    assert_eq!(texts(&reader.publishes(&mut node)), ["second", "third"]);
+}
+
+#[test]
+fn a_session_cut_off_before_its_retained_messages_were_searched_is_given_what_comes_later() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(with_receive_maximum(durable("reader"), 1));
+    node.subscribe(&mut reader, "$share/g/s", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "s", "for the group", QoS::AtLeastOnce, 1);
+    // It fills the receive maximum, so that nothing retained is searched yet.
+    node.send(&reader, subscribe("t", QoS::AtLeastOnce));
+    node.settle();
+    node.drop_connection(reader);
+
+    let mut reader = node.connect(durable("reader"));
+    node.publish(&mut device, "t", "later", QoS::AtLeastOnce, 2);
+    let mut got = take_all(&mut node, &mut reader);
+    got.sort_unstable();
+    assert_eq!(got, ["for the group", "later"]);
+}
