@@ -178,11 +178,16 @@ impl Model {
         }
     }
 
-    /// The client unsubscribes from what `covers`: what was acknowledged before stays owed, but by a group, which ends with
-    /// its last member.
-    pub(super) fn unsubscribed(&mut self, client: usize, covers: impl Fn(&str) -> bool) {
+    /// The client unsubscribes from what `covers`. What was acknowledged before stays owed by a durable session, but not by a
+    /// group, which ends with its last member.
+    pub(super) fn unsubscribed(
+        &mut self,
+        client: usize,
+        is_durable: bool,
+        covers: impl Fn(&str) -> bool,
+    ) {
         for message in &mut self.messages {
-            let stays = message.acked && !is_shared(&message.topic);
+            let stays = message.acked && is_durable && !is_shared(&message.topic);
             if !stays && covers(&message.topic) {
                 message.owed.remove(&client);
                 message.heard_by.remove(&client);
@@ -386,7 +391,8 @@ impl Message {
         if delivery.qos == QoS::ExactlyOnce {
             return; // It was ready to leave when its identifier was on its way to the disk.
         }
-        let waited = delivery.after.0.saturating_sub(last.0) / 1000;
+        // One that waited for room has waited twice, and whole seconds count.
+        let waited = (delivery.after.0.saturating_sub(last.0) / 1000).saturating_sub(1);
         let most = u64::from(expiry).saturating_sub(waited);
         // One that was under way before may have expired since.
         assert!(

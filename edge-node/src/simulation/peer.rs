@@ -47,7 +47,7 @@ pub(super) struct Peer {
     must_clean: bool,
     /// The session ends with the connection: it is not durable, or a clean one of 3.1.1.
     is_brief: bool,
-    /// When the client was last seen by the node, at the latest.
+    /// When the client's last connection that the node greeted ended.
     left_at: NodeTime,
     /// Bytes of its payloads, at most.
     payload_bytes: usize,
@@ -166,7 +166,6 @@ impl Peer {
         } else if self.is_present == Some(false) {
             self.is_present = None;
         }
-        self.left_at = now;
     }
 
     fn will(
@@ -243,7 +242,7 @@ impl Peer {
             model.wills.turned_away(self.index);
         }
         let since = if is_closed { link.since } else { node.now() };
-        self.left(model, since);
+        self.left(model, &link, since);
         Some(Parted {
             client: link.client,
             will: link.will,
@@ -266,8 +265,11 @@ impl Peer {
         self.link.as_ref().is_some_and(is_closed)
     }
 
-    fn left(&mut self, model: &mut Model, since: NodeTime) {
-        self.left_at = since;
+    /// A connection ended. Nothing says that the node, and whatever it became since, knew of one without CONNACK.
+    fn left(&mut self, model: &mut Model, link: &Link, since: NodeTime) {
+        if link.is_greeted {
+            self.left_at = since;
+        }
         if self.is_brief {
             self.end_session(model);
         }
@@ -276,8 +278,8 @@ impl Peer {
     /// The node stops: the connection with it.
     pub(super) fn lose_node(&mut self, model: &mut Model, now: NodeTime) {
         self.stale.clear();
-        if self.link.take().is_some() {
-            self.left(model, now);
+        if let Some(link) = self.link.take() {
+            self.left(model, &link, now);
         }
     }
 
@@ -293,7 +295,7 @@ impl Peer {
             let appended = node.core.spool().appended();
             model.wills.withdrawn(will, appended);
         }
-        self.left(model, node.now());
+        self.left(model, &link, node.now());
         self.stale.push(link.client);
     }
 

@@ -346,6 +346,8 @@ impl World {
         for _ in 0..5000 {
             if self.drain_once() {
                 calm = 0;
+                // Who is turned away comes back later.
+                self.wait(100);
                 continue;
             }
             // Something may be due later: wills, what the sink was told to send later, what found no room.

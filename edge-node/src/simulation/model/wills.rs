@@ -140,7 +140,8 @@ impl Wills {
                     from: Seq::ZERO,
                 },
                 State::Live { .. } => State::Unsure,
-                State::Due { from, .. } if from > committed => State::Unsure,
+                // It, or that there was no room for it, may not have been on the disk.
+                State::Due { from, .. } if from >= committed => State::Unsure,
                 // Either the end is on record, or the node notices at its start that the client is away.
                 State::Due {
                     earliest, latest, ..

@@ -75,7 +75,8 @@ impl Peer {
         } else {
             wish.held = false;
             let filter = wish.filter;
-            model.unsubscribed(self.index, |topic| matches(filter, topic));
+            let is_durable = self.is_durable;
+            model.unsubscribed(self.index, is_durable, |topic| matches(filter, topic));
             Packet::Unsubscribe(Unsubscribe {
                 packet_id: harness::id(id),
                 user_properties: Vec::new(),
