@@ -21,9 +21,8 @@ mod world;
 use model::Counts;
 use world::World;
 
-/// Seeds of a plain `cargo test`. Of 0..700 not yet kept: 46 and 265. There the log is full to its last reserve with what
-/// sessions are owed whose clients are away, and no CONNECT finds the room that would let them take it.
-const SEEDS: Range<u64> = 266..666;
+/// Seeds of a plain `cargo test`.
+const SEEDS: Range<u64> = 0..400;
 
 #[test]
 fn promises_hold_whatever_a_seed_does_to_the_node() {
@@ -43,7 +42,7 @@ fn promises_hold_whatever_a_seed_does_to_the_node() {
 
 #[test]
 fn a_seed_is_the_same_run_every_time() {
-    for seed in 266..272 {
+    for seed in 0..6 {
         let [first, second] = [seed; 2].map(|seed| {
             let mut world = World::new(seed);
             (world.run(), world.node().storage.files())
