@@ -172,9 +172,10 @@ impl Broker {
         self.clock
     }
 
-    /// Judges every publish by these rules from here on.
-    pub fn set_rules(&mut self, judge: Judge) {
-        self.judge = judge;
+    /// Judges every publish by these rules from here on; gives back those before. A rule of the same name goes on counting.
+    pub fn set_rules(&mut self, mut judge: Judge) -> Judge {
+        judge.go_on_from(&self.judge);
+        std::mem::replace(&mut self.judge, judge)
     }
 
     /// The rules by which publishes are judged.

@@ -5,6 +5,7 @@
 //! POST /events/publish-batch?topic=T   a JSON array of CloudEvents, all or none  202 once all are
 //! POST /api/v1/replay                  {"sink": …, "from": …, "to": …}           202 once that is durable
 //! DELETE /api/v1/replay/NAME           no more of that for the sink of this name         204 once that is durable
+//! POST /api/v1/rules/reload            the files of rules, read again            200 once they are in use
 //! DELETE /api/v1/sinks/NAME            what is held for a sink that left the configuration  204 once that is durable
 //! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
 //! GET  /metrics                        the same for Prometheus
@@ -16,7 +17,7 @@
 //! `topic` of `[http]`. Publishing and replaying ask for a media type or a header that no web page can send to another
 //! origin unasked, so that a page in a browser on this machine cannot publish.
 //!
-//! Replaying and removing are the operator's: they are refused to a peer that is not on this machine.
+//! Replaying, reloading and removing are the operator's: they are refused to a peer that is not on this machine.
 //!
 //! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
 //! bodies in memory together. A peer that is over one of them costs its own connection or request.
@@ -35,6 +36,7 @@ use crate::{
     node::{
         door::DoorCounters,
         handle::{Incoming, NodeHandle, Origin, PublishError, RemoveError},
+        reload::{ReloadAnswer, ReloadError},
         replay::{ReplayAnswer, ReplayError, ReplayRequest},
         status::NodeStatus,
     },
@@ -47,6 +49,7 @@ mod inspect;
 mod metrics;
 mod publish;
 mod replay;
+mod rules;
 mod sinks;
 mod timed;
 
@@ -72,6 +75,8 @@ pub trait Node: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<ReplayAnswer, ReplayError>> + Send;
     /// See [`NodeHandle::stop_replay`].
     fn stop_replay(&self, sink: &str) -> impl Future<Output = Result<(), ReplayError>> + Send;
+    /// See [`NodeHandle::reload_rules`].
+    fn reload_rules(&self) -> impl Future<Output = Result<ReloadAnswer, ReloadError>> + Send;
     /// See [`NodeHandle::remove_sink`].
     fn remove_sink(&self, name: &str) -> impl Future<Output = Result<(), RemoveError>> + Send;
 }
@@ -95,6 +100,10 @@ impl Node for NodeHandle {
 
     async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {
         NodeHandle::stop_replay(self, sink).await
+    }
+
+    async fn reload_rules(&self) -> Result<ReloadAnswer, ReloadError> {
+        NodeHandle::reload_rules(self).await
     }
 
     async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
@@ -133,6 +142,7 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
         .route("/events/publish-batch", post(publish::batch::<N>))
         .route("/api/v1/replay", post(replay::replay::<N>))
         .route("/api/v1/replay/{sink}", delete(replay::stop::<N>))
+        .route("/api/v1/rules/reload", post(rules::reload::<N>))
         .route("/api/v1/sinks/{name}", delete(sinks::remove::<N>))
         .route("/api/v1/status", get(inspect::status::<N>))
         .route("/metrics", get(inspect::metrics::<N>))

@@ -3,6 +3,7 @@
 pub mod core;
 pub mod door;
 pub mod handle;
+pub mod reload;
 pub mod replay;
 pub mod source;
 pub mod status;

@@ -13,6 +13,8 @@ mod settled;
 
 pub use settled::{Settled, Uplinks};
 
+use std::collections::HashMap;
+
 use filters::{
     DataView, Event, EventView,
     index::{RuleId, Scratch},
@@ -36,6 +38,8 @@ pub struct Judge {
     memory: RuleMemory,
     scratch: Scratch,
     counts: Vec<Counts>,
+    /// The rules by name.
+    places: HashMap<String, usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,14 +70,42 @@ pub(crate) enum OwedUplinks {
 }
 
 impl Judge {
-    /// Rules, and the cursors of the uplinks they know, in that order.
-    pub fn new(rules: Rules, cursors: Vec<CursorId>) -> Judge {
+    /// Rules that have judged nothing and have yet to meet the uplinks they know.
+    pub fn new(rules: Rules) -> Judge {
+        let places = rules.definitions.iter().zip(0..);
         Judge {
             memory: RuleMemory::new(&rules.set),
             counts: vec![Counts::default(); rules.set.len()],
+            places: places.map(|(it, place)| (it.name.clone(), place)).collect(),
             scratch: Scratch::default(),
+            cursors: Vec::new(),
             rules,
-            cursors,
+        }
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.rules.set.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.set.is_empty()
+    }
+
+    /// Learns the cursor of each uplink the rules know.
+    pub(crate) fn meet_uplinks(&mut self, cursor: impl FnMut(&str) -> CursorId) {
+        let names = self.rules.known.sinks.iter();
+        self.cursors = names.map(String::as_str).map(cursor).collect();
+    }
+
+    /// Takes over what rules of the same name have counted.
+    pub(crate) fn go_on_from(&mut self, before: &Judge) {
+        for (rule, counts) in before.rules.definitions.iter().zip(&before.counts) {
+            let place = self.places.get(&rule.name);
+            if let Some(mine) = place.and_then(|it| self.counts.get_mut(*it)) {
+                *mine = *counts;
+            }
         }
     }
 
@@ -209,7 +241,7 @@ impl Judge {
 impl Default for Judge {
     /// One without rules.
     fn default() -> Judge {
-        Judge::new(Rules::default(), Vec::new())
+        Judge::new(Rules::default())
     }
 }
 

@@ -24,6 +24,7 @@ mod doors;
 mod listen;
 pub mod node;
 mod recover;
+mod reload;
 mod uplinks;
 
 use connection::Port;

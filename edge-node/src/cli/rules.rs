@@ -14,8 +14,12 @@ use clap::{Args, Subcommand};
 use filters::{Event, cesql, stage::Moment};
 use serde_json::{Value as Json, json};
 
-use super::{CliError, table, table::Table};
-use crate::config::{Config, Overrides, Rules};
+use super::{CliError, DataDir, client, table, table::Table};
+use crate::{
+    config::{Config, Overrides, Rules},
+    endpoints::Endpoints,
+    node::reload::ReloadAnswer,
+};
 use timeline::{Payload, Timeline};
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +32,8 @@ pub(super) enum RulesCommand {
     Eval(EvalArgs),
     /// Show by which condition each rule is found
     Explain(ExplainArgs),
+    /// Have a running node read its files of rules again, all or none; SIGHUP does the same
+    Reload(DataDir),
 }
 
 #[derive(Args, Debug)]
@@ -106,6 +112,7 @@ pub(super) fn execute(command: &RulesCommand, out: &mut dyn Write) -> Result<(),
         RulesCommand::Test(args) => test(args, out),
         RulesCommand::Eval(args) => eval(args, out),
         RulesCommand::Explain(args) => explain(args, out),
+        RulesCommand::Reload(data) => reload(data, out),
     }
 }
 
@@ -198,6 +205,13 @@ fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<(), CliError> {
     if let Some((class, message)) = error {
         writeln!(out, "{class} error: {message}")?;
     }
+    Ok(())
+}
+
+fn reload(data: &DataDir, out: &mut dyn Write) -> Result<(), CliError> {
+    let address = Endpoints::read(&data.data)?.http;
+    let ReloadAnswer { rules } = client::post(address, "/api/v1/rules/reload", &json!({}))?;
+    writeln!(out, "{rules} rules are in use")?;
     Ok(())
 }
 

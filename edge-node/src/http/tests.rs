@@ -126,7 +126,12 @@ async fn a_batch_is_one_transaction_in_its_order() {
 #[tokio::test]
 async fn what_a_web_page_may_send_unasked_is_refused() {
     let door = OpenDoor::start(HttpConfig::default()).await;
-    for path in ["/events/publish", "/events/publish-batch", "/api/v1/replay"] {
+    for path in [
+        "/events/publish",
+        "/events/publish-batch",
+        "/api/v1/replay",
+        "/api/v1/rules/reload",
+    ] {
         for simple in [
             "",
             "text/plain",
@@ -297,6 +302,24 @@ async fn status_metrics_and_health_tell_the_same() {
     );
     let metrics = get(door.address, "/metrics").await;
     assert!(metrics.body.lines().any(|it| it == "edge_node_serving 0"));
+}
+
+#[tokio::test]
+async fn rules_are_read_again_on_demand_and_a_file_that_is_wrong_is_told() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let json = "content-type: application/json\r\n";
+    let answer = post(door.address, "/api/v1/rules/reload", json, "{}").await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, r#"{"rules":3}"#)
+    );
+    *door.node.fails.lock().unwrap() = Some(PublishError::Stopping);
+    let answer = post(door.address, "/api/v1/rules/reload", json, "{}").await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"rules.toml:3:1: unknown key `topc`"}"#
+    );
 }
 
 #[tokio::test]
@@ -570,6 +593,15 @@ impl Node for FakeNode {
 
     async fn status(&self) -> Result<NodeStatus, PublishError> {
         Ok(self.status.lock().unwrap().clone())
+    }
+
+    async fn reload_rules(&self) -> Result<ReloadAnswer, ReloadError> {
+        match self.fails.lock().unwrap().is_some() {
+            true => Err(ReloadError::Rules {
+                what: "rules.toml:3:1: unknown key `topc`".to_owned(),
+            }),
+            false => Ok(ReloadAnswer { rules: 3 }),
+        }
     }
 
     async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {

@@ -13,7 +13,7 @@ use crate::{
         Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest, Reader,
         Ticket, dead_cursor, sink_cursor,
     },
-    config::{Rules, units::ByteSize},
+    config::units::ByteSize,
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
@@ -174,14 +174,13 @@ impl Core {
         core
     }
 
-    /// Judges every publish by these rules from here on. The uplinks they know are those of the node.
-    pub fn set_rules(&mut self, rules: Rules) {
-        let cursor = |name: &String| {
+    /// Judges every publish by these rules from here on; gives back those before. The uplinks they know are those of the node.
+    pub fn set_rules(&mut self, mut judge: Judge) -> Judge {
+        judge.meet_uplinks(|name| {
             let cursor = self.spool.cursor(&sink_cursor(name));
             cursor.expect("every uplink of the configuration has a cursor")
-        };
-        let cursors = rules.known.sinks.iter().map(cursor).collect();
-        self.broker.set_rules(Judge::new(rules, cursors));
+        });
+        self.broker.set_rules(judge)
     }
 
     /// Runs one door of the broker inside a transaction.

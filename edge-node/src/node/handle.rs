@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::NodeId;
 
 use super::{
+    reload::{ReloadAnswer, ReloadError, ReloadOrder},
     replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
     status::NodeStatus,
     view,
@@ -26,7 +27,16 @@ pub struct NodeHandle {
     spool: Spool,
     commits: watch::Receiver<Seq>,
     surroundings: Surroundings,
-    replays: mpsc::Sender<ReplayOrder>,
+    orders: Orders,
+}
+
+/// What is ordered of others than the core.
+#[derive(Clone)]
+pub struct Orders {
+    /// Of the uplinks: to give a sink again what it had.
+    pub replays: mpsc::Sender<ReplayOrder>,
+    /// Of the shell: to read the rules again.
+    pub reloads: mpsc::Sender<ReloadOrder>,
 }
 
 /// Adds to a status what the core does not know: the node's name, its listeners, its sinks.
@@ -206,7 +216,7 @@ impl NodeHandle {
         spool: Spool,
         commits: watch::Receiver<Seq>,
         surroundings: Surroundings,
-        replays: mpsc::Sender<ReplayOrder>,
+        orders: Orders,
     ) -> (NodeHandle, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         (
@@ -216,7 +226,7 @@ impl NodeHandle {
                 spool,
                 commits,
                 surroundings,
-                replays,
+                orders,
             },
             receiver,
         )
@@ -307,11 +317,20 @@ impl NodeHandle {
             what: PublishError::Stopping.to_string(),
         };
         let (reply, answer) = oneshot::channel();
-        self.replays
+        self.orders
+            .replays
             .send(order(reply))
             .await
             .map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
+    }
+
+    /// Reads the files of rules again, all or none; returns once every event is judged by them.
+    pub async fn reload_rules(&self) -> Result<ReloadAnswer, ReloadError> {
+        let (reply, answer) = oneshot::channel();
+        let ordered = self.orders.reloads.send(reply).await;
+        ordered.map_err(|_| ReloadError::Stopping)?;
+        answer.await.map_err(|_| ReloadError::Stopping)?
     }
 
     /// The event a record carries, with the topic it was published on; `None` for a record that carries none.

@@ -26,6 +26,7 @@ use super::{
     follow_commits, follow_deadlines,
     listen::{ListenError, bind, serve},
     recover::{Recovered, recover},
+    reload::reload_on_order,
     uplinks::SinkReports,
 };
 use crate::{
@@ -35,7 +36,7 @@ use crate::{
     node::{
         core::Core,
         door::DoorCounters,
-        handle::{NodeHandle, Request},
+        handle::{NodeHandle, Orders, Request},
         status::{Door, NodeStatus},
     },
 };
@@ -45,6 +46,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Orders for replays that may wait for their turn.
 const REPLAYS_MAX: usize = 4;
+
+/// As many to read the rules again.
+const RELOADS_MAX: usize = 4;
 
 /// Why a node does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +148,7 @@ async fn serve_until_told(
 ) -> Result<(), RunError> {
     let clock = Arc::clone(&recovered.clock);
     let mut terminate = signal(SignalKind::terminate())?;
+    let hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let addresses = [
         (Door::Mqtt, listeners.mqtt.local_addr()?),
@@ -169,8 +174,19 @@ async fn serve_until_told(
             .map(|(counters, (door, address))| counters.status(*door, *address))
             .collect();
     };
-    let (orders, replays) = mpsc::channel(REPLAYS_MAX);
+    let (replay_orders, replays) = mpsc::channel(REPLAYS_MAX);
+    let (reload_orders, reloads) = mpsc::channel(RELOADS_MAX);
+    let orders = Orders {
+        replays: replay_orders,
+        reloads: reload_orders,
+    };
     let (node, requests) = NodeHandle::new(id, spool, commits, Arc::new(surroundings), orders);
+    spawn_local(reload_on_order(
+        shared.clone(),
+        Arc::new(config.clone()),
+        hangup,
+        reloads,
+    ));
     spawn_local(follow_commits(shared.clone(), committed, positions));
     spawn_local(follow_deadlines(shared.clone()));
     spawn_local(answer(shared.clone(), requests));

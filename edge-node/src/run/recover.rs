@@ -11,6 +11,7 @@ use crate::{
     config::{Config, NodeId, Rules, UplinkConfig, UplinkStart, units::ByteSize},
     ingest::Ingest,
     node::core::{Clock, Core},
+    rules::Judge,
 };
 
 /// A core, and the sinks that read its log.
@@ -82,7 +83,7 @@ pub(super) fn recover(
         Arc::clone(&clock),
         keeps_history,
     );
-    core.set_rules(rules);
+    core.set_rules(Judge::new(rules));
     Ok(Recovered {
         core,
         node,

@@ -1,6 +1,9 @@
 //! Rules on a running node: what the uplinks get, and that it stays what it was when the event was published.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use tests::{Received, TestCloud, TestNode, wait_until};
 
@@ -142,6 +145,118 @@ async fn a_file_of_rules_that_is_wrong_refuses_the_start_with_place_and_nearest_
         assert_eq!(ended.status.code(), Some(1));
         assert!(ended.output.contains(complaint), "{}", ended.output);
     }
+}
+
+#[tokio::test]
+async fn rules_are_read_again_while_events_come_and_no_event_is_judged_by_two_sets() {
+    const RELOADS: usize = 60;
+    let cloud = TestCloud::start().await;
+    let folder = Folder::new(&marking(0));
+    let node = TestNode::builder()
+        .config(&folder.config())
+        .uplink(&cloud)
+        .start()
+        .await;
+    let mut device = node.connect("pump-7").await;
+    for number in 1..=RELOADS {
+        folder.write(&marking(number));
+        let (reloaded, ()) = tokio::join!(
+            reload_over_http(&node),
+            device.publish_readings((number as u64 - 1) * 20 + 1..=number as u64 * 20),
+        );
+        assert_eq!(
+            (reloaded.code, reloaded.body.as_str()),
+            (200, r#"{"rules":2}"#)
+        );
+    }
+    cloud
+        .wait_for_readings("pump-7", 1..=RELOADS as u64 * 20)
+        .await;
+    let marks = cloud.received().into_iter();
+    let marks: Vec<(String, String)> = marks
+        .map(|it| {
+            (
+                it.attribute("first").to_owned(),
+                it.attribute("second").to_owned(),
+            )
+        })
+        .collect();
+    let mixed: Vec<_> = marks
+        .iter()
+        .filter(|(first, second)| first != second)
+        .collect();
+    assert!(mixed.is_empty(), "{mixed:?}");
+    let sets: BTreeSet<&String> = marks.iter().map(|(first, _)| first).collect();
+    assert!(sets.len() > RELOADS / 2, "{sets:?}");
+    let matched = node.status().await["rules"][0]["matched"].clone();
+    assert_eq!(matched, RELOADS as u64 * 20, "counted over all sets");
+}
+
+#[tokio::test]
+async fn a_file_that_is_wrong_leaves_the_rules_and_a_signal_or_a_command_brings_in_its_correction()
+{
+    let cloud = TestCloud::start().await;
+    let folder = Folder::new(&marking(1));
+    let node = TestNode::builder()
+        .config(&folder.config())
+        .uplink(&cloud)
+        .start()
+        .await;
+    let mut device = node.connect("pump-7").await;
+    folder.write("[[rule]]\nname = \"a\"\nsinks = [\"clod\"]\n");
+    let refused = reload(&node).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        error.contains("rules.toml:3:10: there is no uplink `clod`, did you mean `cloud`?"),
+        "{error}"
+    );
+    device.publish_readings(1..=1).await;
+
+    folder.write(&marking(2));
+    let done = reload(&node).await;
+    assert_eq!(
+        String::from_utf8_lossy(&done.stdout),
+        "2 rules are in use\n"
+    );
+    device.publish_readings(2..=2).await;
+
+    folder.write("[[rule]]\nname = \"third\"\n");
+    node.signal(rustix::process::Signal::HUP);
+    wait_until("the third set is in use", async || {
+        node.status().await["rules"][0]["name"] == "third"
+    })
+    .await;
+    device.publish_readings(3..=3).await;
+    cloud.wait_for_readings("pump-7", 1..=3).await;
+    let marks: Vec<String> = cloud
+        .received()
+        .iter()
+        .map(|it| it.attribute("first").to_owned())
+        .collect();
+    assert_eq!(marks, ["1", "2", ""]);
+}
+
+/// Two rules that leave the mark of their set on every event.
+fn marking(set: usize) -> String {
+    let rule = |name: &str| {
+        format!(
+            "[[rule]]\nname = {name:?}\n[[rule.step]]\nset = {{ attributes = {{ {name} = \"{set}\" }} }}\n"
+        )
+    };
+    rule("first") + &rule("second")
+}
+
+async fn reload_over_http(node: &TestNode) -> tests::Response {
+    let head = "POST /api/v1/rules/reload HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
+    tests::request(node.http(), head, b"{}").await
+}
+
+async fn reload(node: &TestNode) -> std::process::Output {
+    let mut command = std::process::Command::new(tests::edge_node());
+    command.args(["rules", "reload", "--data"]).arg(node.data());
+    let running = tokio::task::spawn_blocking(move || command.output());
+    running.await.unwrap().unwrap()
 }
 
 /// A folder with a file of rules.

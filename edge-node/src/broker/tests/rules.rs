@@ -18,6 +18,7 @@ use crate::{
         handle::{Incoming, Origin, Request},
         source::Source,
     },
+    rules::Judge,
 };
 
 const NORMAL: &str = r#"{"celsius": 20}"#;
@@ -255,7 +256,7 @@ fn set_rules(node: &mut TestNode, text: &str) {
     };
     let file = ("rules.toml".to_owned(), text.to_owned());
     let rules = Rules::compile(&[file], Some(known), Moment(0)).unwrap();
-    node.core.set_rules(rules);
+    node.core.set_rules(Judge::new(rules));
 }
 
 /// What the sink is given of all that is in the log.
