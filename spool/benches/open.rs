@@ -2,7 +2,11 @@
 //! own, with the time and the peak memory of that process; then reading and acknowledging a million of them.
 //!
 //! `cargo bench -p spool --bench open` runs it, `-- --quick` with 256 MiB, `-- --dir DIR` on another disk.
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints what it measured, and ends where it cannot go on"
+)]
 
 use std::{
     path::{Path, PathBuf},

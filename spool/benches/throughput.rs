@@ -6,11 +6,11 @@
 //!
 //! `cargo bench -p spool` runs it, `-- --quick` shorter, `-- --dir DIR` on another disk; on a tmpfs it shows CPU alone.
 //! Ratios hold where the absolute figures do not.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
-    missing_docs
+    reason = "a benchmark prints what it measured, and ends where it cannot go on"
 )]
 
 #[path = "throughput/counting.rs"]

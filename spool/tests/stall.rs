@@ -1,6 +1,6 @@
 //! A disk that stalls again and again, as SD cards do: appends wait within their bound, nothing is lost, and the memory of
 //! the process stays small. A process of its own, since its memory is what is measured.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::{
     io,

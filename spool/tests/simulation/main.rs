@@ -2,11 +2,11 @@
 //!
 //! `SPOOL_SEEDS=17 cargo test -p spool --test simulation` runs 17 seeds of each seeded test, `SPOOL_SEEDS=40..41` the
 //! one that a failure named.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    missing_docs,
-    unreachable_pub
+    unreachable_pub,
+    reason = "a test ends where it cannot go on, and its modules are not reached from outside"
 )]
 
 mod bounds;
