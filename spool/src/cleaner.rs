@@ -257,7 +257,11 @@ impl Inner {
         }
         state.room.is_stale();
         drop(state);
-        // The name leads to the new file already, whatever becomes of this; a crash may bring either back, and each serves.
+        // The name leads to the new file already, whatever becomes of this; a crash may bring either back, and each serves:
+        // the old one holds all the new one does at the same positions, and what it holds beyond was acknowledged, given up
+        // in a ledger on disk or covered by both checkpoints when the new one was made. The bytes won are counted from here
+        // on, and become a segment only with another sync of the directory. This one keeps a crash from taking the cleaner's
+        // work back.
         self.storage.sync_directory()?;
         Ok(true)
     }
