@@ -20,12 +20,16 @@ use std::{
 };
 
 mod binary;
+#[cfg(feature = "boards")]
+mod board;
 mod cloud;
 mod device;
 mod http;
 mod node;
 
 pub use binary::{edge_node, is_as_shipped};
+#[cfg(feature = "boards")]
+pub use board::TestBoard;
 pub use cloud::{Answer, Received, TestCloud};
 pub use device::{Device, Message, Reading, Refused};
 pub use http::{Response, get, request};

@@ -7,6 +7,8 @@
 )]
 
 mod bad_peers;
+#[cfg(feature = "boards")]
+mod boards;
 mod certificates;
 mod clients;
 mod complaints;

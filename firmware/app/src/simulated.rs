@@ -1,0 +1,86 @@
+use crate::{Reading, Sensor};
+
+/// A sensor for boards that have none: the same seed gives the same readings.
+///
+/// Temperature wanders within 15 to 30 °C and humidity within 30 to 70 %, by at most 0.1 from reading to reading.
+pub struct Simulated {
+    state: u32,
+    reading: Reading,
+}
+
+impl Simulated {
+    /// Begins at 20 °C and 50 %.
+    #[must_use]
+    pub fn new(seed: u32) -> Simulated {
+        Simulated {
+            // The generator below stays at 0 for ever.
+            state: seed.max(1),
+            reading: Reading {
+                temperature_millis: 20_000,
+                humidity_millis: 50_000,
+            },
+        }
+    }
+
+    /// A step of at most a hundred up or down.
+    fn step(&mut self) -> i32 {
+        // xorshift32: enough for a walk that looks like weather.
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 17;
+        self.state ^= self.state << 5;
+        (self.state % 201).cast_signed().saturating_sub(100)
+    }
+}
+
+impl Sensor for Simulated {
+    async fn read(&mut self) -> Result<Reading, &'static str> {
+        let (warmer, wetter) = (self.step(), self.step());
+        let Reading {
+            temperature_millis,
+            humidity_millis,
+        } = &mut self.reading;
+        *temperature_millis = temperature_millis
+            .saturating_add(warmer)
+            .clamp(15_000, 30_000);
+        *humidity_millis = humidity_millis
+            .saturating_add_signed(wetter)
+            .clamp(30_000, 70_000);
+        Ok(self.reading)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use embassy_futures::block_on;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_readings_and_another_seed_others() {
+        assert_eq!(readings(7), readings(7));
+        assert_ne!(readings(7), readings(8));
+        assert_eq!(readings(0), readings(1), "zero is a seed too");
+    }
+
+    #[test]
+    fn readings_move_by_small_steps_within_their_ranges() {
+        for pair in readings(42).windows(2) {
+            let [before, after] = [pair[0], pair[1]];
+            assert!((15_000..=30_000).contains(&after.temperature_millis));
+            assert!((30_000..=70_000).contains(&after.humidity_millis));
+            assert!(before.temperature_millis.abs_diff(after.temperature_millis) <= 100);
+            assert!(before.humidity_millis.abs_diff(after.humidity_millis) <= 100);
+            assert_ne!(before, after);
+        }
+    }
+
+    fn readings(seed: u32) -> Vec<Reading> {
+        let mut sensor = Simulated::new(seed);
+        (0..10_000)
+            .map(|_| block_on(sensor.read()).unwrap())
+            .collect()
+    }
+}

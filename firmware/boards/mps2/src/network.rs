@@ -1,0 +1,55 @@
+//! The LAN9118 and the network stack over it.
+
+use embassy_executor::Spawner;
+use embassy_net::{Config, Runner, Stack, StackResources};
+use embassy_time::{Duration, Timer};
+use lan9118::{Interrupt, Lan9118};
+use static_cell::StaticCell;
+
+use crate::{
+    exit,
+    interrupts::{self, unmask},
+    mmio::{ETHERNET, Peripheral},
+};
+
+type Driver = Lan9118<'static, Peripheral>;
+
+/// DHCP and one connection, and one more while the last one closes.
+const SOCKETS: usize = 3;
+
+static INTERRUPT: Interrupt = Interrupt::new();
+
+pub(crate) extern "C" fn handle_interrupt() {
+    INTERRUPT.handle(&ETHERNET);
+}
+
+/// Starts the chip and a stack that asks for its address by DHCP. Called once; ends QEMU if there is no chip.
+pub fn start(spawner: Spawner, random: u64) -> Stack<'static> {
+    static DRIVER: StaticCell<Driver> = StaticCell::new();
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    let driver = match Lan9118::start(ETHERNET, &INTERRUPT) {
+        Ok(driver) => DRIVER.init(driver),
+        Err(error) => exit::failure(format_args!("no network: {error}")),
+    };
+    unmask(interrupts::Interrupt::Ethernet);
+    let config = Config::dhcpv4(Default::default());
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(driver, config, resources, random);
+    spawner.spawn(run(runner).expect("it is started once"));
+    spawner.spawn(stir().expect("it is started once"));
+    stack
+}
+
+#[embassy_executor::task]
+async fn run(mut runner: Runner<'static, &'static mut Driver>) -> ! {
+    runner.run().await
+}
+
+/// Sending a frame does not wake QEMU's network loop, which then waits for its next poll; a timer that rings wakes it.
+/// From boot to the first acknowledgement that is tens of milliseconds rather than a second.
+#[embassy_executor::task]
+async fn stir() -> ! {
+    loop {
+        Timer::after(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,64 @@
+//! What QEMU's loader puts into PSRAM, which keeps it over a reset (`system_reset`), as flash would.
+//!
+//! ```text
+//! 0x2100_0000  32 bytes of seed: this board's generator of random numbers
+//! 0x2100_0100  4 bytes: how often the board was started since QEMU was; the loader leaves them alone
+//! 0x2100_1000  configuration block, first copy
+//! 0x2100_2000  configuration block, second copy
+//! 0x2110_0000  1 MiB for a flash model
+//! ```
+
+use configuration::COPY_BYTES;
+
+const SEED: usize = 0x2100_0000;
+const BOOTS: usize = 0x2100_0100;
+const FIRST_COPY: usize = 0x2100_1000;
+const SECOND_COPY: usize = 0x2100_2000;
+const FLASH: usize = 0x2110_0000;
+
+/// Words of the region for a flash model.
+pub const FLASH_WORDS: usize = 1024 * 1024 / 4;
+
+/// The seed. All zero if the loader was not asked for one, which is no seed at all.
+#[must_use]
+pub fn seed() -> &'static [u8; 32] {
+    // SAFETY: PSRAM is there from the start, no linker places anything in it, and nothing writes to this part.
+    unsafe { &*(SEED as *const [u8; 32]) }
+}
+
+/// Counts this start of the board, from 1; called once per start.
+pub fn count_boot() -> u32 {
+    let counter = BOOTS as *mut u32;
+    // SAFETY: as in `seed`, but for this word, which only this function touches, through a pointer.
+    unsafe {
+        let boot = counter.read_volatile().wrapping_add(1);
+        counter.write_volatile(boot);
+        boot
+    }
+}
+
+/// Eight bytes that differ from seed to seed and from boot to boot: FNV-1a over both.
+#[must_use]
+pub fn random(boot: u32) -> u64 {
+    let bytes = seed().iter().copied().chain(boot.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The two copies of the configuration block.
+#[must_use]
+pub fn configuration() -> [&'static [u8; COPY_BYTES]; 2] {
+    // SAFETY: as in `seed`.
+    [FIRST_COPY, SECOND_COPY].map(|at| unsafe { &*(at as *const [u8; COPY_BYTES]) })
+}
+
+/// The words of the region for a flash model; `None` for all but the first caller.
+pub fn flash() -> Option<&'static mut [u32; FLASH_WORDS]> {
+    static TAKEN: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+    if TAKEN.swap(true, core::sync::atomic::Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: as in `seed`; and `TAKEN` hands it out once.
+    Some(unsafe { &mut *(FLASH as *mut [u32; FLASH_WORDS]) })
+}

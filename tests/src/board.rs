@@ -1,0 +1,171 @@
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write as _},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use provision::Board;
+use tempfile::TempDir;
+
+use crate::{TestNode, wait_until};
+
+/// A microcontroller board as QEMU plays it: firmware, provisioned for a node, on a network of its own behind QEMU.
+pub struct TestBoard {
+    id: String,
+    /// Held for its directory: configuration block, seed, console, monitor.
+    folder: TempDir,
+    process: Child,
+}
+
+impl TestBoard {
+    /// A board with the application, provisioned as `id` for `node`.
+    #[must_use]
+    pub fn start(node: &TestNode, id: &str) -> TestBoard {
+        TestBoard::start_image("board", node, id)
+    }
+
+    /// A board with another image of `firmware/boards/mps2`.
+    #[must_use]
+    pub fn start_image(image: &str, node: &TestNode, id: &str) -> TestBoard {
+        let settings = configuration::Settings {
+            id,
+            host: "10.0.2.2",
+            port: node.mqtt().port(),
+            wifi: None,
+            credentials: None,
+        };
+        let block = provision::image(&settings, Board::Mps2).expect("the settings are sound");
+        TestBoard::start_with_block(image, &block, id)
+    }
+
+    /// A board whose configuration block is `block`, whatever that holds.
+    #[must_use]
+    pub fn start_with_block(image: &str, block: &[u8], id: &str) -> TestBoard {
+        let folder = tempfile::Builder::new()
+            .prefix("board-")
+            .tempdir()
+            .expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        let seed: Vec<u8> = (0..32).map(|_| fastrand::u8(..)).collect();
+        fs::write(path("seed"), seed).expect("the folder is ours");
+        fs::write(path("block"), block).expect("the folder is ours");
+        let console = File::create(path("console")).expect("the folder is ours");
+        let errors = console.try_clone().expect("a file can be had twice");
+        let load = |name: &str, address: u32| {
+            let file = path(name);
+            format!(
+                "loader,file={},addr={address:#x},force-raw=on",
+                file.display()
+            )
+        };
+        let process = Command::new("qemu-system-arm")
+            .args([
+                "-M",
+                "mps2-an385",
+                "-nographic",
+                "-monitor",
+                "none",
+                "-serial",
+                "stdio",
+            ])
+            .args(["-semihosting-config", "enable=on,target=native"])
+            .args(["-nic", "user,model=lan9118,mac=52:54:00:00:00:01"])
+            .args(["-device", &load("seed", SEED_ADDRESS)])
+            .args(["-device", &load("block", Board::Mps2.address())])
+            .arg("-qmp")
+            .arg(format!(
+                "unix:{},server=on,wait=off",
+                path("monitor").display()
+            ))
+            .arg("-kernel")
+            .arg(images().join(image))
+            .stdin(Stdio::null())
+            .stdout(console)
+            .stderr(errors)
+            .spawn()
+            .expect("qemu-system-arm runs: `./test firmware` installs it");
+        TestBoard {
+            id: id.to_owned(),
+            folder,
+            process,
+        }
+    }
+
+    /// What it is provisioned as.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Everything it printed.
+    #[must_use]
+    pub fn console(&self) -> String {
+        fs::read_to_string(self.folder.path().join("console")).expect("QEMU writes it")
+    }
+
+    /// Resets it, as its button would: RAM is lost, PSRAM and the loader's files are kept.
+    pub fn reset(&self) {
+        let monitor = UnixStream::connect(self.folder.path().join("monitor"))
+            .expect("QEMU listens since its start");
+        let mut answers = BufReader::new(monitor.try_clone().expect("a socket can be had twice"));
+        let mut ask = |command: &str| {
+            writeln!(&monitor, "{{\"execute\":\"{command}\"}}").expect("QEMU reads");
+            // Events may come before the answer.
+            let mut line = String::new();
+            while !line.contains("\"return\"") {
+                line.clear();
+                assert_ne!(answers.read_line(&mut line).expect("QEMU answers"), 0);
+                assert!(!line.contains("\"error\""), "{command}: {line}");
+            }
+        };
+        ask("qmp_capabilities");
+        ask("system_reset");
+    }
+
+    /// Waits until it ended by itself; its exit status.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let mut status = None;
+        wait_until("the board ends", async || {
+            status = self.process.try_wait().expect("a child can be waited for");
+            status.is_some()
+        })
+        .await;
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for TestBoard {
+    fn drop(&mut self) {
+        let _ = self.process.kill(); // it may have ended by itself
+        let _ = self.process.wait(); // nobody asks how it ended
+    }
+}
+
+/// Where the firmware looks for its random seed.
+const SEED_ADDRESS: u32 = 0x2100_0000;
+
+/// The images of `firmware/boards/mps2`, built once per run.
+fn images() -> &'static Path {
+    static IMAGES: OnceLock<PathBuf> = OnceLock::new();
+    IMAGES.get_or_init(|| {
+        let board = Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../firmware/boards/mps2"
+        ));
+        let output = Command::new(env!("CARGO"))
+            .current_dir(board)
+            .args(["build", "--locked", "--release"])
+            .env_remove("CARGO_TARGET_DIR")
+            .output()
+            .expect("cargo runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "the image does not build:\n{errors}"
+        );
+        board.join("target/thumbv7m-none-eabi/release")
+    })
+}
