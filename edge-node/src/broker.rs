@@ -172,10 +172,26 @@ impl Broker {
         self.clock
     }
 
-    /// Judges every publish by these rules from here on; gives back those before. A rule of the same name goes on counting.
+    /// Judges every publish by these rules from here on; gives back those before. A rule of the same name goes on counting, a
+    /// stage of the same definition goes on remembering.
     pub fn set_rules(&mut self, mut judge: Judge) -> Judge {
-        judge.go_on_from(&self.judge);
+        judge.go_on_from(&mut self.judge);
         std::mem::replace(&mut self.judge, judge)
+    }
+
+    /// Tells the log of stages it does not know. Where it has no room for them, what they remember is lost with the run.
+    pub fn handle_stages(&mut self, journal: &mut Journal<'_>) {
+        for change in self.judge.stage_changes() {
+            if let Err(error) = self.change(journal, change) {
+                tracing::warn!(%error, "what new stages remember is not kept yet");
+                return;
+            }
+        }
+    }
+
+    /// Learns the cursors of the uplinks that rules name.
+    pub fn meet_uplinks(&mut self, cursor: impl FnMut(&str) -> CursorId) {
+        self.judge.meet_uplinks(cursor);
     }
 
     /// The rules by which publishes are judged.

@@ -97,7 +97,7 @@ impl Config {
     pub fn load_rules(&self, now: Moment) -> Result<Rules, ConfigError> {
         let rules = Rules::load(&self.rules.files, Some(self.known_to_rules()), now)?;
         for rule in &rules.definitions {
-            if let Some(stage) = rule.step.iter().find_map(StepDefinition::stage) {
+            if let Some(stage) = rule.step.iter().find_map(StepDefinition::derives) {
                 return Err(ConfigError::Stage {
                     rule: rule.name.clone(),
                     stage,

@@ -16,7 +16,10 @@ use std::num::NonZeroU16;
 use serde::{Deserialize, Serialize};
 use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
-use crate::mqtt::{packet::QoS, stored};
+use crate::{
+    mqtt::{packet::QoS, stored},
+    rules::NamedStage,
+};
 
 const PUBLISH: u8 = 1;
 const CHANGE: u8 = 2;
@@ -295,6 +298,12 @@ pub enum Change {
         seq: Seq,
         identifier: Option<u32>,
     },
+    /// Stages of rules got numbers under which records speak of them.
+    StagesNamed { stages: Vec<NamedStage> },
+    /// These stages are not in use any more.
+    StagesClosed { numbers: Vec<u32> },
+    /// What rules settled of an event that nobody is owed, where stages have to remember it; as in `PublishRecord`.
+    Judged { settled: Vec<u8> },
 }
 
 impl Change {

@@ -6,27 +6,35 @@
 //!                                └▶ Settled in the record ─▶ node::source: whether an uplink is owed it, and in which form
 //! ```
 //!
+//! What gates remember moves when an event is judged, and back if it is not appended. What must survive stands in the record, or in a record of its own
+//! if nobody is owed the event ([`Change::Judged`]): the fold of these is the memory at recovery.
+//!
 //! An event is judged by one set of rules, in the transaction that appends it. A record keeps what was decided and not who decided, so that no set
 //! of rules is needed to read it: retries, restarts and other rules give every uplink the same bytes.
 
 mod settled;
+mod stages;
 
 pub use settled::{Settled, Uplinks};
+pub use stages::NamedStage;
 
 use std::collections::HashMap;
 
 use filters::{
     DataView, Event, EventView,
     index::{RuleId, Scratch},
-    rules::{Arrival, Fate, RuleMemory, Ruling},
+    rules::{Arrival, Cause, Fate, RuleDefinition, RuleMemory, Ruling, StageId},
     stage::Moment,
 };
+use serde::{Deserialize, Serialize};
 use spool::{CursorId, Lane, NodeTime};
+
+use stages::{Remembered, Stages};
 
 use crate::{
     config::Rules,
     node::{status::RuleStatus, view},
-    record::PublishRecord,
+    record::{Change, PublishRecord},
 };
 
 /// A set of rules, the uplinks it names, and what it counts.
@@ -40,6 +48,15 @@ pub struct Judge {
     counts: Vec<Counts>,
     /// The rules by name.
     places: HashMap<String, usize>,
+    stages: Stages,
+}
+
+/// What rules remember, as a checkpoint keeps it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Memories {
+    next: u32,
+    stages: Vec<NamedStage>,
+    gates: Vec<Remembered>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +73,8 @@ pub(crate) struct Judged {
     pub(crate) owed: OwedUplinks,
     /// As the record keeps it.
     pub(crate) settled: Vec<u8>,
+    /// Whether a gate came to remember something that has to survive with it.
+    pub(crate) is_remembered: bool,
     ruling: Option<Ruling>,
 }
 
@@ -77,6 +96,7 @@ impl Judge {
             memory: RuleMemory::new(&rules.set),
             counts: vec![Counts::default(); rules.set.len()],
             places: places.map(|(it, place)| (it.name.clone(), place)).collect(),
+            stages: Stages::of(&rules.definitions),
             scratch: Scratch::default(),
             cursors: Vec::new(),
             rules,
@@ -99,8 +119,11 @@ impl Judge {
         self.cursors = names.map(String::as_str).map(cursor).collect();
     }
 
-    /// Takes over what rules of the same name have counted.
-    pub(crate) fn go_on_from(&mut self, before: &Judge) {
+    /// Takes over what rules of the same name have counted, and what stages remember that are the same.
+    pub(crate) fn go_on_from(&mut self, before: &mut Judge) {
+        let memory = std::mem::take(&mut before.memory);
+        self.memory = RuleMemory::carry(memory, &before.rules.set, &self.rules.set);
+        self.stages.go_on_from(&before.stages);
         for (rule, counts) in before.rules.definitions.iter().zip(&before.counts) {
             let place = self.places.get(&rule.name);
             if let Some(mine) = place.and_then(|it| self.counts.get_mut(*it)) {
@@ -144,6 +167,72 @@ impl Judge {
         self.judged(ruling, &event, lane)
     }
 
+    /// What the log has to learn of the stages: which numbers are no stage any more, and which stages get one.
+    pub(crate) fn stage_changes(&self) -> Vec<Change> {
+        let (numbers, named) = self.stages.news();
+        let closed = (!numbers.is_empty()).then_some(Change::StagesClosed { numbers });
+        let named = named
+            .into_iter()
+            .map(|stages| Change::StagesNamed { stages });
+        closed.into_iter().chain(named).collect()
+    }
+
+    /// Whether what a stage remembers is in no record until the log knows the stage.
+    pub(crate) fn has_unnamed_stages(&self) -> bool {
+        self.stages.has_unnamed()
+    }
+
+    /// The log knows these stages.
+    pub(crate) fn apply_named(&mut self, stages: Vec<NamedStage>) {
+        self.stages.open(stages);
+    }
+
+    /// These numbers are no stages any more.
+    pub(crate) fn apply_closed(&mut self, numbers: &[u32]) {
+        for number in numbers {
+            if let Some(gate) = self.stages.close(*number) {
+                self.memory.forget(gate);
+            }
+        }
+    }
+
+    /// Puts back what gates came to remember of a record, at recovery.
+    pub(crate) fn recover(&mut self, settled: &[u8]) {
+        let settled = Settled::decode(settled).unwrap_or_default(); // what it cannot read may let an event pass twice
+        self.recover_all(settled.remembered);
+    }
+
+    /// What is remembered, for a checkpoint.
+    pub(crate) fn memories(&self) -> Memories {
+        let (next, stages) = self.stages.snapshot();
+        let gates = self.memory.iter().filter_map(|(id, key, memory)| {
+            Some(Remembered {
+                stage: self.stages.number(id)?,
+                key: key.to_owned(),
+                memory: memory.clone(),
+            })
+        });
+        Memories {
+            next,
+            stages,
+            gates: gates.collect(),
+        }
+    }
+
+    /// Begins recovery with what a checkpoint kept.
+    pub(crate) fn restore(&mut self, memories: Memories) {
+        self.stages.restore(memories.next, memories.stages);
+        self.recover_all(memories.gates);
+    }
+
+    fn recover_all(&mut self, remembered: Vec<Remembered>) {
+        for Remembered { stage, key, memory } in remembered {
+            if let Some(gate) = self.stages.stage(stage) {
+                self.memory.recover(gate, &key, memory);
+            }
+        }
+    }
+
     /// The publish is not in the log.
     pub(crate) fn take_back(&mut self, judged: Judged) {
         if let Some(ruling) = judged.ruling {
@@ -172,13 +261,19 @@ impl Judge {
     /// What every rule did since the set is in use.
     pub fn status(&self) -> Vec<RuleStatus> {
         let rules = self.rules.definitions.iter().zip(&self.counts);
-        let status = |(rule, counts): (&filters::rules::RuleDefinition, &Counts)| RuleStatus {
+        let status = |((rule, counts), place): ((&RuleDefinition, &Counts), u32)| RuleStatus {
             name: rule.name.clone(),
             matched: counts.matched,
             dropped: counts.dropped,
             errors: counts.errors,
+            forgotten: self.forgotten(place, rule.step.len()),
         };
-        rules.map(status).collect()
+        rules.zip(0..).map(status).collect()
+    }
+
+    fn forgotten(&self, rule: u32, steps: usize) -> u64 {
+        let steps = (0..).take(steps).map(|step| StageId { rule, step });
+        steps.map(|stage| self.memory.evicted(stage)).sum()
     }
 
     fn judged(&self, ruling: Ruling, event: &Event, lane: Lane) -> Judged {
@@ -189,7 +284,7 @@ impl Judge {
         };
         let owed_to =
             |sinks: &Option<Vec<usize>>| sinks.as_ref().map_or(OwedUplinks::Accepting, cursors);
-        let (owed, settled) = match &ruling.fate {
+        let (owed, mut settled) = match &ruling.fate {
             Fate::Owed(owed) => (owed_to(&owed.sinks), Settled::owed(owed, names, event)),
             Fate::Dropped { .. } => (OwedUplinks::None, Settled::dropped()),
             Fate::DeadLetter {
@@ -206,9 +301,18 @@ impl Judge {
             Some(Ok(place)) => Lane(place),
             _ => lane,
         };
+        let remembered = ruling.moves.iter().filter_map(|moved| {
+            Some(Remembered {
+                stage: self.stages.number(moved.gate)?,
+                key: moved.key.clone(),
+                memory: moved.stored.clone()?,
+            })
+        });
+        settled.remembered = remembered.collect();
         Judged {
             lane,
             owed,
+            is_remembered: !settled.remembered.is_empty(),
             settled: settled.encode(),
             ruling: Some(ruling),
         }
@@ -252,8 +356,16 @@ impl Judged {
             lane,
             owed: OwedUplinks::Accepting,
             settled: Vec::new(),
+            is_remembered: false,
             ruling: None,
         }
+    }
+
+    /// Whether a stage decided that it goes no further, by what it remembers of events before it.
+    pub(crate) fn is_suppressed(&self) -> bool {
+        let fate = self.ruling.as_ref().map(|it| &it.fate);
+        let by_stage = |cause: &Cause| *cause == Cause::Stage;
+        matches!(fate, Some(Fate::Dropped { cause, .. }) if by_stage(cause))
     }
 
     /// Whether it is owed to no uplink and only kept for who else hears it.

@@ -15,7 +15,11 @@ impl Broker {
     /// Folds one state record of the log, at recovery.
     pub fn apply(&mut self, entry: &Entry) {
         match Record::decode(&entry.body) {
-            Some(Record::Publish(record)) => self.apply_publish(entry.seq, entry.time, &record),
+            Some(Record::Publish(record)) => {
+                self.judge.recover(record.settled);
+                self.apply_publish(entry.seq, entry.time, &record);
+            }
+            Some(Record::Change(Change::Judged { settled })) => self.judge.recover(&settled),
             Some(Record::Change(change)) => self.apply_change(change, entry.seq),
             Some(Record::Dead(_)) => {}
             None => tracing::error!(position = entry.seq.0, "a state record cannot be read"),
@@ -76,6 +80,10 @@ impl Broker {
                     self.unpin(seq);
                 }
             }
+            Change::StagesNamed { stages } => self.judge.apply_named(stages),
+            Change::StagesClosed { numbers } => self.judge.apply_closed(&numbers),
+            // Gates moved when it was judged.
+            Change::Judged { .. } => {}
             Change::SinkLeft { name, at } => match at {
                 Some(at) => drop(self.sinks.insert(name, at)),
                 None => drop(self.sinks.remove(&name)),

@@ -5,7 +5,12 @@ use filters::TopicFilter;
 use spool::{CursorId, Full, LossReason, NodeTime, Seq, Start};
 
 use super::{
-    Broker, deadline::Timer, flight::Place, journal::Journal, message::Message, publish::Arrival,
+    Broker,
+    deadline::Timer,
+    flight::Place,
+    journal::Journal,
+    message::Message,
+    publish::{Appended, Arrival},
     subscriptions::Subscriber,
 };
 use crate::{
@@ -44,14 +49,14 @@ impl Broker {
         let mut last = Seq::ZERO;
         for (incoming, one) in events.iter().zip(&taken) {
             let record = one.record(&origin, incoming);
-            self.count_judged(&one.judged, one.seq, &record, journal.now);
-            let place = one.seq.map(Place::Stored);
+            self.count_judged(&one.judged, one.appended, &record, journal.now);
+            let place = one.appended.publish().map(Place::Stored);
             let audience = self
                 .subscriptions
                 .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
             let message = Message::of(&record, journal.now);
             self.fan_out(journal.now, &message, &audience, None, place.as_ref());
-            last = one.seq.unwrap_or(last);
+            last = last.max(one.appended.last());
         }
         self.counters.events += events.len() as u64;
         Ok(last)
@@ -73,7 +78,7 @@ impl Broker {
             minted: minted.bytes,
             payload: published.payload,
             judged: Judged::untouched(minted.lane),
-            seq: None,
+            appended: Appended::Nothing { after: Seq::ZERO },
         };
         let record = one.record(origin, incoming);
         let judged = self.judge.judge(&record, minted.lane, journal.now);
@@ -85,8 +90,8 @@ impl Broker {
             withheld: None,
         };
         match self.append_publish(journal, &arrival, &audience, &judged) {
-            Ok(seq) => {
-                one.seq = seq;
+            Ok(appended) => {
+                one.appended = appended;
                 one.judged = judged;
                 Ok(one)
             }
@@ -268,8 +273,7 @@ struct TakenEvent {
     minted: Vec<u8>,
     payload: Bytes,
     judged: Judged,
-    /// `None` where nobody is owed it.
-    seq: Option<Seq>,
+    appended: Appended,
 }
 
 impl TakenEvent {

@@ -52,8 +52,8 @@ impl Broker {
     ) {
         let (seq, reason) = match taken {
             Taken::Stored(seq) => (seq, ReasonCode::Success),
-            Taken::Passed => (Seq::ZERO, ReasonCode::Success),
-            Taken::Unheard => (Seq::ZERO, ReasonCode::NoMatchingSubscribers),
+            Taken::Passed(after) => (after, ReasonCode::Success),
+            Taken::Unheard(after) => (after, ReasonCode::NoMatchingSubscribers),
         };
         let gate = Gate::Committed(seq);
         self.promise(id, session, qos, packet_id, gate, seq, reason);

@@ -22,7 +22,7 @@ use crate::{
         packet::{Publish, QoS, ReasonCode, Version},
         stored,
     },
-    record::PublishRecord,
+    record::{Change, PublishRecord},
     rules::Judged,
 };
 
@@ -47,15 +47,41 @@ pub(crate) struct NoRoom {
     pub(crate) lane: Lane,
 }
 
-/// Where a publish went.
+/// Where a publish went. The answer waits until everything up to the position is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// Into the log.
     Stored(Seq),
     /// To live subscribers only: nobody is owed it.
-    Passed,
+    Passed(Seq),
     /// Nobody heard it.
-    Unheard,
+    Unheard(Seq),
+}
+
+/// What of a publish is in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Appended {
+    /// The publish.
+    Publish(Seq),
+    /// Nothing of it, since nobody is owed it. What it rests on is: the answer waits for that.
+    Nothing { after: Seq },
+}
+
+impl Appended {
+    /// Its position, if it has one.
+    pub(super) fn publish(self) -> Option<Seq> {
+        match self {
+            Appended::Publish(seq) => Some(seq),
+            Appended::Nothing { .. } => None,
+        }
+    }
+
+    /// What has to be committed before it is answered.
+    pub(super) fn last(self) -> Seq {
+        match self {
+            Appended::Publish(seq) | Appended::Nothing { after: seq } => seq,
+        }
+    }
 }
 
 impl Broker {
@@ -221,21 +247,27 @@ impl Broker {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
         let judged = self.judge.judge(record, arrival.lane, journal.now);
-        let seq = match self.append_publish(journal, arrival, &audience, &judged) {
-            Ok(seq) => seq,
+        let appended = match self.append_publish(journal, arrival, &audience, &judged) {
+            Ok(appended) => appended,
             Err(full) => {
                 let lane = judged.lane;
                 self.judge.take_back(judged);
                 return Err(NoRoom { full, lane });
             }
         };
-        self.count_judged(&judged, seq, record, journal.now);
+        self.count_judged(&judged, appended, record, journal.now);
         let message = Message::of(record, journal.now);
         let publisher = arrival.publisher;
-        let Some(seq) = seq else {
-            self.fan_out(journal.now, &message, &audience, publisher, None);
-            let heard = !audience.sessions.is_empty() || !audience.groups.is_empty();
-            return Ok(if heard { Taken::Passed } else { Taken::Unheard });
+        let seq = match appended {
+            Appended::Publish(seq) => seq,
+            Appended::Nothing { after } => {
+                self.fan_out(journal.now, &message, &audience, publisher, None);
+                let heard = !audience.sessions.is_empty() || !audience.groups.is_empty();
+                return Ok(match heard {
+                    true => Taken::Passed(after),
+                    false => Taken::Unheard(after),
+                });
+            }
         };
         self.apply_publish(seq, journal.now, record);
         let place = Place::Stored(seq);
@@ -253,7 +285,7 @@ impl Broker {
         arrival: &Arrival<'_>,
         audience: &Audience,
         judged: &Judged,
-    ) -> Result<Option<Seq>, Full> {
+    ) -> Result<Appended, Full> {
         let record = PublishRecord {
             settled: &judged.settled,
             ..arrival.record
@@ -271,26 +303,35 @@ impl Broker {
         let history =
             journal.keeps_history() && !record.topic.starts_with('$') && !judged.is_dropped();
         if route == RouteId::NOBODY && !state && !live_above_zero && !history {
-            return Ok(None);
+            let after = match (judged.is_remembered, judged.is_suppressed()) {
+                (true, _) => journal.change(&Change::Judged {
+                    settled: judged.settled.clone(),
+                })?,
+                // What it repeats may not be committed yet.
+                (false, true) => journal.appended(),
+                (false, false) => Seq::ZERO,
+            };
+            return Ok(Appended::Nothing { after });
         }
-        let kind = if state {
+        let kind = if state || judged.is_remembered {
             Kind::EventAndState
         } else {
             Kind::Event
         };
-        journal.append(kind, judged.lane, route, &record).map(Some)
+        let seq = journal.append(kind, judged.lane, route, &record)?;
+        Ok(Appended::Publish(seq))
     }
 
     /// Counts what rules made of a publish that was taken in.
     pub(super) fn count_judged(
         &mut self,
         judged: &Judged,
-        seq: Option<Seq>,
+        appended: Appended,
         record: &PublishRecord<'_>,
         now: NodeTime,
     ) {
         if let Some(rule) = self.judge.count(judged) {
-            let bytes = record.payload.len() as u64;
+            let (seq, bytes) = (appended.publish(), record.payload.len() as u64);
             self.lose_at(
                 LossReason::DroppedByRule,
                 rule,

@@ -12,7 +12,7 @@ use super::{
     start::Identity,
 };
 
-/// Everything `apply` changes. New fields come with a new format version of the log.
+/// Everything `apply` changes but what rules remember, which follows it. New fields come with a new format version of the log.
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     identity: Identity,
@@ -48,12 +48,17 @@ impl Broker {
                 .collect(),
             clock: Some(clock),
         };
-        postcard::to_stdvec(&snapshot).expect("a snapshot has no unserialisable part")
+        let parts = (&snapshot, self.judge.memories());
+        postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
 
     /// Begins recovery from a checkpoint. Fails where the bytes are none; the broker is then as it was.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
-        let snapshot: Snapshot = postcard::from_bytes(bytes)?;
+        let (snapshot, rest) = postcard::take_from_bytes::<Snapshot>(bytes)?;
+        // Nothing follows in a checkpoint from before there were rules.
+        if !rest.is_empty() {
+            self.judge.restore(postcard::from_bytes(rest)?);
+        }
         self.identity = snapshot.identity;
         self.retained = snapshot.retained.restored();
         self.sinks = snapshot.sinks.into_iter().collect();

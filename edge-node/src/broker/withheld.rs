@@ -285,8 +285,8 @@ impl Broker {
         withheld: &Rc<Withheld>,
     ) -> Result<(), NoRoom> {
         let taken = self.take(journal, arrival)?;
-        if taken == Taken::Passed || taken == Taken::Unheard {
-            withheld.seq.set(Some(Seq::ZERO));
+        if let Taken::Passed(after) | Taken::Unheard(after) = taken {
+            withheld.seq.set(Some(after));
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ pub(super) fn text(status: &NodeStatus) -> String {
     lanes(&mut page, status);
     sinks(&mut page, status);
     rules(&mut page, status);
+    forgotten(&mut page, status);
     ledger(&mut page, status);
     page.0
 }
@@ -290,6 +291,14 @@ fn rules(page: &mut Page, status: &NodeStatus) {
         "Of these: a step of the rule failed.",
     )
     .each("rule", rules, |rule| (&rule.name, rule.errors));
+}
+
+fn forgotten(page: &mut Page, status: &NodeStatus) {
+    page.counter(
+        "edge_node_rule_forgotten_total",
+        "Keys that stages of the rule forgot at a bound.",
+    )
+    .each("rule", &status.rules, |rule| (&rule.name, rule.forgotten));
 }
 
 fn ledger(page: &mut Page, status: &NodeStatus) {

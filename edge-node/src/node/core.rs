@@ -170,17 +170,25 @@ impl Core {
             keeps_history,
             effects: Vec::new(),
         };
-        core.carry_out();
+        core.meet_uplinks();
+        core.transact(Broker::handle_stages);
         core
     }
 
     /// Judges every publish by these rules from here on; gives back those before. The uplinks they know are those of the node.
-    pub fn set_rules(&mut self, mut judge: Judge) -> Judge {
-        judge.meet_uplinks(|name| {
-            let cursor = self.spool.cursor(&sink_cursor(name));
+    pub fn set_rules(&mut self, judge: Judge) -> Judge {
+        let before = self.broker.set_rules(judge);
+        self.meet_uplinks();
+        self.transact(Broker::handle_stages);
+        before
+    }
+
+    fn meet_uplinks(&mut self) {
+        let spool = &self.spool;
+        self.broker.meet_uplinks(|name| {
+            let cursor = spool.cursor(&sink_cursor(name));
             cursor.expect("every uplink of the configuration has a cursor")
         });
-        self.broker.set_rules(judge)
     }
 
     /// Runs one door of the broker inside a transaction.
@@ -302,6 +310,9 @@ impl Core {
             .is_some_and(|due| due <= (self.clock)().node)
         {
             self.transact(|broker, journal| broker.handle_deadline(journal));
+        }
+        if self.broker.rules().has_unnamed_stages() {
+            self.transact(Broker::handle_stages);
         }
         if self.spool.checkpoint_due() {
             self.spool.checkpoint(self.broker.snapshot((self.clock)()));

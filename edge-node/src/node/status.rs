@@ -315,6 +315,8 @@ pub struct RuleStatus {
     pub dropped: u64,
     /// Of these: its steps failed.
     pub errors: u64,
+    /// Keys that its stages forgot at a bound.
+    pub forgotten: u64,
 }
 
 /// One entry of the ledger.

@@ -1,6 +1,8 @@
 use filters::{Data, Event, Value, rules::Owed};
 use serde::{Deserialize, Serialize};
 
+use super::stages::Remembered;
+
 /// What rules made of a publish for the uplinks, as its record keeps it: whatever the rules become, every uplink gets it in this form.
 ///
 /// This is part of the format of the log: fields stay as they are, new variants come after the others.
@@ -13,6 +15,8 @@ pub struct Settled {
     /// For the uplinks without a form of their own.
     common: Form,
     own: Vec<(String, Form)>,
+    /// What gates came to remember of it.
+    pub(super) remembered: Vec<Remembered>,
 }
 
 /// To which uplinks an event is owed.

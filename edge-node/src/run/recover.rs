@@ -39,7 +39,7 @@ pub(super) fn recover(
     spool: &Spool,
     recovery: &Recovery,
 ) -> Result<Recovered, RunError> {
-    let mut broker = read_state(config, spool, recovery)?;
+    let mut broker = read_state(config, rules, spool, recovery)?;
     let clock = SystemClock::start(broker.clock_mark(), spool.last_time());
     let clock: Clock = Arc::new(move || clock.mark());
     if spool.checkpoint_due() {
@@ -76,14 +76,13 @@ pub(super) fn recover(
 
     let node = node_id(config, identity);
     let ingest = Ingest::new(config, node.clone(), run_id(identity, tail));
-    let mut core = Core::new(
+    let core = Core::new(
         spool.clone(),
         broker,
         ingest,
         Arc::clone(&clock),
         keeps_history,
     );
-    core.set_rules(Judge::new(rules));
     Ok(Recovered {
         core,
         node,
@@ -94,8 +93,15 @@ pub(super) fn recover(
 }
 
 /// The broker as the newest checkpoint and the log behind it tell.
-fn read_state(config: &Config, spool: &Spool, recovery: &Recovery) -> Result<Broker, RunError> {
+fn read_state(
+    config: &Config,
+    rules: Rules,
+    spool: &Spool,
+    recovery: &Recovery,
+) -> Result<Broker, RunError> {
     let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
+    // Before anything is read: what their stages remember is in the log.
+    broker.set_rules(Judge::new(rules));
     if let Some(checkpoint) = &recovery.checkpoint {
         broker
             .restore(checkpoint)

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use crate::{
     Event, EventView,
     index::{Budget, Index, IndexBuilder, RuleId, Scratch},
@@ -112,14 +114,30 @@ impl RuleSet {
 
     /// The place here of a stage of another set, if it is the same stage.
     pub fn same_stage(&self, other: &RuleSet, id: StageId) -> Option<StageId> {
+        self.same_stage_by(&self.places(), other, id)
+    }
+
+    /// As [`RuleSet::same_stage`], for many stages.
+    pub(super) fn same_stage_by(
+        &self,
+        places: &HashMap<&str, usize>,
+        other: &RuleSet,
+        id: StageId,
+    ) -> Option<StageId> {
         let theirs = other.rule(RuleId(id.rule))?;
-        let place = self.rules.iter().position(|it| it.name == theirs.name)?;
+        let place = *places.get(theirs.name.as_str())?;
         let step = id.step as usize;
         let same = theirs.definitions.get(step)? == self.rules.get(place)?.definitions.get(step)?;
         same.then_some(StageId {
             rule: u32::try_from(place).ok()?,
             step: id.step,
         })
+    }
+
+    /// The rules by name.
+    pub(super) fn places(&self) -> HashMap<&str, usize> {
+        let names = self.rules.iter().map(|it| it.name.as_str());
+        names.zip(0..).collect()
     }
 
     pub(super) fn steps(&self) -> impl Iterator<Item = (StageId, &Step)> {

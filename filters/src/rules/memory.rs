@@ -25,8 +25,9 @@ impl RuleMemory {
     /// What `old` remembered under `before`, for the stages that `rules` has unchanged: the same rule name, the same place and definition.
     pub fn carry(old: RuleMemory, before: &RuleSet, rules: &RuleSet) -> RuleMemory {
         let mut memory = RuleMemory::new(rules);
+        let places = rules.places();
         for (id, gate) in old.gates {
-            if let Some(now) = rules.same_stage(before, id) {
+            if let Some(now) = rules.same_stage_by(&places, before, id) {
                 memory.gates.insert(now, gate);
             }
         }
@@ -42,6 +43,13 @@ impl RuleMemory {
     pub fn recover(&mut self, gate: StageId, key: &str, memory: GateMemory) {
         if let Some(gate) = self.gates.get_mut(&gate) {
             gate.recover(key, memory);
+        }
+    }
+
+    /// Forgets all that a gate remembers.
+    pub fn forget(&mut self, gate: StageId) {
+        if let Some(gate) = self.gates.get_mut(&gate) {
+            gate.forget();
         }
     }
 

@@ -113,8 +113,9 @@ impl RuleStages {
     pub fn carry(old: RuleStages, before: &RuleSet, rules: &RuleSet, source: &str) -> RuleStages {
         let mut now = RuleStages::new(rules);
         now.output = old.output;
+        let places = rules.places();
         for (id, mut deriving) in old.stages {
-            match rules.same_stage(before, id) {
+            match rules.same_stage_by(&places, before, id) {
                 Some(place) => {
                     now.stages.insert(place, deriving);
                 }

@@ -94,6 +94,17 @@ impl StepDefinition {
         named.map(|(_, word)| word)
     }
 
+    /// The word of the stage, if it is one that derives events of its own, later.
+    pub fn derives(&self) -> Option<&'static str> {
+        let derives = ["window", "debounce", "absence"];
+        self.stage().filter(|it| derives.contains(it))
+    }
+
+    /// The same for definitions that are equal, also after a restart. Another version of this crate may give another.
+    pub fn fingerprint(&self) -> u64 {
+        crate::hash::hash(0, format!("{self:?}").as_bytes())
+    }
+
     /// How many things it does.
     pub(super) fn kinds(&self) -> usize {
         let stages = [

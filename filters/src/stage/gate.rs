@@ -178,6 +178,11 @@ impl Gate {
         }
     }
 
+    /// Forgets all it keeps.
+    pub fn forget(&mut self) {
+        self.memory.clear();
+    }
+
     /// Keys that went at a bound: the next event of each passes.
     pub fn evicted(&self) -> u64 {
         self.evicted

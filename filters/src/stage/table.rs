@@ -119,6 +119,13 @@ impl<S> Table<S> {
         }
     }
 
+    /// Forgets all keys.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
     /// Forgets `key`.
     pub(super) fn take(&mut self, key: &str) -> Option<Evicted<S>> {
         let (key, slot) = self.entries.remove_entry(key)?;

@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use bytes::BytesMut;
-use filters::TopicFilter;
+use filters::{TopicFilter, rules::Known, stage::Moment};
 use spool::{
     CursorId, NodeTime, Options, Spool, Start,
     clock::{ClockMark, WallTime},
@@ -25,13 +25,14 @@ pub(crate) use packets::*;
 
 use crate::{
     broker::{Broker, ConnectionId, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
-    config::{Config, Overrides},
+    config::{Config, Overrides, Rules},
     ingest::Ingest,
     mqtt::{
         encode::encode,
         packet::{Connect, Packet, QoS, ReasonCode, Version},
     },
     node::core::{Clock, Core, Effect, Reading},
+    rules::Judge,
 };
 
 /// The core, its storage and its clock.
@@ -42,6 +43,8 @@ pub(crate) struct TestNode {
     limits: Limits,
     options: Options,
     keeps_history: bool,
+    /// The text of its rules.
+    rules: String,
     pending: Vec<Reading>,
     closing: Vec<ConnectionId>,
     /// Readings of the log fail.
@@ -96,6 +99,17 @@ fn options() -> Options {
     options
 }
 
+/// Rules of this text, which may name the sink if there is one.
+fn judge(text: &str, has_sink: bool) -> Judge {
+    let known = Known {
+        sinks: has_sink.then(|| SINK.to_owned()).into_iter().collect(),
+        lanes: ["alarm", "normal", "bulk"].map(str::to_owned).to_vec(),
+        ..Known::default()
+    };
+    let file = ("rules.toml".to_owned(), text.to_owned());
+    Judge::new(Rules::compile(&[file], Some(known), Moment(0)).unwrap())
+}
+
 impl TestNode {
     pub(crate) fn new() -> TestNode {
         TestNode::with(limits(), options())
@@ -114,7 +128,7 @@ impl TestNode {
     fn with(limits: Limits, options: Options) -> TestNode {
         let time = Arc::new(AtomicU64::new(1_800_000_000_000));
         let storage = Arc::new(Simulated::new(1));
-        let mut node = TestNode::open(storage, time, limits, options, true);
+        let mut node = TestNode::open(storage, time, limits, options, true, "");
         node.settle();
         node
     }
@@ -129,7 +143,7 @@ impl TestNode {
         let mut options = options();
         change(&mut options);
         let storage = Arc::new(Simulated::new(seed));
-        TestNode::open(storage, time, limits, options, false)
+        TestNode::open(storage, time, limits, options, false, "")
     }
 
     fn open(
@@ -138,11 +152,13 @@ impl TestNode {
         limits: Limits,
         options: Options,
         keeps_history: bool,
+        rules: &str,
     ) -> TestNode {
         let now = NodeTime(time.load(Ordering::Relaxed));
         let disk = Arc::clone(&storage);
         let (spool, recovery) = Spool::open(disk, options.clone(), now, Arc::new(|| {})).unwrap();
         let mut broker = Broker::new(limits.clone());
+        broker.set_rules(judge(rules, !keeps_history));
         if let Some(checkpoint) = &recovery.checkpoint {
             broker.restore(checkpoint).unwrap();
         }
@@ -173,6 +189,7 @@ impl TestNode {
             limits,
             options,
             keeps_history,
+            rules: rules.to_owned(),
             pending: Vec::new(),
             closing: Vec::new(),
             fail_reads: false,
@@ -196,6 +213,7 @@ impl TestNode {
             self.limits,
             self.options,
             self.keeps_history,
+            &self.rules,
         )
     }
 
@@ -216,7 +234,14 @@ impl TestNode {
             self.limits,
             self.options,
             self.keeps_history,
+            &self.rules,
         )
+    }
+
+    /// Judges by these rules from here on, after a crash too.
+    pub(crate) fn set_rules(&mut self, text: &str) {
+        self.core.set_rules(judge(text, !self.keeps_history));
+        text.clone_into(&mut self.rules);
     }
 
     /// The cursor over what the sink is owed.

@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use cloud_uplink::{Outgoing, Peers, RecordSource};
-use filters::{Event, TopicFilter, rules::Known, stage::Moment};
+use filters::{Event, TopicFilter};
 use spool::{Lane, LossReason, ReadLimits, Seq};
+
+mod gates;
 
 use super::{
     harness::*,
     withheld::{full_node, make_room},
 };
 use crate::{
-    broker::sink_cursor,
-    config::Rules,
     mqtt::packet::{Packet, QoS},
     node::{
         handle::{Incoming, Origin, Request},
         source::Source,
     },
-    rules::Judge,
 };
 
 const NORMAL: &str = r#"{"celsius": 20}"#;
@@ -29,8 +28,7 @@ fn every_event_is_given_in_the_form_of_its_publish_whatever_the_rules_became() {
     let mut node = node_with_sink();
     let mut device = node.connect(v5("device"));
     node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 1);
-    set_rules(
-        &mut node,
+    node.set_rules(
         r#"
         [[rule]]
         name = "fahrenheit"
@@ -41,10 +39,10 @@ fn every_event_is_given_in_the_form_of_its_publish_whatever_the_rules_became() {
         "#,
     );
     node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 2);
-    set_rules(&mut node, "");
+    node.set_rules("");
     node.publish(&mut device, "t", NORMAL, QoS::AtLeastOnce, 3);
     let mut node = node.crash();
-    set_rules(&mut node, "[[rule]]\nname = \"none\"\ndrop = true");
+    node.set_rules("[[rule]]\nname = \"none\"\ndrop = true");
     let seen = given(&node);
     let form = |it: &Outgoing| {
         let data = String::from_utf8_lossy(it.event.data_bytes()).into_owned();
@@ -63,8 +61,7 @@ fn every_event_is_given_in_the_form_of_its_publish_whatever_the_rules_became() {
 #[test]
 fn a_dropped_event_that_nobody_hears_is_acknowledged_and_in_no_record_but_in_the_ledger() {
     let mut node = node_with_sink();
-    set_rules(
-        &mut node,
+    node.set_rules(
         "[[rule]]\nname = \"all\"\n[[rule]]\nname = \"debug\"\ntopic = \"debug/#\"\ndrop = true",
     );
     let mut device = node.connect(v5("device"));
@@ -90,10 +87,7 @@ fn a_dropped_event_that_nobody_hears_is_acknowledged_and_in_no_record_but_in_the
 #[test]
 fn what_a_rule_drops_is_no_history_for_a_sink_added_later() {
     let mut node = TestNode::new();
-    set_rules(
-        &mut node,
-        "[[rule]]\nname = \"debug\"\ntopic = \"debug\"\ndrop = true",
-    );
+    node.set_rules("[[rule]]\nname = \"debug\"\ntopic = \"debug\"\ndrop = true");
     let mut device = node.connect(v5("device"));
     let before = node.core.spool().status().appended;
     for (id, topic) in [(1, "debug"), (2, "t")] {
@@ -105,7 +99,7 @@ fn what_a_rule_drops_is_no_history_for_a_sink_added_later() {
 #[test]
 fn a_dropped_event_is_kept_for_its_subscribers_as_it_came_and_owed_to_no_sink() {
     let mut node = node_with_sink();
-    set_rules(&mut node, "[[rule]]\nname = \"local\"\ndrop = true");
+    node.set_rules("[[rule]]\nname = \"local\"\ndrop = true");
     let mut keeper = node.connect(durable("keeper"));
     node.subscribe(&mut keeper, "t", QoS::AtLeastOnce);
     node.drop_connection(keeper);
@@ -121,9 +115,7 @@ fn a_dropped_event_is_kept_for_its_subscribers_as_it_came_and_owed_to_no_sink() 
 #[test]
 fn a_sink_that_a_rule_names_is_owed_the_event_and_no_other_is() {
     let mut node = node_with_sink();
-    set_rules(
-        &mut node,
-        "[[rule]]\nname = \"elsewhere\"\ntopic = \"a\"\nsinks = []\n[[rule]]\nname = \"here\"\ntopic = \"b\"\nsinks = [\"mesh\"]",
+    node.set_rules("[[rule]]\nname = \"elsewhere\"\ntopic = \"a\"\nsinks = []\n[[rule]]\nname = \"here\"\ntopic = \"b\"\nsinks = [\"mesh\"]",
     );
     let mut keeper = node.connect(durable("keeper"));
     node.subscribe(&mut keeper, "#", QoS::AtLeastOnce);
@@ -139,8 +131,7 @@ fn a_sink_that_a_rule_names_is_owed_the_event_and_no_other_is() {
 #[test]
 fn a_rule_moves_an_event_to_a_lane_with_room_past_one_that_waits() {
     let (mut node, mut device) = full_node();
-    set_rules(
-        &mut node,
+    node.set_rules(
         r#"
         [[rule]]
         name = "overheating"
@@ -167,7 +158,7 @@ fn a_rule_moves_an_event_to_a_lane_with_room_past_one_that_waits() {
 #[test]
 fn a_publish_that_finds_no_room_is_counted_once_it_does() {
     let (mut node, mut device) = full_node();
-    set_rules(&mut node, "[[rule]]\nname = \"all\"");
+    node.set_rules("[[rule]]\nname = \"all\"");
     let mut other = node.connect(durable("other"));
     node.subscribe(&mut other, "t", QoS::AtLeastOnce);
     node.drop_connection(other);
@@ -190,8 +181,7 @@ fn a_step_that_fails_leaves_the_event_drops_it_or_makes_it_a_dead_letter_as_the_
             "[[rule]]\nname = \"{on_error}\"\ntopic = \"{topic}\"\non-error = \"{on_error}\"\n[[rule.step]]\nscale = {{ field = \"$.data.celsius\", factor = 2 }}\n"
         )
     };
-    set_rules(
-        &mut node,
+    node.set_rules(
         &[
             rule("p", "pass"),
             rule("d", "drop"),
@@ -227,40 +217,25 @@ fn a_step_that_fails_leaves_the_event_drops_it_or_makes_it_a_dead_letter_as_the_
 #[test]
 fn events_of_other_doors_are_judged_and_a_batch_without_room_leaves_no_trace() {
     let mut node = node_with_sink();
-    set_rules(
-        &mut node,
-        "[[rule]]\nname = \"local\"\ntopic = \"a\"\ndrop = true",
-    );
+    node.set_rules("[[rule]]\nname = \"local\"\ntopic = \"a\"\ndrop = true");
     assert!(offer(&mut node, &["a", "b"]));
     node.settle();
     let topics: Vec<_> = given(&node).into_iter().map(|it| it.topic).collect();
     assert_eq!(topics, ["b"]);
     let (mut full, _device) = full_node();
-    set_rules(&mut full, "[[rule]]\nname = \"all\"");
+    full.set_rules("[[rule]]\nname = \"all\"");
     assert!(!offer(&mut full, &["fill", "fill"]));
     assert_eq!(counts(&full), [("all".to_owned(), 0, 0)]);
 }
 
-fn node_with_sink() -> TestNode {
+pub(super) fn node_with_sink() -> TestNode {
     let mut node = TestNode::with_sink(1, limits(), |_| {});
     node.settle();
     node
 }
 
-fn set_rules(node: &mut TestNode, text: &str) {
-    let sink = node.core.spool().cursor(&sink_cursor(SINK));
-    let known = Known {
-        sinks: sink.map(|_| SINK.to_owned()).into_iter().collect(),
-        lanes: ["alarm", "normal", "bulk"].map(str::to_owned).to_vec(),
-        ..Known::default()
-    };
-    let file = ("rules.toml".to_owned(), text.to_owned());
-    let rules = Rules::compile(&[file], Some(known), Moment(0)).unwrap();
-    node.core.set_rules(Judge::new(rules));
-}
-
 /// What the sink is given of all that is in the log.
-fn given(node: &TestNode) -> Vec<Outgoing> {
+pub(super) fn given(node: &TestNode) -> Vec<Outgoing> {
     let source = Source::new(
         SINK,
         node.core.spool().clone(),
@@ -291,7 +266,7 @@ fn owed(node: &TestNode) -> u64 {
 }
 
 /// The rules, with how often each matched and dropped.
-fn counts(node: &TestNode) -> Vec<(String, u64, u64)> {
+pub(super) fn counts(node: &TestNode) -> Vec<(String, u64, u64)> {
     let status = node.core.broker().rules().status();
     let rules = status.into_iter();
     rules.map(|it| (it.name, it.matched, it.dropped)).collect()
