@@ -123,6 +123,40 @@ async fn a_step_that_fails_makes_a_dead_letter_where_its_rule_says_so() {
 }
 
 #[tokio::test]
+async fn a_gate_remembers_over_a_kill_what_it_let_pass() {
+    let mut cloud = TestCloud::start().await;
+    cloud.go_offline().await;
+    let folder = Folder::new(
+        "[[rule]]\nname = \"once\"\n[[rule.step]]\ndedupe = { within = \"1h\" }\nkey = [\"$.data.n\"]\n",
+    );
+    let mut node = TestNode::builder()
+        .config(&folder.config())
+        .uplink(&cloud)
+        .start()
+        .await;
+    node.connect("pump-7").await.publish_readings(1..=100).await;
+    node.restart().await;
+    node.connect("pump-7")
+        .await
+        .publish_readings(51..=150)
+        .await;
+    cloud.go_online().await;
+    cloud.wait_for_readings("pump-7", 1..=150).await;
+    node.wait_until_drained("cloud").await;
+    let mut readings = cloud.readings("pump-7");
+    readings.sort_unstable();
+    readings.dedup();
+    assert_eq!(readings.len(), 150);
+    let status = node.status().await;
+    assert_eq!(status["rules"][0]["dropped"], 50);
+    let loss = &status["ledger"][0];
+    assert_eq!(
+        (&loss["scope"], &loss["count"]),
+        (&"once/dedupe".into(), &50.into())
+    );
+}
+
+#[tokio::test]
 async fn a_file_of_rules_that_is_wrong_refuses_the_start_with_place_and_nearest_name() {
     let cloud = TestCloud::start().await;
     for (rules, complaint) in [
@@ -137,6 +171,10 @@ async fn a_file_of_rules_that_is_wrong_refuses_the_start_with_place_and_nearest_
         (
             "[[rule]]\nname = \"a\"\ntopc = \"b\"\n",
             "rules.toml:3:1: unknown key `topc`, did you mean `topic`?",
+        ),
+        (
+            "[[rule]]\nname = \"a\"\n[[rule.step]]\ndebounce = { quiet = \"1s\" }\n",
+            "rule `a`: a node does not apply the stage `debounce`",
         ),
     ] {
         let folder = Folder::new(rules);
