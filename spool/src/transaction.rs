@@ -232,15 +232,15 @@ impl Drop for Transaction<'_> {
         state.batch().back_to(&self.mark);
         state.next_seq = self.next_seq;
         for change in self.changes.drain(..).rev() {
-            state.take_back(change);
+            state.take_back(&change);
         }
         state.finish(&self.mark);
     }
 }
 
 impl State {
-    fn take_back(&mut self, change: Change) {
-        match change {
+    fn take_back(&mut self, change: &Change) {
+        match *change {
             Change::Created(id) => {
                 if let Some(cursor) = self.cursors.remove(&id) {
                     self.names.remove(&cursor.name);
