@@ -103,6 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_debt_of_a_session_with_cursor_takes_no_memory_here_however_long_it_is() {
+        let mut feed = Feed::default();
+        let owed = (0..30_000).filter(|n| n % 3 != 0).map(Seq);
+        let lost: u64 = owed.map(|seq| feed.owe(seq, true)).sum();
+        assert_eq!((lost, feed.runs.capacity()), (0, 0));
+        assert_eq!(feed.owed, Seq(29_999));
+    }
+
+    #[test]
     fn the_debt_of_a_session_without_cursor_takes_64_kib_at_most_and_loses_its_oldest_counted() {
         let mut feed = Feed::default();
         // Every third is for somebody else: each two are a run.

@@ -118,6 +118,38 @@ fn no_more_than_a_window_is_given_ahead_of_the_low_mark() {
 }
 
 #[test]
+fn a_debt_in_one_lane_takes_64_kib_of_memory_at_most_and_is_given_whole() {
+    let mut log = Log::new();
+    let (session, route) = log.bounded_reader("session", Some(1 << 30));
+    for n in 0..10_000 {
+        log.append(0, route, &body(n, 20)).unwrap();
+        if n % 500 == 499 {
+            log.commit();
+        }
+    }
+    let mut given = 0;
+    let mut most_bytes = 0;
+    loop {
+        let batch = log.spool.read(session, Seq::ZERO, ALL).unwrap();
+        let state = log.spool.inner.lock();
+        let owed = state.cursors[&session.0].lanes.iter();
+        let bytes: usize = owed
+            .map(|lane| lane.window.capacity() * size_of::<crate::cursor::Owed>())
+            .sum();
+        drop(state);
+        most_bytes = most_bytes.max(bytes);
+        if batch.entries.is_empty() {
+            break;
+        }
+        given += batch.entries.len();
+        let seqs: Vec<Seq> = batch.entries.iter().map(|entry| entry.seq).collect();
+        log.spool.ack(session, &seqs);
+    }
+    assert_eq!(given, 10_000);
+    assert!((1..=64 << 10).contains(&most_bytes), "{most_bytes} bytes");
+}
+
+#[test]
 fn limits_of_a_read_hold_and_the_first_record_is_always_given() {
     let mut log = Log::new();
     let (cursor, route) = log.reader("sink");

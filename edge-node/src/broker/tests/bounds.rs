@@ -212,3 +212,23 @@ fn a_receipt_that_finds_the_waiting_bytes_full_is_taken_after_the_next_commit() 
     let released = reader.next(&mut node);
     assert!(matches!(released, Some(Packet::PubRel(_))), "{released:?}");
 }
+
+#[test]
+fn qos_0_that_finds_the_waiting_bytes_full_is_delivered_locally_left_out_of_the_log_and_counted() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtMostOnce);
+    let device = node.connect(v5("pump"));
+    let filling = "x".repeat(2_000);
+    node.send(&device, publish("fill", &filling, QoS::AtLeastOnce, 1));
+    let full = node.core.spool().appended();
+    node.send(&device, publish("live", "now", QoS::AtMostOnce, 0));
+    assert_eq!(reader.messages(&mut node), [("live".into(), "now".into())]);
+    assert_eq!(node.core.spool().appended(), full);
+    assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 1);
+    node.settle();
+    node.send(&device, publish("live", "then", QoS::AtMostOnce, 0));
+    assert_eq!(reader.messages(&mut node), [("live".into(), "then".into())]);
+    assert!(node.core.spool().appended() > full);
+    assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 1);
+}
