@@ -63,6 +63,8 @@ pub(super) struct Delivery<'a> {
     pub(super) expiry: Option<u32>,
     /// The node made it after this.
     pub(super) after: NodeTime,
+    /// When the client takes it.
+    pub(super) now: NodeTime,
 }
 
 /// Everything published and delivered so far.
@@ -73,6 +75,8 @@ pub(super) struct Model {
     pub(super) wills: Wills,
     /// How many sessions each client has had.
     sessions: [u32; CLIENTS],
+    /// Since when the session of a client that is away may have expired, unnoticed by the client.
+    may_be_over: [Option<NodeTime>; CLIENTS],
     /// The last first delivery, by subscriber, its session, publisher, topic and QoS.
     last: BTreeMap<Stream, usize>,
     /// What each session of a subscriber got.
@@ -170,6 +174,16 @@ impl Model {
         self.counts.acked += 1;
     }
 
+    /// The client is there, with CONNACK.
+    pub(super) fn came(&mut self, client: usize) {
+        self.may_be_over[client] = None;
+    }
+
+    /// The client's connection ended; its session lasts until then at least.
+    pub(super) fn left(&mut self, client: usize, until: NodeTime) {
+        self.may_be_over[client] = Some(until);
+    }
+
     /// The client gives up its session: nothing is owed to it any more.
     pub(super) fn session_ended(&mut self, client: usize) {
         self.sessions[client] += 1;
@@ -227,8 +241,9 @@ impl Model {
         }
         let me = (delivery.client, self.sessions[delivery.client]);
         if let Some(taker) = self.takers.insert(delivery.number, me) {
+            let may_be_over = self.may_be_over[taker.0].is_some_and(|since| since <= delivery.now);
             assert!(
-                taker.1 != self.sessions[taker.0],
+                taker.1 != self.sessions[taker.0] || may_be_over,
                 "message {} of QoS 2 went to client {} of a group, and before to client {}, whose session lives",
                 delivery.number,
                 me.0,

@@ -269,6 +269,8 @@ impl Peer {
     fn left(&mut self, model: &mut Model, link: &Link, since: NodeTime) {
         if link.is_greeted {
             self.left_at = since;
+            let lasts_ms = u64::from(self.expiry_seconds) * 1000;
+            model.left(self.index, NodeTime(since.0 + lasts_ms));
         }
         if self.is_brief {
             self.end_session(model);
@@ -347,7 +349,7 @@ impl Peer {
         tell(|| format!("{} <- {}", self.index, brief(&packet)));
         match packet {
             Packet::ConnAck(ack) => self.greeted(model, &ack),
-            Packet::Publish(publish) => self.take(model, &publish),
+            Packet::Publish(publish) => self.take(model, &publish, node.now()),
             Packet::PubRel(ack) => {
                 self.received.remove(&ack.packet_id);
                 let answer = Packet::PubComp(Ack::success(ack.packet_id));
@@ -402,6 +404,7 @@ impl Peer {
         }
         let link = self.link.as_mut().expect("it brought a packet");
         link.is_greeted = true;
+        model.came(self.index);
         model.wills.greeted(self.index, link.will);
         self.resend();
     }

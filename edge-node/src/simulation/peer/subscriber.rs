@@ -1,6 +1,7 @@
 //! A client as a subscriber: what it asks for, and what it gets.
 
 use fastrand::Rng;
+use spool::NodeTime;
 
 use super::{Peer, Todo, payload::number_in};
 use crate::{
@@ -100,7 +101,7 @@ impl Peer {
     }
 
     /// A PUBLISH came.
-    pub(super) fn take(&mut self, model: &mut Model, publish: &Publish) {
+    pub(super) fn take(&mut self, model: &mut Model, publish: &Publish, now: NodeTime) {
         let link = self.link.as_mut().expect("it brought a packet");
         let topic = publish.topic.as_str();
         let is_wished = |wish: &Wish| wish.ever && matches(wish.filter, topic);
@@ -131,6 +132,7 @@ impl Peer {
             dup: publish.dup,
             expiry: properties.and_then(|set| set.message_expiry_interval),
             after: link.emptied_at,
+            now,
         });
     }
 }
