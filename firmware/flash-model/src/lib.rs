@@ -238,16 +238,20 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
         Ok(())
     }
 
-    /// Of the bits that were to be cleared, some are.
+    /// Of the bits that were to be cleared, some are. A word that none was cleared in counts as not written: nobody
+    /// could tell.
     fn write_in_part(&mut self, address: u32, random: &mut Random) {
         let address = usize::try_from(address).expect("an address fits");
         let noted = self.journal() + JOURNAL_HEAD;
-        self.set_byte(self.writes_at(address), 1);
+        let mut is_changed = false;
         for offset in 0..WORD {
             let at = address + offset;
-            let cleared = self.byte(noted + offset) | random.byte();
-            self.set_byte(at, self.byte(at) & cleared);
+            let left = self.byte(at) & (self.byte(noted + offset) | random.byte());
+            is_changed |= left != self.byte(at);
+            self.set_byte(at, left);
         }
+        let writes = self.byte(self.writes_at(address)) + u8::from(is_changed);
+        self.set_byte(self.writes_at(address), writes);
     }
 
     /// Of the bits that were to be set, some are: word by word none, some, or all. The page needs another erase before

@@ -1,0 +1,255 @@
+use embedded_storage_async::nor_flash::NorFlash;
+use heapless::Vec;
+use wire::{
+    Mark,
+    birth::{LossReason, Presence, encode_kinds},
+    kind::{Announced, Kind, KindId},
+};
+
+use super::{
+    Layout, Outbox, SCRATCH, Span,
+    queue::{EVENTS, Queue, TAKEN},
+};
+use crate::{
+    class::Class,
+    log::{Cursor, Log, LogError, Walk},
+    store::{Key, MAX_VALUE, Store},
+};
+
+/// Why an outbox cannot be opened. The flash holds what it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError<E> {
+    /// The flash failed.
+    Flash(E),
+    /// A later firmware wrote it, in this format.
+    Format(u8),
+    /// More kinds than an outbox knows, or one too large to be kept.
+    Kinds,
+    /// The kind has type and version of one whose events wait, and other fields: count its version up.
+    Changed(KindId),
+    /// The kind has the id of another one whose events wait: change its version.
+    Twin(KindId),
+}
+
+impl<E> From<LogError<E>> for OpenError<E> {
+    fn from(error: LogError<E>) -> Self {
+        match error {
+            LogError::Flash(error) => OpenError::Flash(error),
+            LogError::Format(format) => OpenError::Format(format),
+            LogError::Full | LogError::Size => OpenError::Kinds,
+        }
+    }
+}
+
+pub(super) fn boot_value(incarnation: u32, boot: u32) -> [u8; 8] {
+    let ([a, b, c, d], [e, f, g, h]) = (incarnation.to_le_bytes(), boot.to_le_bytes());
+    [a, b, c, d, e, f, g, h]
+}
+
+pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
+    mut flash: S,
+    layout: &Layout<CLASSES>,
+    kinds: &[Kind<'_>],
+    random: u32,
+) -> Result<Outbox<S, CLASSES, RING>, OpenError<S::Error>> {
+    let mut scratch = [0; SCRATCH];
+    let mut store = Store::open(&mut flash, layout.store, &mut scratch).await?;
+    let stored = store.value(&mut flash, Key::Boot, &mut scratch).await?;
+    let counted = stored
+        .and_then(|value| value.split_first_chunk::<4>())
+        .and_then(|(incarnation, boot)| {
+            let boot = u32::from_le_bytes(*boot.first_chunk()?);
+            Some((u32::from_le_bytes(*incarnation), boot.checked_add(1)?))
+        });
+    let before = counted.map(|(incarnation, _)| incarnation);
+    let counted = counted.filter(|_| !store.is_boot_doubtful());
+
+    let mut queues: Vec<Queue<RING>, CLASSES> = Vec::new();
+    let mut waiting: Vec<[u8; 2], 16> = Vec::new();
+    let mut newest_boot = None;
+    for class in layout.classes {
+        let queue = scan(&mut flash, class, before, &mut waiting, &mut scratch).await?;
+        newest_boot = newest_boot.max(Some(queue.last.boot));
+        let _ = queues.push(queue); // there are as many places as classes
+    }
+    // A counter that is not above every boot of which events wait was lost and replaced by an older one.
+    let counted = counted.filter(|(_, boot)| newest_boot.is_none_or(|newest| newest < *boot));
+    let (incarnation, boot) = counted.unwrap_or((random, 1));
+    if counted.is_none() {
+        for queue in &mut queues {
+            queue.end_incarnation(before);
+        }
+    }
+    store
+        .set(
+            &mut flash,
+            Key::Boot,
+            &boot_value(incarnation, boot),
+            &mut scratch,
+        )
+        .await?;
+    announce(&mut flash, &mut store, kinds, &waiting, &mut scratch).await?;
+
+    let Ok(queues) = queues.into_array() else {
+        return Err(OpenError::Kinds);
+    };
+    let kinds = kinds.iter().map(Kind::id).collect();
+    Ok(Outbox {
+        flash,
+        store,
+        queues,
+        kinds,
+        incarnation,
+        boot,
+        is_online: false,
+        scratch,
+    })
+}
+
+/// Reads what a class has in flash: where its streams stand, what is missing, and of which kinds events wait.
+async fn scan<S: NorFlash, const RING: usize>(
+    flash: &mut S,
+    class: Class,
+    incarnation: Option<u32>,
+    waiting: &mut Vec<[u8; 2], 16>,
+    scratch: &mut [u8],
+) -> Result<Queue<RING>, OpenError<S::Error>> {
+    let log = Log::open(flash, class.region, class.stream.number(), scratch).await?;
+    let mut queue = Queue::new(class, log);
+    let mut walk = Walk::from(queue.log.keep);
+    let mut taken = walk.at;
+    while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
+        if let Some(page) = record
+            .payload
+            .first_chunk()
+            .filter(|_| record.kind == TAKEN)
+        {
+            taken = Cursor {
+                number: u32::from_le_bytes(*page),
+                offset: 0,
+            };
+        }
+    }
+    queue.keep_from(taken);
+
+    let mut walk = Walk::from(queue.log.keep);
+    let mut before: Option<(Span, u32)> = None;
+    while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
+        let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) else {
+            continue;
+        };
+        if let Some((gap, from, to)) = before.and_then(|(before, _)| before.gap_before(span)) {
+            queue.note_missing(gap, from, to);
+        }
+        before = Some((span, walk.skipped));
+        queue.note_waiting(span, incarnation);
+        if !waiting.contains(&span.kind) {
+            waiting.push(span.kind).map_err(|_| OpenError::Kinds)?;
+        }
+    }
+    // What was being written when the power went, or cannot be read any more, came behind the last event.
+    if let Some((last, _)) = before.filter(|(_, skipped)| walk.skipped > *skipped) {
+        let lost = Mark {
+            boot: last.boot,
+            seq: last.last_seq.saturating_add(1),
+        };
+        queue.note_missing(last.incarnation, lost, lost);
+    }
+    Ok(queue)
+}
+
+impl<const RING: usize> Queue<RING> {
+    fn note_missing(&mut self, incarnation: u32, from: Mark, to: Mark) {
+        let count = if from.boot == to.boot {
+            to.seq.saturating_sub(from.seq).saturating_add(1)
+        } else {
+            to.seq
+        };
+        self.note_loss(LossReason::Unreadable, count.max(1));
+        self.note_dropped(incarnation, from, to, LossReason::Unreadable);
+    }
+
+    fn note_waiting(&mut self, span: Span, incarnation: Option<u32>) {
+        if incarnation == Some(span.incarnation) {
+            self.last = span.last();
+            return;
+        }
+        match self
+            .earlier
+            .iter_mut()
+            .find(|(earlier, _)| *earlier == span.incarnation)
+        {
+            Some((_, last)) => *last = span.last(),
+            // Of more than three incarnations the oldest are not announced; their events are sent all the same.
+            None => drop(self.earlier.push((span.incarnation, span.last()))),
+        }
+    }
+
+    /// What was counted as the current incarnation's is an earlier one's.
+    fn end_incarnation(&mut self, ended: Option<u32>) {
+        let last = core::mem::take(&mut self.last);
+        if let Some(ended) = ended.filter(|_| last > Mark::default()) {
+            let _ = self.earlier.push((ended, last)); // as above
+        }
+    }
+}
+
+/// Stores the tables that are new, and forgets those of which no event may come.
+async fn announce<S: NorFlash>(
+    flash: &mut S,
+    store: &mut Store,
+    kinds: &[Kind<'_>],
+    waiting: &[[u8; 2]],
+    scratch: &mut [u8],
+) -> Result<(), OpenError<S::Error>> {
+    let old: Vec<Key, 32> = store.keys().collect();
+    for key in old {
+        let Key::Kind(id) = key else { continue };
+        if !waiting.contains(&id) && kinds.iter().all(|kind| kind.id().0 != id) {
+            store.forget(key);
+        }
+    }
+    for kind in kinds {
+        let mut message = [0; MAX_VALUE - 2];
+        let message =
+            encode_kinds(&[Announced::new(*kind)], &mut message).map_err(|_| OpenError::Kinds)?;
+        let key = Key::Kind(kind.id().0);
+        match store.value(flash, key, scratch).await? {
+            Some(stored) if stored == message => continue,
+            Some(_) => return Err(OpenError::Twin(kind.id())),
+            None => {}
+        }
+        refuse_changed(flash, store, kind, scratch).await?;
+        store.set(flash, key, message, scratch).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a kind with type and version of another one whose events wait.
+async fn refuse_changed<S: NorFlash>(
+    flash: &mut S,
+    store: &Store,
+    kind: &Kind<'_>,
+    scratch: &mut [u8],
+) -> Result<(), OpenError<S::Error>> {
+    let keys: Vec<Key, 32> = store.keys().collect();
+    for key in keys {
+        if !matches!(key, Key::Kind(_)) {
+            continue;
+        }
+        let Some(stored) = store.value(flash, key, scratch).await? else {
+            continue;
+        };
+        let Ok(Presence::Kinds(tables)) = Presence::decode(stored) else {
+            continue;
+        };
+        let is_changed = tables.iter().any(|table| {
+            (table.event_type, table.version) == (kind.event_type, kind.version)
+                && table.id != kind.id()
+        });
+        if is_changed {
+            return Err(OpenError::Changed(kind.id()));
+        }
+    }
+    Ok(())
+}

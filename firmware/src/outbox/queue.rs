@@ -1,0 +1,436 @@
+use embedded_storage_async::nor_flash::NorFlash;
+use heapless::Vec;
+use wire::{
+    EncodeError, Mark,
+    birth::{Dropped, Loss, LossReason, StreamState},
+    envelope::{BatchEncoder, Head, encode_event},
+    kind::KindId,
+};
+
+use super::{MAX_MESSAGE, Span};
+use crate::{
+    class::{Class, Commit, WhenFull},
+    log::{Cursor, Log, LogError, Walk, most_payload},
+    ring::{Entry, Ring},
+};
+
+/// A message of events, as it is sent, with its incarnation.
+pub(super) const EVENTS: u8 = 1;
+/// Pages before this one (u32le) hold nothing that is still needed.
+pub(super) const TAKEN: u8 = 2;
+
+/// The events of one class.
+#[derive(Debug)]
+pub(super) struct Queue<const RING: usize> {
+    pub(super) class: Class,
+    pub(super) log: Log,
+    pub(super) ring: Ring<RING>,
+    /// Where in flash the next message to be sent is looked for.
+    walk: Walk,
+    /// The last sequence of this boot that was sent on this connection.
+    sent: u64,
+    /// The last one that was ever sent.
+    pub(super) sent_seq: u64,
+    pub(super) stopped_until_ms: Option<u64>,
+    /// The last event committed before this boot.
+    pub(super) last: Mark,
+    /// Earlier incarnations of which events wait, and the last one of each.
+    pub(super) earlier: Vec<(u32, Mark), 3>,
+    pub(super) dropped: Vec<Dropped, 8>,
+    losses: [u64; 4],
+}
+
+const REASONS: [LossReason; 4] = [
+    LossReason::Ring,
+    LossReason::Outbox,
+    LossReason::Unreadable,
+    LossReason::Refused,
+];
+
+impl<const RING: usize> Queue<RING> {
+    pub(super) fn new(class: Class, log: Log) -> Self {
+        Queue {
+            class,
+            walk: Walk::from(log.keep),
+            log,
+            ring: Ring::new(),
+            sent: 0,
+            sent_seq: 0,
+            stopped_until_ms: None,
+            last: Mark::default(),
+            earlier: Vec::new(),
+            dropped: Vec::new(),
+            losses: [0; 4],
+        }
+    }
+
+    /// What was sent counts as not sent.
+    pub(super) fn rewind(&mut self) {
+        self.walk = Walk::from(self.log.keep);
+        self.sent = 0;
+        self.stopped_until_ms = None;
+    }
+
+    pub(super) fn deadline_ms(&self) -> Option<u64> {
+        match self.class.commit {
+            Commit::AfterMs(after_ms) => {
+                let oldest = self.ring.iter().next()?;
+                Some(oldest.uptime_ms.saturating_add(after_ms.into()))
+            }
+            Commit::Always | Commit::Offline => None,
+        }
+    }
+
+    /// Whether an event that must be committed can be.
+    pub(super) fn can_commit<S: NorFlash>(
+        &self,
+        incarnation: u32,
+        kind: KindId,
+        uptime_ms: u64,
+        data: &[u8],
+    ) -> bool {
+        let waiting = self
+            .ring
+            .iter()
+            .map(|entry| entry.data.len().saturating_add(16))
+            .sum::<usize>();
+        let head = Head {
+            incarnation: Some(incarnation),
+            stream: self.class.stream,
+            mark: Mark {
+                boot: u32::MAX,
+                seq: u64::MAX,
+            },
+            uptime_ms,
+            kind,
+        };
+        let mut message = [0; MAX_MESSAGE];
+        let len = encode_event(&head, data, &mut message).map_or(MAX_MESSAGE, <[u8]>::len);
+        self.class.when_full == WhenFull::DropOldest
+            || !self
+                .log
+                .is_full_for::<S>(len.saturating_add(waiting).min(MAX_MESSAGE))
+    }
+
+    /// Moves all that is in memory to flash.
+    pub(super) async fn commit<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        incarnation: u32,
+        boot: u32,
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
+        let mut message = [0; MAX_MESSAGE];
+        let most = most_payload::<S>().min(MAX_MESSAGE);
+        let message = message.get_mut(..most).ok_or(LogError::Size)?;
+        while !self.ring.is_empty() {
+            let Some((len, last_seq)) = self
+                .encode(Some(incarnation), boot, 0, message)
+                .map_err(|_| LogError::Size)?
+            else {
+                break;
+            };
+            let message = message.get(..len).unwrap_or_default();
+            while self.log.is_full_for::<S>(len) && self.class.when_full == WhenFull::DropOldest {
+                self.drop_page(flash, scratch).await?;
+            }
+            self.log.append(flash, EVENTS, message, scratch).await?;
+            self.ring.remove_through(last_seq);
+        }
+        Ok(())
+    }
+
+    /// Gives up what the oldest page holds.
+    async fn drop_page<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
+        let next_page = Log::page_after::<S>(self.log.keep);
+        let mut walk = Walk::from(self.log.keep);
+        while let Some(record) = self.log.next(flash, &mut walk, scratch).await? {
+            if record.at >= next_page {
+                break;
+            }
+            if let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) {
+                self.note_loss(LossReason::Outbox, span.count());
+                self.note_dropped(
+                    span.incarnation,
+                    span.first(),
+                    span.last(),
+                    LossReason::Outbox,
+                );
+            }
+        }
+        self.log.keep = next_page;
+        self.walk.at = self.walk.at.max(next_page);
+        Ok(())
+    }
+
+    /// The next message to be sent.
+    pub(super) async fn next_message<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        incarnation: u32,
+        boot: u32,
+        into: &mut [u8],
+        scratch: &mut [u8],
+    ) -> Result<Option<usize>, S::Error> {
+        loop {
+            let record = match self.log.next(flash, &mut self.walk, scratch).await {
+                Ok(Some(record)) => record,
+                Ok(None) => break,
+                Err(LogError::Flash(error)) => return Err(error),
+                Err(_) => break,
+            };
+            let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) else {
+                continue;
+            };
+            let is_own = (span.incarnation, span.boot) == (incarnation, boot);
+            if is_own && span.last_seq <= self.sent {
+                continue;
+            }
+            if is_own {
+                self.note_sent(span.last_seq);
+            }
+            let Some(place) = into.get_mut(..record.payload.len()) else {
+                continue;
+            };
+            place.copy_from_slice(record.payload);
+            return Ok(Some(place.len()));
+        }
+        match self.encode(None, boot, self.sent, into) {
+            Ok(Some((len, last_seq))) => {
+                self.note_sent(last_seq);
+                Ok(Some(len))
+            }
+            Ok(None) | Err(_) => Ok(None),
+        }
+    }
+
+    fn note_sent(&mut self, seq: u64) {
+        self.sent = self.sent.max(seq);
+        self.sent_seq = self.sent_seq.max(seq);
+    }
+
+    /// A message of the oldest events in memory behind `after_seq`: its length, and its last sequence.
+    fn encode(
+        &self,
+        incarnation: Option<u32>,
+        boot: u32,
+        after_seq: u64,
+        into: &mut [u8],
+    ) -> Result<Option<(usize, u64)>, EncodeError> {
+        let mut entries = self
+            .ring
+            .iter()
+            .skip_while(|entry| entry.seq <= after_seq)
+            .peekable();
+        let Some(first) = entries.peek().copied() else {
+            return Ok(None);
+        };
+        let head = Head {
+            incarnation,
+            stream: self.class.stream,
+            mark: Mark {
+                boot,
+                seq: first.seq,
+            },
+            uptime_ms: first.uptime_ms,
+            kind: first.kind,
+        };
+        let is_alike = |entry: &Entry<'_>| entry.kind == first.kind;
+        let most = into.len().min(MAX_MESSAGE);
+        let into = into.get_mut(..most).ok_or(EncodeError::Room)?;
+        if entries.clone().take_while(is_alike).count() == 1 {
+            return Ok(Some((
+                encode_event(&head, first.data, into)?.len(),
+                first.seq,
+            )));
+        }
+        let mut last_seq = first.seq;
+        let mut batch = BatchEncoder::new(&head, into)?;
+        for entry in entries.take_while(is_alike) {
+            if batch.push(entry.uptime_ms, entry.data).is_err() {
+                break;
+            }
+            last_seq = entry.seq;
+        }
+        if batch.len() > 1 {
+            return Ok(Some((batch.finish().len(), last_seq)));
+        }
+        Ok(Some((
+            encode_event(&head, first.data, into)?.len(),
+            first.seq,
+        )))
+    }
+
+    /// Forgets what the node has.
+    pub(super) async fn ack<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        incarnation: u32,
+        mark: Mark,
+        own: u32,
+        scratch: &mut [u8],
+    ) -> Result<(), S::Error> {
+        let before = self.log.keep;
+        let mut walk = Walk::from(before);
+        loop {
+            let record = match self.log.next(flash, &mut walk, scratch).await {
+                Ok(Some(record)) => record,
+                Err(LogError::Flash(error)) => return Err(error),
+                Ok(None) | Err(_) => break,
+            };
+            let span = Span::of(record.payload).filter(|_| record.kind == EVENTS);
+            if span.is_some_and(|span| span.incarnation != incarnation || span.last() > mark) {
+                break;
+            }
+            self.log.keep = walk.at;
+        }
+        self.walk.at = self.walk.at.max(self.log.keep);
+        self.dropped
+            .retain(|dropped| dropped.incarnation != incarnation || dropped.to > mark);
+        if incarnation != own {
+            self.earlier
+                .retain(|(earlier, last)| *earlier != incarnation || *last > mark);
+        }
+        if self.log.keep.number > before.number {
+            self.note_taken(flash, scratch).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes which pages are no longer needed, so that they need not be sent again after a reset.
+    async fn note_taken<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        scratch: &mut [u8],
+    ) -> Result<(), S::Error> {
+        let page = self.log.keep.number.to_le_bytes();
+        match self.log.append(flash, TAKEN, &page, scratch).await {
+            Err(LogError::Flash(error)) => Err(error),
+            // Without the note the pages are sent once more, and the node takes them for what they are: repeats.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// What the birth says of this class.
+    pub(super) async fn states<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        incarnation: u32,
+        boot: u32,
+        states: &mut Vec<StreamState, 24>,
+        scratch: &mut [u8],
+    ) -> Result<(), S::Error> {
+        let stream = self.class.stream;
+        let waiting = self.oldest_in_flash(flash, scratch).await?;
+        for (earlier, last) in &self.earlier {
+            let oldest = waiting
+                .filter(|span| span.incarnation == *earlier)
+                .map_or(Mark { boot: 1, seq: 1 }, Span::first);
+            let state = StreamState {
+                incarnation: *earlier,
+                stream,
+                last: *last,
+                oldest,
+            };
+            let _ = states.push(state); // four for each of at most six classes
+        }
+        let in_memory = self
+            .ring
+            .iter()
+            .next()
+            .map_or(self.ring.next_seq(), |entry| entry.seq);
+        let oldest = match waiting {
+            Some(span) if span.incarnation == incarnation => span.first(),
+            Some(_) => Mark { boot: 1, seq: 1 },
+            None => Mark {
+                boot,
+                seq: in_memory,
+            },
+        };
+        let _ = states.push(StreamState {
+            incarnation,
+            stream,
+            last: self.last,
+            oldest,
+        });
+        Ok(())
+    }
+
+    async fn oldest_in_flash<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        scratch: &mut [u8],
+    ) -> Result<Option<Span>, S::Error> {
+        let mut walk = Walk::from(self.log.keep);
+        loop {
+            match self.log.next(flash, &mut walk, scratch).await {
+                Ok(Some(record)) => {
+                    if let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) {
+                        return Ok(Some(span));
+                    }
+                }
+                Err(LogError::Flash(error)) => return Err(error),
+                Ok(None) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Notes a range that will never come. When there are too many, the last one grows to cover the new one.
+    pub(super) fn note_dropped(
+        &mut self,
+        incarnation: u32,
+        from: Mark,
+        to: Mark,
+        reason: LossReason,
+    ) {
+        let stream = self.class.stream;
+        let is_full = self.dropped.is_full();
+        if let Some(newest) = self
+            .dropped
+            .last_mut()
+            .filter(|newest| newest.incarnation == incarnation)
+        {
+            let follows =
+                newest.to.boot == from.boot && newest.to.seq.saturating_add(1) == from.seq;
+            if is_full || (follows && newest.reason == reason) {
+                newest.to = to;
+                return;
+            }
+        }
+        let _ = self.dropped.push(Dropped {
+            incarnation,
+            stream,
+            from,
+            to,
+            reason,
+        }); // a jump shows without it, too
+    }
+
+    pub(super) fn note_loss(&mut self, reason: LossReason, count: u64) {
+        if let Some(losses) = self.losses.get_mut(usize::from(reason as u8)) {
+            *losses = losses.saturating_add(count);
+        }
+    }
+
+    pub(super) fn losses(&self) -> impl Iterator<Item = Loss> {
+        let stream = self.class.stream;
+        let losses = REASONS.into_iter().zip(self.losses);
+        losses
+            .filter(|(_, count)| *count > 0)
+            .map(move |(reason, count)| Loss {
+                stream,
+                reason,
+                count,
+            })
+    }
+
+    /// Sends nothing before this place.
+    pub(super) fn keep_from(&mut self, keep: Cursor) {
+        self.log.keep = self.log.keep.max(keep);
+        self.walk = Walk::from(self.log.keep);
+    }
+}

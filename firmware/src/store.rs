@@ -1,0 +1,225 @@
+//! What a device must remember over a reset beside its events, as values under keys in a log of its own.
+//!
+//! A value's newest record counts. When a page is full the next one is begun and what is still needed copied to it, so all
+//! values together must fit into a page. A power cut while copying leaves the older records, from which it goes on.
+
+use embedded_storage_async::nor_flash::NorFlash;
+use heapless::Vec;
+
+use crate::log::{Cursor, Log, LogError, Region, Walk};
+
+const TAG: u8 = 0xff;
+
+/// The most values.
+pub(crate) const MAX_VALUES: usize = 24;
+
+/// Names a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// Incarnation and boot counter.
+    Boot,
+    /// The table of a kind.
+    Kind([u8; 2]),
+}
+
+impl Key {
+    fn number(self) -> u8 {
+        match self {
+            Key::Boot => 1,
+            Key::Kind(_) => 2,
+        }
+    }
+
+    fn id(self) -> [u8; 2] {
+        match self {
+            Key::Boot => [0, 0],
+            Key::Kind(id) => id,
+        }
+    }
+
+    fn read(kind: u8, id: [u8; 2]) -> Option<Self> {
+        match kind {
+            1 => Some(Key::Boot),
+            2 => Some(Key::Kind(id)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    log: Log,
+    newest: Vec<(Key, Cursor), MAX_VALUES>,
+    /// Whether something that cannot be read stands behind the newest boot counter.
+    is_boot_doubtful: bool,
+}
+
+impl Store {
+    pub(crate) async fn open<S: NorFlash>(
+        flash: &mut S,
+        region: Region,
+        scratch: &mut [u8],
+    ) -> Result<Self, LogError<S::Error>> {
+        let log = Log::open(flash, region, TAG, scratch).await?;
+        let mut walk = Walk::from(log.keep);
+        let mut store = Store {
+            log,
+            newest: Vec::new(),
+            is_boot_doubtful: false,
+        };
+        let mut skipped_before_boot = 0;
+        while let Some(record) = store.log.next(flash, &mut walk, scratch).await? {
+            let Some((id, _)) = record.payload.split_first_chunk::<2>() else {
+                continue;
+            };
+            let Some(key) = Key::read(record.kind, *id) else {
+                continue;
+            };
+            if key == Key::Boot {
+                skipped_before_boot = walk.skipped;
+            }
+            store.note(key, record.at)?;
+        }
+        let is_strange = store.log.is_next_page_strange(flash, scratch).await?;
+        store.is_boot_doubtful = walk.skipped > skipped_before_boot || is_strange;
+        store.copy_old_pages(flash, scratch).await?;
+        Ok(store)
+    }
+
+    /// Whether a boot counter may have been written that cannot be read any more.
+    pub(crate) fn is_boot_doubtful(&self) -> bool {
+        self.is_boot_doubtful
+    }
+
+    /// The keys that have a value.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.newest.iter().map(|(key, _)| *key)
+    }
+
+    /// The value of `key`, in `scratch`.
+    pub(crate) async fn value<'b, S: NorFlash>(
+        &self,
+        flash: &mut S,
+        key: Key,
+        scratch: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, LogError<S::Error>> {
+        let Some((_, at)) = self.newest.iter().find(|(other, _)| *other == key) else {
+            return Ok(None);
+        };
+        let record = self.log.next(flash, &mut Walk::from(*at), scratch).await?;
+        Ok(record.and_then(|record| record.payload.get(2..)))
+    }
+
+    /// Forgets a value; it may come back with the next reset.
+    pub(crate) fn forget(&mut self, key: Key) {
+        self.newest.retain(|(other, _)| *other != key);
+    }
+
+    /// Stores a value. When this returns, it is in flash.
+    pub(crate) async fn set<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        key: Key,
+        value: &[u8],
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
+        let mut payload: Vec<u8, MAX_VALUE> = Vec::new();
+        let fits = payload
+            .extend_from_slice(&key.id())
+            .and_then(|()| payload.extend_from_slice(value));
+        fits.map_err(|_| LogError::Size)?;
+        self.append(flash, key, &payload, scratch).await?;
+        self.copy_old_pages(flash, scratch).await
+    }
+
+    /// Appends a record, in a new page if need be.
+    async fn append<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        key: Key,
+        payload: &[u8],
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
+        self.log
+            .append(flash, key.number(), payload, scratch)
+            .await?;
+        let stored = crate::log::stored_len::<S>(payload.len());
+        let mut at = self.log.tail();
+        at.offset = at.offset.saturating_sub(stored);
+        self.note(key, at)
+    }
+
+    /// Copies what only older pages hold, so that they can be erased.
+    async fn copy_old_pages<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
+        let page = self.log.tail().number;
+        while let Some((key, at)) = self.newest.iter().find(|(_, at)| at.number < page).copied() {
+            let mut payload: Vec<u8, MAX_VALUE> = Vec::new();
+            if let Some(record) = self.log.next(flash, &mut Walk::from(at), scratch).await? {
+                payload
+                    .extend_from_slice(record.payload)
+                    .map_err(|_| LogError::Size)?;
+            }
+            self.append(flash, key, &payload, scratch).await?;
+        }
+        self.log.keep = Cursor {
+            number: page,
+            offset: 0,
+        };
+        Ok(())
+    }
+
+    fn note<E>(&mut self, key: Key, at: Cursor) -> Result<(), LogError<E>> {
+        match self.newest.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, place)) => *place = at,
+            None => self.newest.push((key, at)).map_err(|_| LogError::Full)?,
+        }
+        Ok(())
+    }
+}
+
+/// The longest value with its key, in bytes.
+pub(crate) const MAX_VALUE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{vec, vec::Vec};
+
+    use embassy_futures::block_on;
+    use flash_model::{Flash, Geometry};
+
+    use super::*;
+
+    type Chip = Flash<Vec<u8>, 256, 4>;
+    const REGION: Region = Region { start: 0, pages: 2 };
+    const TABLE: Key = Key::Kind([1, 2]);
+
+    fn value(store: &Store, chip: &mut Chip, key: Key) -> Option<Vec<u8>> {
+        let mut scratch = [0; 128];
+        block_on(store.value(chip, key, &mut scratch))
+            .unwrap()
+            .map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn a_value_outlives_any_number_of_others() {
+        let mut chip = Chip::format(vec![0; Geometry::<256, 4>::memory_len(2)]);
+        let mut scratch = [0; 128];
+        let mut store = block_on(Store::open(&mut chip, REGION, &mut scratch)).unwrap();
+        block_on(store.set(&mut chip, TABLE, b"table", &mut scratch)).unwrap();
+        for boot in 0..200u32 {
+            block_on(store.set(&mut chip, Key::Boot, &boot.to_le_bytes(), &mut scratch)).unwrap();
+        }
+        let store = block_on(Store::open(&mut chip, REGION, &mut scratch)).unwrap();
+        assert_eq!(value(&store, &mut chip, TABLE).unwrap(), b"table");
+        assert_eq!(
+            value(&store, &mut chip, Key::Boot).unwrap(),
+            199u32.to_le_bytes()
+        );
+        assert!(!store.is_boot_doubtful());
+    }
+}

@@ -1,0 +1,12 @@
+//! The outbox on a flash whose power is cut at every operation, against a node that keeps what it was given.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod device;
+mod flash;
+mod node;
+mod power_cut;
+mod promises;

@@ -1,0 +1,88 @@
+//! The power is cut at every flash operation of a life; then the device lives on.
+//!
+//! `POWER_CUT_SEEDS` lives are tried, each cut at each of its operations.
+
+use crate::{
+    device::{Device, Misdeed},
+    flash::{Driver, Fault, PAGE},
+};
+
+const STEPS: u32 = 160;
+
+fn seeds() -> u64 {
+    std::env::var("POWER_CUT_SEEDS").ok().map_or(4, |seeds| {
+        seeds.parse().expect("POWER_CUT_SEEDS is a number")
+    })
+}
+
+/// A life, one that is cut, and another, with some seeds after the node has all: what was promised and not held, and whether the cut came.
+fn life(seed: u64, cut_at: u64, fault: Fault, misdeed: Misdeed) -> (Vec<String>, bool) {
+    let mut device = Device::new(seed);
+    device.misdeed = misdeed;
+    let mut driver = Driver::new();
+    device.live(&driver, STEPS).expect("the power stays");
+    driver = driver.power_on(seed);
+    driver.begin(fault);
+    driver.cut_at(cut_at);
+    let is_cut = device.live(&driver, STEPS).is_err();
+    driver = driver.power_on(seed ^ cut_at);
+    if seed.is_multiple_of(2) {
+        device.drain(&driver);
+        driver = driver.power_on(seed);
+    }
+    device.live(&driver, 40).expect("the power stays");
+    driver = driver.power_on(seed);
+    device.drain(&driver);
+    (device.broken_promises(), is_cut)
+}
+
+#[test]
+fn no_cut_breaks_a_promise() {
+    let mut cuts = 0;
+    for seed in 0..seeds() {
+        for cut_at in 0.. {
+            let (broken, is_cut) = life(seed, cut_at, Fault::None, Misdeed::None);
+            assert!(
+                broken.is_empty(),
+                "seed {seed}, cut at operation {cut_at}: {broken:#?}"
+            );
+            if !is_cut {
+                break;
+            }
+            cuts += 1;
+        }
+    }
+    println!("{cuts} cuts, no promise broken");
+    assert!(cuts > 300 * seeds(), "{cuts}");
+}
+
+/// Whether any of the first cuts of a few lives shows the fault.
+fn shows(fault: Fault, misdeed: Misdeed) -> bool {
+    (0..4).any(|seed| {
+        (0..400).step_by(7).any(|cut_at| {
+            let life = std::panic::catch_unwind(|| life(seed, cut_at, fault, misdeed));
+            life.map_or(true, |(broken, _)| !broken.is_empty())
+        })
+    })
+}
+
+#[test]
+fn events_that_are_removed_before_their_acknowledgement_are_missed() {
+    assert!(shows(Fault::None, Misdeed::ForgetsWhatItSent));
+}
+
+#[test]
+fn a_commit_that_returns_before_its_write_is_missed() {
+    assert!(shows(Fault::WritesLate, Misdeed::None));
+}
+
+#[test]
+fn a_boot_counter_that_is_not_stored_is_missed() {
+    let store_end = u32::try_from(2 * PAGE).unwrap();
+    assert!(shows(Fault::ForgetsBelow(store_end), Misdeed::None));
+}
+
+#[test]
+fn faults_are_not_seen_where_there_are_none() {
+    assert!(!shows(Fault::None, Misdeed::None));
+}

@@ -1,0 +1,386 @@
+//! Single promises of the outbox.
+
+use embassy_futures::block_on;
+use firmware::{
+    Outbox, Published,
+    outbox::{AckError, OpenError, PublishError},
+};
+use wire::{
+    Mark,
+    birth::{LossReason, Presence},
+    envelope::Envelope,
+    kind::{Field, Kind, Scalar, Shape},
+};
+
+use crate::{
+    device::{ALARM, Box, READING, layout, open, stream},
+    flash::{Driver, Fault, PAGE},
+};
+
+const ALARMS: u8 = 0;
+const READINGS: u8 = 1;
+const STATES: u8 = 2;
+
+fn publish(
+    outbox: &mut Box,
+    class: u8,
+    uptime_ms: u64,
+    data: &[u8],
+) -> Result<Published, PublishError<flash_model::PowerCut>> {
+    let kind = if class == ALARMS {
+        ALARM.id()
+    } else {
+        READING.id()
+    };
+    block_on(outbox.publish(stream(class), kind, uptime_ms, data))
+}
+
+/// The sequences and data of the next message.
+fn next(outbox: &mut Box) -> Option<Vec<(String, Vec<u8>)>> {
+    let mut message = [0; 512];
+    let len = block_on(outbox.next_message(0, &mut message)).unwrap()?;
+    let envelope = Envelope::decode(&message[..len]).unwrap();
+    Some(
+        envelope
+            .events(outbox.incarnation())
+            .map(|event| (event.id.to_string(), event.data.to_vec()))
+            .collect(),
+    )
+}
+
+fn ack(outbox: &mut Box, class: u8, seq: u64) {
+    let mark = Mark {
+        boot: outbox.boot(),
+        seq,
+    };
+    block_on(outbox.ack(outbox.incarnation(), stream(class), mark)).unwrap();
+}
+
+#[test]
+fn an_event_acknowledged_from_memory_does_not_touch_flash() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    block_on(outbox.link_changed(true)).unwrap();
+    let before = driver.operations();
+    for class in [READINGS, STATES] {
+        assert_eq!(
+            publish(&mut outbox, class, 0, &[7]),
+            Ok(Published::Buffered)
+        );
+        assert_eq!(next(&mut outbox).unwrap().len(), 1);
+        ack(&mut outbox, class, 1);
+    }
+    block_on(outbox.commit_all()).unwrap();
+    assert_eq!(driver.operations(), before);
+}
+
+#[test]
+fn a_class_commits_when_it_says() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    assert_eq!(
+        publish(&mut outbox, ALARMS, 0, &[1]),
+        Ok(Published::Committed)
+    );
+    assert_eq!(
+        publish(&mut outbox, READINGS, 5, &[2]),
+        Ok(Published::Buffered)
+    );
+    assert_eq!(
+        publish(&mut outbox, STATES, 0, &[3]),
+        Ok(Published::Committed)
+    );
+    assert_eq!(outbox.deadline_ms(), Some(45));
+    block_on(outbox.commit_due(44)).unwrap();
+    assert_eq!(outbox.uncommitted(stream(READINGS)), 1);
+    block_on(outbox.commit_due(45)).unwrap();
+    assert_eq!(
+        (outbox.uncommitted(stream(READINGS)), outbox.deadline_ms()),
+        (0, None)
+    );
+
+    block_on(outbox.link_changed(true)).unwrap();
+    assert_eq!(
+        publish(&mut outbox, STATES, 50, &[4]),
+        Ok(Published::Buffered)
+    );
+    block_on(outbox.link_changed(false)).unwrap();
+    assert_eq!(outbox.uncommitted(stream(STATES)), 0);
+}
+
+#[test]
+fn a_full_class_that_refuses_keeps_what_it_has() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    let mut taken = 0u32;
+    while publish(&mut outbox, ALARMS, 0, &taken.to_le_bytes()) == Ok(Published::Committed) {
+        taken += 1;
+    }
+    assert_eq!(
+        publish(&mut outbox, ALARMS, 0, &[1]),
+        Err(PublishError::Full)
+    );
+    drop(outbox);
+    let mut outbox = open(&driver, 2).unwrap();
+    let mut sent = 0u32;
+    while let Some(events) = next(&mut outbox) {
+        assert_eq!(events[0].1, sent.to_le_bytes());
+        sent += 1;
+    }
+    assert_eq!(sent, taken);
+    assert!(taken > 60, "{taken} of 36 bytes fit into three pages");
+
+    block_on(outbox.ack(
+        1,
+        stream(ALARMS),
+        Mark {
+            boot: 1,
+            seq: u64::from(taken),
+        },
+    ))
+    .unwrap();
+    assert_eq!(
+        publish(&mut outbox, ALARMS, 0, &[1]),
+        Ok(Published::Committed)
+    );
+}
+
+#[test]
+fn a_full_class_that_drops_its_oldest_says_which() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    for number in 0..600u32 {
+        publish(
+            &mut outbox,
+            READINGS,
+            u64::from(number),
+            &[number.to_le_bytes(); 4].concat(),
+        )
+        .unwrap();
+    }
+    block_on(outbox.commit_all()).unwrap();
+    let dropped = outbox.dropped();
+    assert_eq!(dropped.len(), 1);
+    assert_eq!(
+        (dropped[0].from, dropped[0].reason),
+        (Mark { boot: 1, seq: 1 }, LossReason::Outbox)
+    );
+    let lost = dropped[0].to.seq;
+    assert_eq!(outbox.losses()[0].count, lost);
+    let oldest = block_on(outbox.streams()).unwrap()[1].oldest;
+    assert_eq!(
+        oldest,
+        Mark {
+            boot: 1,
+            seq: lost + 1
+        }
+    );
+    let first = next(&mut outbox).unwrap();
+    assert_eq!(first[0].0, format!("0000000100000001-1-{}", lost + 1));
+}
+
+#[test]
+fn an_event_that_cannot_be_read_any_more_is_reported() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    for number in 0..3 {
+        publish(&mut outbox, ALARMS, 0, &[number; 8]).unwrap();
+    }
+    drop(outbox);
+    // Behind the head of the page come records of 8 + 24 bytes.
+    driver.rot(2 * u32::try_from(PAGE).unwrap() + PAGE_OF_ALARMS + 12 + 32 + 8);
+    let mut outbox = open(&driver, 2).unwrap();
+    let lost = Mark { boot: 1, seq: 2 };
+    let dropped = outbox.dropped();
+    assert_eq!(
+        (dropped[0].from, dropped[0].to, dropped[0].reason),
+        (lost, lost, LossReason::Unreadable)
+    );
+    let left: Vec<_> = std::iter::from_fn(|| next(&mut outbox))
+        .map(|events| events[0].1[0])
+        .collect();
+    assert_eq!(left, [0, 2]);
+}
+
+/// The first page that is used is the second of the region: pages are numbered from 1.
+const PAGE_OF_ALARMS: u32 = 1024;
+
+#[test]
+fn what_an_earlier_incarnation_left_is_sent_first_and_under_its_name() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 0xaaaa).unwrap();
+    publish(&mut outbox, ALARMS, 0, &[1]).unwrap();
+    drop(outbox);
+    for address in (0..2 * u32::try_from(PAGE).unwrap()).step_by(4) {
+        driver.rot(address); // the boot counter is gone
+    }
+    let mut outbox = open(&driver, 0xbbbb).unwrap();
+    assert_eq!((outbox.incarnation(), outbox.boot()), (0xbbbb, 1));
+    publish(&mut outbox, ALARMS, 0, &[2]).unwrap();
+    let streams = block_on(outbox.streams()).unwrap();
+    assert_eq!(
+        (streams[0].incarnation, streams[0].last),
+        (0xaaaa, Mark { boot: 1, seq: 1 })
+    );
+    assert_eq!(next(&mut outbox).unwrap()[0].0, "0000aaaa00000001-0-1");
+    assert_eq!(next(&mut outbox).unwrap()[0].0, "0000bbbb00000001-0-1");
+}
+
+#[test]
+fn a_boot_counter_that_cannot_be_read_begins_an_incarnation() {
+    let driver = Driver::new();
+    drop(open(&driver, 0xaaaa).unwrap());
+    let before = driver.written();
+    let second = open(&driver, 0xbbbb).unwrap();
+    assert_eq!(
+        (
+            second.incarnation(),
+            second.boot(),
+            driver.written() - before
+        ),
+        (0xaaaa, 2, 20)
+    );
+    drop(second);
+    // The counter is the last that was written to the store.
+    let address = (0..2 * u32::try_from(PAGE).unwrap())
+        .step_by(4)
+        .rfind(|at| driver.word(*at) != [0xff; 4]);
+    driver.rot(address.unwrap());
+    let third = open(&driver, 0xcccc).unwrap();
+    assert_eq!((third.incarnation(), third.boot()), (0xcccc, 1));
+    drop(third);
+    let fourth = open(&driver, 0xdddd).unwrap();
+    assert_eq!((fourth.incarnation(), fourth.boot()), (0xcccc, 2));
+}
+
+#[test]
+fn a_boot_of_which_events_wait_is_not_counted_twice() {
+    let driver = Driver::new();
+    drop(open(&driver, 0xaaaa).unwrap());
+    driver.begin(Fault::ForgetsBelow(2 * u32::try_from(PAGE).unwrap()));
+    let mut second = open(&driver, 0xbbbb).unwrap();
+    publish(&mut second, ALARMS, 0, &[1]).unwrap();
+    assert_eq!((second.incarnation(), second.boot()), (0xaaaa, 2));
+    drop(second);
+    let mut third = open(&driver, 0xcccc).unwrap();
+    assert_eq!((third.incarnation(), third.boot()), (0xcccc, 1));
+    let streams = block_on(third.streams()).unwrap();
+    assert_eq!(
+        (streams[0].incarnation, streams[0].last),
+        (0xaaaa, Mark { boot: 2, seq: 1 })
+    );
+}
+
+#[test]
+fn a_mark_above_all_that_was_sent_is_noticed() {
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 9).unwrap();
+    publish(&mut outbox, ALARMS, 0, &[1]).unwrap();
+    let mark = Mark { boot: 1, seq: 4 };
+    assert_eq!(
+        block_on(outbox.ack(9, stream(ALARMS), mark)),
+        Err(AckError::Reused)
+    );
+    assert!(next(&mut outbox).is_some());
+}
+
+#[test]
+fn new_firmware_announces_the_kinds_of_old_events() {
+    const NEWER: Kind<'static> = Kind {
+        version: 2,
+        ..READING
+    };
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    publish(&mut outbox, READINGS, 0, &[1]).unwrap();
+    block_on(outbox.commit_all()).unwrap();
+    drop(outbox);
+
+    let announced = |waits: bool| {
+        let kinds = &[NEWER, ALARM];
+        let mut outbox: Box = block_on(Outbox::open(driver.clone(), &layout(), kinds, 1)).unwrap();
+        let mut buffer = [0; 512];
+        let mut announced = Vec::new();
+        for index in 0..outbox.tables() {
+            let table = block_on(outbox.table(index, &mut buffer)).unwrap().unwrap();
+            let Presence::Kinds(kinds) = Presence::decode(table).unwrap() else {
+                panic!("no kinds")
+            };
+            announced.extend(
+                kinds
+                    .iter()
+                    .map(|kind| (kind.event_type.to_owned(), kind.version)),
+            );
+        }
+        announced.sort();
+        assert_eq!(next(&mut outbox).is_some(), waits);
+        block_on(outbox.ack(1, stream(READINGS), Mark { boot: 1, seq: 1 })).unwrap();
+        announced
+    };
+    let own = [("pump.alarm".to_owned(), 1), ("pump.reading".to_owned(), 2)];
+    let with_old = [
+        own[0].clone(),
+        ("pump.reading".to_owned(), 1),
+        own[1].clone(),
+    ];
+    assert_eq!(announced(true), with_old);
+}
+
+#[test]
+fn a_kind_that_changed_under_its_version_is_refused_by_name() {
+    const CHANGED: Kind<'static> = Kind {
+        fields: &[Field {
+            name: "n",
+            scalar: Scalar::U64,
+            shape: Shape::One,
+        }],
+        ..READING
+    };
+    let driver = Driver::new();
+    let mut outbox = open(&driver, 1).unwrap();
+    publish(&mut outbox, READINGS, 0, &[1]).unwrap();
+    block_on(outbox.commit_all()).unwrap();
+    drop(outbox);
+    let opened: Result<Box, _> = block_on(Outbox::open(driver.clone(), &layout(), &[CHANGED], 1));
+    assert_eq!(opened.map(drop), Err(OpenError::Changed(CHANGED.id())));
+}
+
+#[test]
+fn what_is_written_is_little_more_than_what_is_committed_and_wears_evenly() {
+    let driver = Driver::new();
+    let opened = block_on(Outbox::open(driver.clone(), &layout(), &[READING], 1));
+    let mut outbox: Outbox<Driver, 3, 1024> = opened.unwrap();
+    block_on(outbox.link_changed(true)).unwrap();
+    let before = driver.written();
+    let mut committed = 0;
+    for second in 1..=20_000u64 {
+        let data = second.to_le_bytes();
+        block_on(outbox.publish(stream(READINGS), READING.id(), second * 10, &data)).unwrap();
+        committed += data.len();
+        if second % 25 == 0 {
+            block_on(outbox.commit_all()).unwrap();
+            while block_on(outbox.next_message(0, &mut [0; 512]))
+                .unwrap()
+                .is_some()
+            {}
+            let mark = Mark {
+                boot: 1,
+                seq: second,
+            };
+            block_on(outbox.ack(1, stream(READINGS), mark)).unwrap();
+        }
+    }
+    let written = driver.written() - before;
+    assert!(
+        written * 10 <= committed * 13,
+        "{written} bytes written for {committed} committed"
+    );
+    let erases = &driver.erases()[5..8];
+    assert!(
+        erases.iter().max().unwrap() - erases.iter().min().unwrap() <= 1,
+        "{erases:?}"
+    );
+    assert!(erases[0] > 30, "{erases:?}");
+    assert!(outbox.losses().is_empty());
+    println!("{written} bytes written for {committed} committed, erases {erases:?}");
+}
