@@ -18,7 +18,9 @@
 
 mod class;
 mod crc;
+pub mod link;
 mod log;
+pub mod mqtt;
 pub mod outbox;
 mod ring;
 mod store;
