@@ -107,7 +107,7 @@ impl Index {
 }
 
 /// A test in the words of the pattern language.
-struct Words<'a>(Test, &'a Arena);
+pub(super) struct Words<'a>(pub(super) Test, pub(super) &'a Arena);
 
 impl std::fmt::Display for Words<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

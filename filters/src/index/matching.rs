@@ -1,4 +1,5 @@
 mod holds;
+mod why;
 
 use super::{
     Index, RuleId,
@@ -19,6 +20,8 @@ pub struct Scratch {
     found: Sink,
     topics: TopicMarks,
     matched: Vec<RuleId>,
+    /// Whether the payload of the event was read, and could be.
+    has_data: bool,
     /// Payloads that were read.
     #[cfg(test)]
     pub(super) scans: usize,
@@ -51,8 +54,8 @@ impl Index {
         let mut reads_data = self.finds_in_data | self.find_by_topic(event, scratch);
         self.find_by_attributes(event, scratch);
         reads_data |= scratch.found.entries.iter().any(|it| self.reads_data(*it));
-        let has_data = reads_data && self.find_by_data(event, scratch);
-        self.test_found(event, has_data, scratch);
+        scratch.has_data = reads_data && self.find_by_data(event, scratch);
+        self.test_found(event, scratch);
         &scratch.matched
     }
 
@@ -150,28 +153,33 @@ impl Index {
         }
     }
 
-    fn test_found(&self, event: &EventView<'_>, has_data: bool, scratch: &mut Scratch) {
-        let Scratch {
-            document,
-            found,
-            topics,
-            matched,
-            ..
-        } = scratch;
-        found.make_unique();
-        let holds = Holds {
+    fn holds<'a>(&'a self, event: &'a EventView<'_>, document: &'a Document) -> Holds<'a> {
+        Holds {
             paths: &self.paths,
             arena: &self.arena,
             document,
             payload: payload(event),
             attributes: &event.attributes,
-        };
+        }
+    }
+
+    fn test_found(&self, event: &EventView<'_>, scratch: &mut Scratch) {
+        let Scratch {
+            document,
+            found,
+            topics,
+            matched,
+            has_data,
+            ..
+        } = scratch;
+        found.make_unique();
+        let holds = self.holds(event, document);
         for entry in found
             .entries
             .iter()
             .filter_map(|it| self.entries.get(*it as usize))
         {
-            let passes = (has_data || !entry.reads_data)
+            let passes = (*has_data || !entry.reads_data)
                 && (entry.topic == NO_TOPIC || topics.has(entry.topic, event))
                 && match entry.what {
                     What::Steps(span) => holds.all(span.of(&self.steps), entry.reads_data),

@@ -1,3 +1,4 @@
 mod bounds;
 mod quamina;
 mod random;
+mod why;

@@ -117,7 +117,7 @@ pub struct StageInput {
     pub key: Arc<str>,
     /// For a window: the event's own time, and the readings of its fields.
     pub window: Option<WindowReadings>,
-    /// For a debounce: the event as the step saw it, in structured JSON.
+    /// For a debounce, and for a window with `late-to`: the event as the step saw it, in structured JSON.
     pub event: Option<Vec<u8>>,
 }
 

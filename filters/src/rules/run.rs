@@ -41,6 +41,7 @@ pub(super) struct WindowStep {
     pub(super) key: Key,
     pub(super) consume: bool,
     pub(super) emit_topic: EmitTopic,
+    pub(super) late_to: Option<EmitTopic>,
 }
 
 #[derive(Debug)]
@@ -103,7 +104,10 @@ impl WindowStep {
             time: time.map(EventTime),
             readings,
         };
-        Ok(StageInput::of(stage, &key, Some(window), None))
+        // Whether it is late is known when it is told to the window.
+        let event = self.late_to.as_ref();
+        let event = event.map(|_| crate::json::encode(payload.event));
+        Ok(StageInput::of(stage, &key, Some(window), event))
     }
 }
 

@@ -52,7 +52,11 @@ struct Deriving {
 
 #[derive(Debug)]
 enum Stage {
-    Window { window: Window, names: Vec<String> },
+    Window {
+        window: Window,
+        names: Vec<String>,
+        late_to: Option<EmitTopic>,
+    },
     Debounce(Debounce<Vec<u8>>),
     Absence(Absence),
 }
@@ -85,8 +89,12 @@ impl RuleStages {
             let (stage, key, topic) = match step {
                 Step::Gate(_) | Step::Transform(_) => continue,
                 Step::Window(it) => {
-                    let (window, names) = (it.window.clone(), it.names.clone());
-                    (Stage::Window { window, names }, &it.key, &it.emit_topic)
+                    let stage = Stage::Window {
+                        window: it.window.clone(),
+                        names: it.names.clone(),
+                        late_to: it.late_to.clone(),
+                    };
+                    (stage, &it.key, &it.emit_topic)
                 }
                 Step::Debounce(it) => (
                     Stage::Debounce(it.debounce.clone()),
@@ -135,6 +143,7 @@ impl RuleStages {
         };
         if deriving.handle_input(input, stored) == Placement::Late {
             self.output.counts.late += 1;
+            self.output.derived.extend(deriving.late(input));
         }
         self.output.collect(deriving, input.stage, source);
     }
@@ -248,6 +257,19 @@ impl Deriving {
         }
     }
 
+    /// What is published of an event that came too late.
+    fn late(&self, input: &StageInput) -> Option<Derived> {
+        let Stage::Window { late_to, .. } = &self.stage else {
+            return None;
+        };
+        let topic = late_to.as_ref()?;
+        Some(Derived {
+            rule: self.rule.clone(),
+            topic: topic.of(&self.rule, self.key.topic_in(&input.key))?,
+            event: json::decode(input.event.as_deref()?).ok()?,
+        })
+    }
+
     fn due(&self, now: Moment) -> Option<String> {
         let key = match &self.stage {
             Stage::Window { window, .. } => window.due(now),
@@ -301,7 +323,7 @@ impl Deriving {
     /// The next derivation, `Some(None)` if it is not valid.
     fn poll(&mut self, id: StageId, source: &str) -> Option<Option<Derived>> {
         let (key, event) = match &mut self.stage {
-            Stage::Window { window, names } => {
+            Stage::Window { window, names, .. } => {
                 let emission = window.poll_emission()?;
                 let event = window_event(&self.rule, id, names, &emission, source);
                 (emission.key, event)

@@ -204,7 +204,7 @@ pub struct WindowDefinition {
     pub consume: bool,
     /// The topic of what is derived; `{topic}` and `{rule}` stand for those. Default `{topic}/{rule}`.
     pub emit_topic: Option<String>,
-    /// The topic under which an event that comes too late is owed to the uplinks. Default: its own.
+    /// The topic on which an event that comes too late for its windows is published once more, as the step saw it; it passes on besides. Default: none.
     pub late_to: Option<String>,
 }
 

@@ -13,7 +13,8 @@ use crate::{
 /// The conditions of one list, at least one.
 pub(super) fn list(reader: &mut Reader<'_>) -> Result<Vec<Condition>> {
     let start = reader.place();
-    let mut all = Vec::new();
+    // Most lists have one, and a condition is large.
+    let mut all = Vec::with_capacity(1);
     let mut is_first = true;
     while reader.next_element(is_first)? {
         is_first = false;

@@ -187,6 +187,7 @@ fn window_step(
         fields,
         names: definition.values.keys().cloned().collect(),
         emit_topic: emission_topic(definition.emit_topic.as_deref(), &key)?,
+        late_to: late_topic(definition.late_to.as_deref(), &key)?,
         key,
         consume: definition.consume,
     })
@@ -222,6 +223,14 @@ fn window_kind(definition: &WindowDefinition) -> Result<WindowKind, RuleProblem>
             "a window has one of `size`, `gap` and `count`, and `every` only with `size`",
         )),
     }
+}
+
+fn late_topic(text: Option<&str>, key: &Key) -> Result<Option<EmitTopic>, RuleProblem> {
+    let Some(text) = text else { return Ok(None) };
+    let topic = EmitTopic::new(Some(text), key);
+    topic.map(Some).ok_or(RuleProblem::Value(
+        "`late-to` is a topic that does not begin with `$`; `{topic}` in it needs `topic` in `key`",
+    ))
 }
 
 fn emission_topic(text: Option<&str>, key: &Key) -> Result<EmitTopic, RuleProblem> {

@@ -130,3 +130,37 @@ fn stages_recovered_from_a_checkpoint_derive_the_same() {
     assert!(expected.len() > 3);
     assert_eq!(found, expected);
 }
+
+#[test]
+fn an_event_that_is_too_late_for_its_window_goes_out_on_a_topic_of_its_own() {
+    let late = MINUTES.replace("size =", "late-to = \"late/{topic}\", size =");
+    let mut bench = Bench::new(&late);
+    let at = |id, second: u32| {
+        let mut event = degrees(id, 20.0);
+        event.time = Some(format!(
+            "1970-01-01T00:{:02}:{:02}Z",
+            second / 60,
+            second % 60
+        ));
+        event
+    };
+    assert!(passes(&bench.publish(100, &at(1, 10))));
+    assert!(passes(&bench.publish(100, &at(2, 100))));
+    assert_eq!(bench.derived(100).len(), 1);
+    assert!(passes(&bench.publish(101, &at(3, 20))));
+    let derived = bench.derived(101);
+    assert_eq!(bench.stages.counts().late, 1);
+    assert_eq!(
+        derived,
+        [Derived {
+            rule: "per minute".to_owned(),
+            topic: "late/plant/7".to_owned(),
+            event: at(3, 20),
+        }]
+    );
+    let error = compile(&late.replace("late/", "$late/")).unwrap_err();
+    assert!(
+        error.to_string().contains("`late-to` is a topic"),
+        "{error}"
+    );
+}
