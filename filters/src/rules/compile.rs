@@ -9,7 +9,11 @@ use crate::{
     transform::{StepProblem, Tables, TopicTemplate, Variables},
 };
 
-use super::{RuleDefinition, RuleSet, judge::Rule, run::Step};
+use super::{
+    RuleDefinition, RuleSet,
+    judge::{DefinitionDigest, Rule},
+    run::Step,
+};
 use step::step;
 
 /// What rules may name.
@@ -207,7 +211,7 @@ fn rule(definition: &RuleDefinition, known: &Known, now: Moment) -> Result<Rule,
     Ok(Rule {
         name: definition.name.clone(),
         steps,
-        definitions: definition.step.clone(),
+        definitions: definition.step.iter().map(DefinitionDigest::of).collect(),
         lane: definition
             .lane
             .as_ref()

@@ -13,7 +13,8 @@ pub struct Bounds {
 #[derive(Clone, Debug)]
 pub struct Table<S> {
     bounds: Bounds,
-    entries: BTreeMap<Arc<str>, Slot<S>>,
+    /// Boxed, since a node of the map has room for eleven, and many tables hold one.
+    entries: BTreeMap<Arc<str>, Box<Slot<S>>>,
     /// Keys by when they were used last.
     order: BTreeMap<u64, Arc<str>>,
     uses: u64,
@@ -129,6 +130,7 @@ impl<S> Table<S> {
     /// Forgets `key`.
     pub(super) fn take(&mut self, key: &str) -> Option<Evicted<S>> {
         let (key, slot) = self.entries.remove_entry(key)?;
+        let slot = *slot;
         self.order.remove(&slot.used);
         self.bytes -= slot.bytes;
         Some(Evicted {
@@ -142,7 +144,8 @@ impl<S> Table<S> {
         let bytes = KEY_OVERHEAD_BYTES + key.len() + size_of::<S>() + heap_bytes;
         self.bytes += bytes;
         self.order.insert(used, Arc::clone(&key));
-        self.entries.insert(key, Slot { state, used, bytes });
+        self.entries
+            .insert(key, Box::new(Slot { state, used, bytes }));
     }
 
     /// One key may always be held, so that a stage goes on whatever its bound in bytes.

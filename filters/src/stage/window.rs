@@ -88,7 +88,8 @@ pub struct KeyPanes {
     closed_to: EventTime,
     /// When it had its last event.
     at: Moment,
-    panes: BTreeMap<EventTime, Pane>,
+    /// Boxed, since most keys have one.
+    panes: BTreeMap<EventTime, Box<Pane>>,
 }
 
 impl Window {
@@ -254,7 +255,7 @@ impl Window {
             WindowKind::Session { .. } => panes.take_overlapping(span),
             _ => panes.panes.remove(&span.start),
         }
-        .unwrap_or_else(|| Pane::new(span, self.fields, &self.aggregates));
+        .unwrap_or_else(|| Box::new(Pane::new(span, self.fields, &self.aggregates)));
         pane.add(time, input);
         if matches!(self.kind, WindowKind::Session { .. }) {
             pane.widen(span);
@@ -321,7 +322,7 @@ impl KeyPanes {
     }
 
     /// The sessions that an event of this span joins, as one. Sessions do not overlap each other.
-    fn take_overlapping(&mut self, span: Span) -> Option<Pane> {
+    fn take_overlapping(&mut self, span: Span) -> Option<Box<Pane>> {
         let starts: Vec<EventTime> = self
             .panes
             .range(..span.end)
@@ -330,7 +331,7 @@ impl KeyPanes {
             .map(|(start, _)| *start)
             .collect();
         let overlapping = starts.iter().filter_map(|start| self.panes.remove(start));
-        overlapping.reduce(Pane::merge)
+        overlapping.reduce(|one, other| Box::new(one.merge(*other)))
     }
 }
 
@@ -340,7 +341,7 @@ impl Watched for KeyPanes {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.panes.values().map(Pane::heap_bytes).sum()
+        self.panes.values().map(|it| it.heap_bytes()).sum()
     }
 }
 
