@@ -19,6 +19,8 @@
 
 mod parse;
 
+use std::fmt;
+
 use crate::{
     Condition, EventView, Scalar,
     cesql::{EventRef, Expression, attribute::Attribute, need::Need},
@@ -55,6 +57,38 @@ impl SubscriptionFilter {
     /// Whether the event passes.
     pub fn passes<'a>(&'a self, event: impl Into<EventRef<'a>>) -> bool {
         self.0.passes(event.into())
+    }
+}
+
+/// In the words of the dialects: `all (prefix type "com.example."; not (exact subject "test"))`.
+impl fmt::Display for SubscriptionFilter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list<T: fmt::Display>(all: &[T]) -> String {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            all.join("; ")
+        }
+        match self {
+            Dialect::Exact(terms) => write!(out, "exact {}", list(terms)),
+            Dialect::Prefix(terms) => write!(out, "prefix {}", list(terms)),
+            Dialect::Suffix(terms) => write!(out, "suffix {}", list(terms)),
+            Dialect::All(filters) => write!(out, "all ({})", list(filters)),
+            Dialect::Any(filters) => write!(out, "any ({})", list(filters)),
+            Dialect::Not(filter) => write!(out, "not ({filter})"),
+            Dialect::Sql(expression) => write!(out, "sql ({})", expression.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Scalar::Text(self.text.clone());
+        write!(out, "{} {text}", self.attribute.name())
     }
 }
 

@@ -2,11 +2,19 @@ use super::*;
 use crate::{
     DataView, Event, EventView,
     index::{Budget, Scratch},
-    rules::{Arrival, Fate, Known, RuleFile, RuleMemory, RuleSet},
+    rules::{Arrival, Fate, Known, RuleDefinition, RuleMemory, RuleSet},
     stage::Moment,
 };
 
-fn file(toml: &str) -> RuleFile {
+#[derive(serde::Deserialize)]
+struct File {
+    #[serde(default)]
+    decoder: Vec<DecoderDefinition>,
+    #[serde(default)]
+    rule: Vec<RuleDefinition>,
+}
+
+fn file(toml: &str) -> File {
     toml::from_str(toml).unwrap()
 }
 

@@ -2,9 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{
-    Pattern, SubscriptionFilter, TopicFilter, cesql::Expression, decode::DecoderDefinition,
-};
+use crate::{Pattern, SubscriptionFilter, TopicFilter, cesql::Expression};
 
 use super::StepDefinition;
 
@@ -12,9 +10,6 @@ use super::StepDefinition;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RuleFile {
-    /// How payloads are read: `[[decoder]]`.
-    #[serde(default)]
-    pub decoder: Vec<DecoderDefinition>,
     /// Tables that `enrich` looks into: `[[table]]`.
     #[serde(default)]
     pub table: Vec<TableDefinition>,

@@ -106,6 +106,37 @@ fn events_are_a_timeline_and_each_has_its_verdict() {
 }
 
 #[test]
+fn every_condition_that_held_is_said() {
+    let desk = Desk::new(
+        r#"
+        [[rule]]
+        name = "pattern"
+        topic = "plant/+"
+        pattern = '{"type": ["alarm", "reading"], "data": {"celsius": [{"numeric": [">", 60]}]}}'
+        [[rule]]
+        name = "sql"
+        sql = "type LIKE 'read%' AND NOT EXISTS severity"
+        [[rule]]
+        name = "filter"
+        filter = { all = [{ prefix = { type = "read" } }, { not = { exact = { source = "/q" } } }] }
+        [[rule]]
+        name = "all"
+        "#,
+    );
+    let event = desk.file("event", event(1, 0, 61.0));
+    let verdicts = desk.verdicts(&["--event", &event, "--topic", "plant/7"]);
+    assert_eq!(
+        verdicts[0]["why"],
+        json!([
+            {"rule": "pattern", "condition": r#"topic plant/+ and type "reading" and data.celsius numeric > 60"#},
+            {"rule": "sql", "condition": "type LIKE 'read%' AND NOT EXISTS severity"},
+            {"rule": "filter", "condition": r#"all (prefix type "read"; not (exact source "/q"))"#},
+            {"rule": "all", "condition": "every event"},
+        ])
+    );
+}
+
+#[test]
 fn without_a_topic_a_rule_with_one_does_not_match() {
     let desk = Desk::new(RULES);
     let without = desk.file("without", event(1, 0, 1.0));

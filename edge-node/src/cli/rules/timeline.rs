@@ -160,7 +160,11 @@ impl<'a> Timeline<'a> {
     }
 
     fn verdict(&self, ruling: &Ruling, view: &EventView<'_>, event: &Event) -> Json {
-        let why: Vec<Json> = ruling.matched.iter().map(|id| self.why(*id)).collect();
+        let why: Vec<Json> = ruling
+            .matched
+            .iter()
+            .map(|id| self.why(*id, view))
+            .collect();
         let failures = ruling.failures.iter().map(
             |it| json!({"rule": self.name(it.rule), "class": it.class, "message": it.message}),
         );
@@ -202,28 +206,26 @@ impl<'a> Timeline<'a> {
         })
     }
 
-    fn why(&self, id: RuleId) -> Json {
-        let access = self
+    /// The conditions that held: those of the index, and what it cannot take apart in the words of its author.
+    fn why(&self, id: RuleId, view: &EventView<'_>) -> Json {
+        let held = self
             .rules
             .set
             .index()
-            .explain(id)
-            .map_or(Vec::new(), |it| it.access);
-        let found: Vec<String> = access.into_iter().flatten().collect();
-        let condition = match found.as_slice() {
-            [] => self.written(id),
-            found => found.join(" | "),
+            .why(id, view, &mut Scratch::default());
+        let said: Vec<String> = held.into_iter().chain(self.written(id)).collect();
+        let condition = match said.as_slice() {
+            [] => "every event".to_owned(),
+            said => said.join(" and "),
         };
         json!({"rule": self.name(id), "condition": condition})
     }
 
-    /// The condition of a rule that cannot be looked up, in the words of its author.
-    fn written(&self, id: RuleId) -> String {
-        let definition = self.rules.definitions.get(id.0 as usize);
-        match definition.and_then(|it| it.sql.as_ref()) {
-            Some(expression) => expression.as_str().to_owned(),
-            None => "asked about every event".to_owned(),
-        }
+    /// The expression or the filter of a rule.
+    fn written(&self, id: RuleId) -> Option<String> {
+        let definition = self.rules.definitions.get(id.0 as usize)?;
+        let sql = definition.sql.as_ref().map(|it| it.as_str().to_owned());
+        sql.or_else(|| definition.filter.as_ref().map(ToString::to_string))
     }
 
     /// What the expressions of rules that look at this topic say is wrong.
