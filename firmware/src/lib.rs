@@ -5,6 +5,10 @@
 //!  publish ──▶ outbox: memory ──▶ flash          what is owed, and its identity      [`outbox`]
 //!                        └──────┴──▶ messages ──▶ the node
 //!              acknowledgement ◀──────────────────┘  removes what it covers
+//!
+//!  link      what is said next, decided without a socket or a clock                  [`link`]
+//!  mqtt      the packets of MQTT 5 a device needs                                    [`mqtt`]
+//!  client    carries bytes between them and the node                                 [`client`]
 //! ```
 //!
 //! # Invariants
@@ -17,6 +21,7 @@
 #![no_std]
 
 mod class;
+pub mod client;
 mod crc;
 pub mod link;
 mod log;

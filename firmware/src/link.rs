@@ -211,7 +211,7 @@ impl Link {
                 if since_ms.saturating_add(self.manners.patience_ms.into()) <= now_ms {
                     return self.close();
                 }
-                let id = self.take_id(now_ms);
+                let id = self.take_id();
                 Action::Table { index, id }
             }
             State::Live => self.poll_live(now_ms),
@@ -248,14 +248,10 @@ impl Link {
         }
         if self.has_losses && self.has_window() {
             self.has_losses = false;
-            return Action::Report {
-                id: self.take_id(now_ms),
-            };
+            return Action::Report { id: self.take_id() };
         }
         if self.has_events && self.has_window() {
-            return Action::Event {
-                id: self.take_id(now_ms),
-            };
+            return Action::Event { id: self.take_id() };
         }
         if self.keep_alive_ms > 0 && self.ping_ms() <= now_ms {
             self.said(now_ms);
@@ -316,6 +312,7 @@ impl Link {
 
     /// A kind was announced; without one, the birth went out in its place.
     pub fn announced(&mut self, now_ms: u64, is_birth: bool) {
+        self.said(now_ms);
         if let State::Announcing { index, since_ms } = self.state {
             self.state = if is_birth {
                 State::Born { since_ms: now_ms }
@@ -330,6 +327,7 @@ impl Link {
 
     /// Events went out.
     pub fn sent(&mut self, now_ms: u64) {
+        self.said(now_ms);
         self.unanswered_since_ms.get_or_insert(now_ms);
     }
 
@@ -470,18 +468,32 @@ impl Link {
             .unwrap_or(0)
     }
 
+    /// How long the network or the node may take.
+    pub(crate) fn patience_ms(&self) -> u64 {
+        self.manners.patience_ms.into()
+    }
+
+    /// The longest silence in seconds.
+    pub(crate) fn keep_alive_s(&self) -> u16 {
+        self.manners.keep_alive_s
+    }
+
+    /// An identifier for a publish outside the window.
+    pub(crate) fn take_free_id(&mut self) -> u16 {
+        self.take_id()
+    }
+
     fn has_window(&self) -> bool {
         self.in_flight.len() < self.window
     }
 
     /// An identifier for a publish that is about to be sent.
-    fn take_id(&mut self, now_ms: u64) -> u16 {
+    fn take_id(&mut self) -> u16 {
         let mut id = self.next_packet_id();
         while self.in_flight.contains(&id) {
             id = self.next_packet_id();
         }
         let _ = self.in_flight.push(id); // the window is no larger than the list
-        self.said(now_ms);
         id
     }
 

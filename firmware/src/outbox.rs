@@ -13,7 +13,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use heapless::Vec;
 use wire::{
     Mark, Stream,
-    birth::{Dropped, Loss, StreamState},
+    birth::{Dropped, Loss, LossReason, StreamState},
     kind::{Kind, KindId},
 };
 
@@ -34,6 +34,9 @@ pub const MAX_MESSAGE: usize = 512;
 const SCRATCH: usize = MAX_MESSAGE + 64;
 /// The most data of one event, in bytes.
 pub const MAX_DATA: usize = MAX_MESSAGE - 48;
+
+/// How long a full class waits before it tries to commit again.
+const FULL_MS: u64 = 1000;
 
 /// Why an event was not taken. Nothing of it is kept, and no sequence was given, but for [`PublishError::Flash`], after
 /// which it may be kept.
@@ -195,7 +198,9 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
                 let done = queue
                     .commit(&mut self.flash, incarnation, boot, &mut self.scratch)
                     .await;
-                flash_error(done)?;
+                if flash_error(done)?.is_none() {
+                    queue.full_until_ms = uptime_ms.saturating_add(FULL_MS);
+                }
             }
         }
         Ok(())
@@ -227,10 +232,18 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         queue.map_or(0, |queue| queue.ring.iter().count())
     }
 
-    /// When [`Outbox::commit_due`] has something to do.
+    /// When [`Outbox::commit_due`] has something to do, or a stopped stream goes on.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.queues.iter().filter_map(Queue::deadline_ms).min()
+        let stopped = self
+            .queues
+            .iter()
+            .filter_map(|queue| queue.stopped_until_ms);
+        self.queues
+            .iter()
+            .filter_map(Queue::deadline_ms)
+            .chain(stopped)
+            .min()
     }
 
     /// Writes the next message to be sent into `into` (at least [`MAX_MESSAGE`] bytes), oldest first within a class:
@@ -304,6 +317,17 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         {
             queue.rewind();
             queue.stopped_until_ms = Some(until_ms);
+        }
+    }
+
+    /// The node refused an event for good, and has entered that in its ledger.
+    pub fn note_refused(&mut self, stream: Stream) {
+        if let Some(queue) = self
+            .queues
+            .iter_mut()
+            .find(|queue| queue.class.stream == stream)
+        {
+            queue.note_loss(LossReason::Refused, 1);
         }
     }
 

@@ -232,7 +232,7 @@ fn a_silent_connection_is_asked_and_then_left() {
     };
     link.nothing_to_send(id);
     let ping_ms = link.deadline_ms().unwrap();
-    assert_eq!(ping_ms, 15_004);
+    assert_eq!(ping_ms, 15_003);
     assert_eq!(link.poll(ping_ms), Action::Ping);
     assert_eq!(link.poll(ping_ms), Action::Wait);
     link.handle_packet(ping_ms + 5, Packet::Pingresp, is_answer);

@@ -32,6 +32,8 @@ pub(super) struct Queue<const RING: usize> {
     /// The last one that was ever sent.
     pub(super) sent_seq: u64,
     pub(super) stopped_until_ms: Option<u64>,
+    /// Not before this is a commit tried again that found no room.
+    pub(super) full_until_ms: u64,
     /// The last event committed before this boot.
     pub(super) last: Mark,
     /// Earlier incarnations of which events wait, and the last one of each.
@@ -57,6 +59,7 @@ impl<const RING: usize> Queue<RING> {
             sent: 0,
             sent_seq: 0,
             stopped_until_ms: None,
+            full_until_ms: 0,
             last: Mark::default(),
             earlier: Vec::new(),
             dropped: Vec::new(),
@@ -75,7 +78,12 @@ impl<const RING: usize> Queue<RING> {
         match self.class.commit {
             Commit::AfterMs(after_ms) => {
                 let oldest = self.ring.iter().next()?;
-                Some(oldest.uptime_ms.saturating_add(after_ms.into()))
+                Some(
+                    oldest
+                        .uptime_ms
+                        .saturating_add(after_ms.into())
+                        .max(self.full_until_ms),
+                )
             }
             Commit::Always | Commit::Offline => None,
         }

@@ -5,8 +5,11 @@
     clippy::arithmetic_side_effects
 )]
 
+mod broker;
+mod client;
 mod device;
 mod flash;
 mod node;
 mod power_cut;
 mod promises;
+mod world;
