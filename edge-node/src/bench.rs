@@ -46,6 +46,9 @@ pub struct BenchArgs {
     /// Bytes of each payload
     #[arg(long, value_name = "BYTES", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
     pub size: u32,
+    /// Send readings in JSON, as devices do, in place of bytes without a meaning
+    #[arg(long)]
+    pub readings: bool,
     /// Quality of service of the publishers: 0, 1 or 2
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
     pub qos: u8,

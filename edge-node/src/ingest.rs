@@ -31,7 +31,7 @@ mod view;
 pub use minted::{Minted, Received};
 pub use publish::PublishedEvent;
 pub use template::{Template, TemplateError};
-pub use view::view;
+pub use view::{data_view, view};
 
 use filters::{Event, EventError, EventProblem, MAX_EXTENSIONS, TopicTrie, check_attribute};
 use spool::Lane;

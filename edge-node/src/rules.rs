@@ -18,12 +18,15 @@ mod stages;
 pub use settled::{Settled, Uplinks};
 pub use stages::NamedStage;
 
-use std::collections::HashMap;
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use filters::{
     DataView, Event, EventView,
     index::{RuleId, Scratch},
-    rules::{Arrival, Cause, Fate, RuleDefinition, RuleMemory, Ruling, StageId},
+    rules::{Arrival, Cause, Fate, Owed, RuleDefinition, RuleMemory, Ruling, StageId},
     stage::Moment,
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,8 @@ use stages::{Remembered, Stages};
 
 use crate::{
     config::Rules,
+    ingest::{self, Minted},
+    mqtt::stored,
     node::{status::RuleStatus, view},
     record::{Change, PublishRecord},
 };
@@ -139,32 +144,67 @@ impl Judge {
         lane: Lane,
         now: NodeTime,
     ) -> Judged {
-        let event = match self.rules.set.is_empty() {
-            true => None,
-            false => view::of_record(record),
-        };
-        let Some(event) = event else {
+        if self.rules.set.is_empty() {
             return Judged::untouched(lane);
+        }
+        let subject = Subject::new(record);
+        let data = match self.rules.set.index().reads_attributes() {
+            true => None,
+            false => subject.data(),
         };
-        let decoded = decoded(&event);
-        let mut seen = EventView::of(&event, Some(record.topic));
+        let ruling = match data {
+            Some(data) => {
+                let seen = EventView {
+                    topic: Some(record.topic),
+                    data,
+                    ..EventView::default()
+                };
+                self.rule(&seen, &subject, now)
+            }
+            None => self.rule_by_event(&subject, now),
+        };
+        match ruling {
+            Some(ruling) => self.judged(ruling, &subject, lane),
+            None => Judged::untouched(lane),
+        }
+    }
+
+    fn rule_by_event(&mut self, subject: &Subject<'_>, now: NodeTime) -> Option<Ruling> {
+        let event = subject.event()?;
+        let decoded = decoded(event);
+        let mut seen = EventView::of(event, Some(subject.record.topic));
         match &decoded {
             Some(Some(json)) => seen.data = DataView::Json(json),
             Some(None) => seen.data = DataView::Opaque,
             None => {}
         }
+        self.rule(&seen, subject, now)
+    }
+
+    /// `None`: what was minted for the publish does not belong to it; no rule looks at it.
+    fn rule(
+        &mut self,
+        seen: &EventView<'_>,
+        subject: &Subject<'_>,
+        now: NodeTime,
+    ) -> Option<Ruling> {
         let arrival = Arrival {
             at: Moment(now.0),
             derived_by: &[],
         };
-        let ruling = self.rules.set.judge(
-            &mut self.memory,
-            &mut self.scratch,
-            &seen,
-            || event.clone(),
-            &arrival,
-        );
-        self.judged(ruling, &event, lane)
+        let mut is_event = true;
+        let event = || {
+            let event = subject.event().cloned();
+            is_event = event.is_some();
+            event.unwrap_or_else(nothing)
+        };
+        let (memory, scratch) = (&mut self.memory, &mut self.scratch);
+        let ruling = self.rules.set.judge(memory, scratch, seen, event, &arrival);
+        if is_event {
+            return Some(ruling);
+        }
+        self.memory.undo(ruling);
+        None
     }
 
     /// What the log has to learn of the stages: which numbers are no stage any more, and which stages get one.
@@ -276,7 +316,7 @@ impl Judge {
         steps.map(|stage| self.memory.evicted(stage)).sum()
     }
 
-    fn judged(&self, ruling: Ruling, event: &Event, lane: Lane) -> Judged {
+    fn judged(&self, ruling: Ruling, subject: &Subject<'_>, lane: Lane) -> Judged {
         let names = &self.rules.known.sinks;
         let cursors = |sinks: &Vec<usize>| {
             let cursors = sinks.iter().filter_map(|it| self.cursors.get(*it));
@@ -285,7 +325,10 @@ impl Judge {
         let owed_to =
             |sinks: &Option<Vec<usize>>| sinks.as_ref().map_or(OwedUplinks::Accepting, cursors);
         let (owed, mut settled) = match &ruling.fate {
-            Fate::Owed(owed) => (owed_to(&owed.sinks), Settled::owed(owed, names, event)),
+            Fate::Owed(owed) => {
+                let original = is_shaped(owed).then(|| subject.event()).flatten();
+                (owed_to(&owed.sinks), Settled::owed(owed, names, original))
+            }
             Fate::Dropped { .. } => (OwedUplinks::None, Settled::dropped()),
             Fate::DeadLetter {
                 rule,
@@ -372,6 +415,54 @@ impl Judged {
     pub(crate) fn is_dropped(&self) -> bool {
         self.owed == OwedUplinks::None
     }
+}
+
+/// A publish as rules look at it: no more is made of it than they ask for.
+struct Subject<'a> {
+    record: &'a PublishRecord<'a>,
+    event: OnceCell<Option<Event>>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(record: &'a PublishRecord<'a>) -> Subject<'a> {
+        Subject {
+            record,
+            event: OnceCell::new(),
+        }
+    }
+
+    fn event(&self) -> Option<&Event> {
+        let event = self.event.get_or_init(|| view::of_record(self.record));
+        event.as_ref()
+    }
+
+    /// The data, where no decoder is needed to read them and no event to know them.
+    fn data(&self) -> Option<DataView<'a>> {
+        let minted: Minted = postcard::from_bytes(self.record.minted).ok()?;
+        let properties = stored::decode(self.record.properties).ok()?;
+        let data = ingest::data_view(properties.set(), self.record.payload, &minted);
+        data.filter(|it| *it != DataView::Opaque)
+    }
+}
+
+/// In place of an event that cannot be made.
+fn nothing() -> Event {
+    Event {
+        id: String::new(),
+        source: String::new(),
+        r#type: String::new(),
+        subject: None,
+        time: None,
+        datacontenttype: None,
+        dataschema: None,
+        extensions: BTreeMap::new(),
+        data: None,
+    }
+}
+
+fn is_shaped(owed: &Owed) -> bool {
+    let mut forms = [&owed.common].into_iter().chain(owed.by_sink.values());
+    forms.any(|it| it.event.is_some())
 }
 
 /// The payload as a decoder shows it: `Some(None)` if it cannot, `None` where the payload needs none.

@@ -14,6 +14,7 @@ pub use check::{
     EventError, EventProblem, MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
     check_attribute, is_attribute_name, is_extension, without_control_characters,
 };
+pub(crate) use data::is_valid_json;
 pub use data::{Data, is_json, is_text};
 pub use reader::EventReader;
 pub use time::{timestamp_millis, timestamp_text};

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::{Data, Event, Value, decode::Decoded};
+use crate::{Data, Event, Value, decode::Decoded, event::is_valid_json, is_json, is_text};
 
 /// An event as rules see it: borrowed from wherever its parts are kept.
 ///
@@ -66,6 +66,17 @@ impl<'a> EventView<'a> {
 }
 
 impl<'a> DataView<'a> {
+    /// The view of what [`Data::of`] makes of these.
+    pub fn of_bytes(media_type: Option<&str>, bytes: &'a [u8]) -> DataView<'a> {
+        match media_type {
+            Some(it) if !is_json(it) && is_text(it) => {
+                std::str::from_utf8(bytes).map_or(DataView::Opaque, DataView::Text)
+            }
+            _ if media_type.is_none_or(is_json) && is_valid_json(bytes) => DataView::Json(bytes),
+            _ => DataView::Opaque,
+        }
+    }
+
     /// The view of an event's data.
     pub fn of(data: Option<&'a Data>) -> DataView<'a> {
         match data {

@@ -15,6 +15,19 @@ use tokio::task::JoinSet;
 /// How long a broker may take for the last acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is sent, over and over.
+pub(super) fn payload(args: &BenchArgs) -> Bytes {
+    let size = args.size as usize;
+    if !args.readings {
+        return Bytes::from(vec![b'x'; size]);
+    }
+    let reading = |note: &str| {
+        format!(r#"{{"device":"pump-7","line":4,"celsius":61.2,"bar":3.07,"note":"{note}"}}"#)
+    };
+    let note = "x".repeat(size.saturating_sub(reading("").len()));
+    Bytes::from(reading(&note))
+}
+
 /// One run against one broker.
 pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError> {
     let name = format!("bench-{}-{:08x}", std::process::id(), fastrand::u32(..));
@@ -31,7 +44,7 @@ pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError>
         ),
         false => None,
     };
-    let payload = Bytes::from(vec![b'x'; args.size as usize]);
+    let payload = payload(args);
     let mut publishers = Vec::new();
     for client in 0..args.clients {
         let link = Link::open(addr, format!("{name}-{client}"), 4096)

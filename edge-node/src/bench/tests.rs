@@ -293,6 +293,16 @@ struct Command {
     args: BenchArgs,
 }
 
+#[test]
+fn readings_are_json_of_the_size_that_is_asked_for() {
+    for (size, length) in [("256", 256), ("10", 64)] {
+        let words = ["bench", "--readings", "--size", size];
+        let payload = super::run::payload(&Command::parse_from(words).args);
+        let reading: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!((payload.len(), &reading["celsius"]), (length, &61.2.into()));
+    }
+}
+
 fn args(broker: &Broker, more: &[&str]) -> BenchArgs {
     let mut words = vec!["bench", "--addr", &broker.addr, "--secs", "1"];
     words.extend(more);

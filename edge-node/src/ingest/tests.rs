@@ -178,6 +178,53 @@ fn the_content_type_of_mqtt_5_decides_over_the_payload() {
 }
 
 #[test]
+fn what_rules_see_of_the_data_alone_is_what_they_see_of_the_event() {
+    let payloads: [&[u8]; 9] = [
+        b"",
+        b" [1, 2]",
+        b"{\"t\":1}",
+        b"{\"t\":",
+        b"{\"t\":\xff}",
+        b"21.5",
+        b"\0\x15",
+        b"\xff\xfe",
+        b"\xa1at\x01",
+    ];
+    let media_types = [
+        "",
+        "application/json",
+        "application/senml+json",
+        "text/plain",
+        "application/xml",
+        "application/cbor",
+    ];
+    let mut seen_alone = 0;
+    for payload in payloads {
+        for media_type in media_types {
+            for config in [
+                "",
+                "[[ingest]]\ntopic = \"#\"\ndatacontenttype = \"text/plain\"\n",
+            ] {
+                let sent = match media_type {
+                    "" => Sent::plain(payload),
+                    _ => Sent::plain(payload).content_type(media_type),
+                };
+                let minted = sent.accept(&mut ingest(config), NOON).unwrap().minted;
+                let alone = data_view(sent.properties.as_ref(), payload, &minted);
+                let event = sent.view(&minted);
+                let whole = filters::DataView::of(event.data.as_ref());
+                assert!(
+                    alone.is_none_or(|it| it == whole),
+                    "{media_type}: {payload:?}"
+                );
+                seen_alone += usize::from(alone.is_some());
+            }
+        }
+    }
+    assert!(seen_alone > 80, "{seen_alone}");
+}
+
+#[test]
 fn user_properties_of_a_plain_publish_become_extensions() {
     let user = [
         ("deviceId", "a"),

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use filters::{
-    Data, Event, EventError, EventReader, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value,
-    is_attribute_name, timestamp_text, without_control_characters,
+    Data, DataView, Event, EventError, EventReader, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
+    Value, is_attribute_name, timestamp_text, without_control_characters,
 };
 
 use super::{
@@ -65,6 +65,33 @@ pub fn view(
         add(&mut event, "mqtttopic", Value::String(topic.into_owned()));
     }
     Ok(event)
+}
+
+/// The data of the event of a stored PUBLISH as rules see them, without the event; `None` where that takes the event.
+pub fn data_view<'a>(
+    properties: Option<&PublishPropertySet>,
+    payload: &'a [u8],
+    minted: &Minted,
+) -> Option<DataView<'a>> {
+    let Form::Plain(attributes) = &minted.form else {
+        return None;
+    };
+    if payload.is_empty() {
+        return Some(DataView::Absent);
+    }
+    let declared = attributes
+        .datacontenttype
+        .as_ref()
+        .or(properties.and_then(|it| it.content_type.as_ref()));
+    let first = payload.iter().find(|it| !it.is_ascii_whitespace());
+    match (declared, first) {
+        (Some(media_type), _) => Some(DataView::of_bytes(Some(media_type), payload)),
+        (None, Some(b'{' | b'[')) => match DataView::of_bytes(Some("application/json"), payload) {
+            DataView::Json(json) => Some(DataView::Json(json)),
+            _ => None,
+        },
+        (None, _) => None,
+    }
 }
 
 /// Whether a PUBLISH is an event in binary mode.

@@ -57,8 +57,8 @@ enum Payload {
 }
 
 impl Settled {
-    /// Of an event owed as rules say; `names` are the uplinks by their places.
-    pub(super) fn owed(owed: &Owed, names: &[String], original: &Event) -> Settled {
+    /// Of an event owed as rules say; `names` are the uplinks by their places. Without the original no form differs from it.
+    pub(super) fn owed(owed: &Owed, names: &[String], original: Option<&Event>) -> Settled {
         let mut settled = Settled {
             uplinks: Uplinks::of(owed.sinks.as_deref(), names),
             ..Settled::default()
@@ -127,11 +127,10 @@ impl Settled {
         form.topic.clone()
     }
 
-    fn form(&mut self, form: &filters::rules::Form, original: &Event) -> Form {
-        let shape = form
-            .event
-            .as_deref()
-            .map(|it| Shape::between(original, it))
+    fn form(&mut self, form: &filters::rules::Form, original: Option<&Event>) -> Form {
+        let shape = original
+            .zip(form.event.as_deref())
+            .map(|(original, it)| Shape::between(original, it))
             .filter(|it| *it != Shape::default());
         Form {
             shape: shape.map(|it| self.place_of(it)),
@@ -288,7 +287,7 @@ mod tests {
             by_sink: BTreeMap::from([(0, own)]),
         };
         let names = ["archive".to_owned(), "cloud".to_owned()];
-        let stored = Settled::owed(&owed, &names, &original).encode();
+        let stored = Settled::owed(&owed, &names, Some(&original)).encode();
         let settled = Settled::decode(&stored).unwrap();
         assert_eq!(settled.uplinks(), &Uplinks::Named(vec!["cloud".to_owned()]));
 
@@ -315,7 +314,7 @@ mod tests {
     fn an_event_as_it_came_takes_no_byte_and_uplinks_of_one_form_share_it() {
         let original = event("{\"p\":7}");
         let names = ["a".to_owned(), "b".to_owned()];
-        let untouched = Settled::owed(&Owed::default(), &names, &original);
+        let untouched = Settled::owed(&Owed::default(), &names, Some(&original));
         assert_eq!(untouched.encode(), Vec::<u8>::new());
         assert_eq!(Settled::decode(&[]), Some(untouched));
 
@@ -326,7 +325,7 @@ mod tests {
             common: form.clone(),
             by_sink: BTreeMap::from([(0, form.clone()), (1, form)]),
         };
-        let bytes = Settled::owed(&both, &names, &original).encode();
+        let bytes = Settled::owed(&both, &names, Some(&original)).encode();
         assert!(bytes.len() < 1100, "{}", bytes.len());
     }
 }

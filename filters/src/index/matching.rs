@@ -44,6 +44,11 @@ impl Index {
         self.rule_count as usize
     }
 
+    /// Whether a rule reads attributes. If none does, a view without attributes matches the same rules.
+    pub fn reads_attributes(&self) -> bool {
+        self.has_attributes || !self.checks.is_empty()
+    }
+
     /// The rules that match `event`, in the order in which they were added.
     pub fn matches<'s>(&self, event: &EventView<'_>, scratch: &'s mut Scratch) -> &'s [RuleId] {
         scratch.document.begin(&self.paths);
