@@ -100,6 +100,8 @@ pub struct Broker {
     retained: Retained,
     routes: HashMap<spool::RouteId, Rc<Terms>>,
     judge: Judge,
+    /// Whether the log had no room to learn of a stage.
+    stages_wait: bool,
     timers: BTreeSet<(NodeTime, Timer)>,
     /// Readers that are behind.
     hungry: BTreeSet<Reader>,
@@ -146,6 +148,7 @@ impl Broker {
             retained: Retained::default(),
             routes: HashMap::new(),
             judge: Judge::default(),
+            stages_wait: false,
             timers: BTreeSet::new(),
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),
@@ -183,10 +186,13 @@ impl Broker {
     pub fn handle_stages(&mut self, journal: &mut Journal<'_>) {
         for change in self.judge.stage_changes() {
             if let Err(error) = self.change(journal, change) {
-                tracing::warn!(%error, "what new stages remember is not kept yet");
+                if !std::mem::replace(&mut self.stages_wait, true) {
+                    tracing::warn!(%error, "what new stages of rules remember is not kept before there is room");
+                }
                 return;
             }
         }
+        self.stages_wait = false;
     }
 
     /// Learns the cursors of the uplinks that rules name.

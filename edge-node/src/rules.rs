@@ -12,33 +12,32 @@
 //! An event is judged by one set of rules, in the transaction that appends it. A record keeps what was decided and not who decided, so that no set
 //! of rules is needed to read it: retries, restarts and other rules give every uplink the same bytes.
 
+mod judged;
 mod settled;
 mod stages;
+mod subject;
 
+pub(crate) use judged::{Judged, OwedUplinks};
 pub use settled::{Settled, Uplinks};
 pub use stages::NamedStage;
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::HashMap;
 
 use filters::{
-    DataView, Event, EventView,
+    DataView, EventView,
     index::{RuleId, Scratch},
-    rules::{Arrival, Cause, Fate, Owed, RuleDefinition, RuleMemory, Ruling, StageId},
+    rules::{Arrival, Fate, Owed, RuleDefinition, RuleMemory, Ruling, StageId},
     stage::Moment,
 };
 use serde::{Deserialize, Serialize};
 use spool::{CursorId, Lane, NodeTime};
 
 use stages::{Remembered, Stages};
+use subject::{Subject, decoded, nothing};
 
 use crate::{
     config::Rules,
-    ingest::{self, Minted},
-    mqtt::stored,
-    node::{status::RuleStatus, view},
+    node::status::RuleStatus,
     record::{Change, PublishRecord},
 };
 
@@ -69,28 +68,6 @@ struct Counts {
     matched: u64,
     dropped: u64,
     errors: u64,
-}
-
-/// What a set of rules makes of one publish; to be counted once it is appended, else to be taken back.
-#[derive(Debug)]
-pub(crate) struct Judged {
-    pub(crate) lane: Lane,
-    pub(crate) owed: OwedUplinks,
-    /// As the record keeps it.
-    pub(crate) settled: Vec<u8>,
-    /// Whether a gate came to remember something that has to survive with it.
-    pub(crate) is_remembered: bool,
-    ruling: Option<Ruling>,
-}
-
-/// The uplinks whose cursors an event is owed to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum OwedUplinks {
-    /// Those whose `from` and `lanes` take it.
-    Accepting,
-    /// These.
-    Named(Vec<CursorId>),
-    None,
 }
 
 impl Judge {
@@ -392,81 +369,7 @@ impl Default for Judge {
     }
 }
 
-impl Judged {
-    /// No rule looked at it.
-    pub(crate) fn untouched(lane: Lane) -> Judged {
-        Judged {
-            lane,
-            owed: OwedUplinks::Accepting,
-            settled: Vec::new(),
-            is_remembered: false,
-            ruling: None,
-        }
-    }
-
-    /// Whether a stage decided that it goes no further, by what it remembers of events before it.
-    pub(crate) fn is_suppressed(&self) -> bool {
-        let fate = self.ruling.as_ref().map(|it| &it.fate);
-        let by_stage = |cause: &Cause| *cause == Cause::Stage;
-        matches!(fate, Some(Fate::Dropped { cause, .. }) if by_stage(cause))
-    }
-
-    /// Whether it is owed to no uplink and only kept for who else hears it.
-    pub(crate) fn is_dropped(&self) -> bool {
-        self.owed == OwedUplinks::None
-    }
-}
-
-/// A publish as rules look at it: no more is made of it than they ask for.
-struct Subject<'a> {
-    record: &'a PublishRecord<'a>,
-    event: OnceCell<Option<Event>>,
-}
-
-impl<'a> Subject<'a> {
-    fn new(record: &'a PublishRecord<'a>) -> Subject<'a> {
-        Subject {
-            record,
-            event: OnceCell::new(),
-        }
-    }
-
-    fn event(&self) -> Option<&Event> {
-        let event = self.event.get_or_init(|| view::of_record(self.record));
-        event.as_ref()
-    }
-
-    /// The data, where no decoder is needed to read them and no event to know them.
-    fn data(&self) -> Option<DataView<'a>> {
-        let minted: Minted = postcard::from_bytes(self.record.minted).ok()?;
-        let properties = stored::decode(self.record.properties).ok()?;
-        let data = ingest::data_view(properties.set(), self.record.payload, &minted);
-        data.filter(|it| *it != DataView::Opaque)
-    }
-}
-
-/// In place of an event that cannot be made.
-fn nothing() -> Event {
-    Event {
-        id: String::new(),
-        source: String::new(),
-        r#type: String::new(),
-        subject: None,
-        time: None,
-        datacontenttype: None,
-        dataschema: None,
-        extensions: BTreeMap::new(),
-        data: None,
-    }
-}
-
 fn is_shaped(owed: &Owed) -> bool {
     let mut forms = [&owed.common].into_iter().chain(owed.by_sink.values());
     forms.any(|it| it.event.is_some())
-}
-
-/// The payload as a decoder shows it: `Some(None)` if it cannot, `None` where the payload needs none.
-fn decoded(event: &Event) -> Option<Option<Vec<u8>>> {
-    let is_cbor = event.datacontenttype.as_deref() == Some("application/cbor");
-    is_cbor.then(|| filters::decode::cbor_to_json(event.data_bytes()).ok())
 }

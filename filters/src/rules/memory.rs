@@ -25,6 +25,9 @@ impl RuleMemory {
     /// What `old` remembered under `before`, for the stages that `rules` has unchanged: the same rule name, the same place and definition.
     pub fn carry(old: RuleMemory, before: &RuleSet, rules: &RuleSet) -> RuleMemory {
         let mut memory = RuleMemory::new(rules);
+        if old.gates.is_empty() {
+            return memory;
+        }
         let places = rules.places();
         for (id, gate) in old.gates {
             if let Some(now) = rules.same_stage_by(&places, before, id) {

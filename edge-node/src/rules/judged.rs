@@ -1,0 +1,49 @@
+use filters::rules::{Cause, Fate, Ruling};
+use spool::{CursorId, Lane};
+
+/// What a set of rules makes of one publish; to be counted once it is appended, else to be taken back.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) lane: Lane,
+    pub(crate) owed: OwedUplinks,
+    /// As the record keeps it.
+    pub(crate) settled: Vec<u8>,
+    /// Whether a gate came to remember something that has to survive with it.
+    pub(crate) is_remembered: bool,
+    pub(super) ruling: Option<Ruling>,
+}
+
+/// The uplinks whose cursors an event is owed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwedUplinks {
+    /// Those whose `from` and `lanes` take it.
+    Accepting,
+    /// These.
+    Named(Vec<CursorId>),
+    None,
+}
+
+impl Judged {
+    /// No rule looked at it.
+    pub(crate) fn untouched(lane: Lane) -> Judged {
+        Judged {
+            lane,
+            owed: OwedUplinks::Accepting,
+            settled: Vec::new(),
+            is_remembered: false,
+            ruling: None,
+        }
+    }
+
+    /// Whether a stage decided that it goes no further, by what it remembers of events before it.
+    pub(crate) fn is_suppressed(&self) -> bool {
+        let fate = self.ruling.as_ref().map(|it| &it.fate);
+        let by_stage = |cause: &Cause| *cause == Cause::Stage;
+        matches!(fate, Some(Fate::Dropped { cause, .. }) if by_stage(cause))
+    }
+
+    /// Whether it is owed to no uplink and only kept for who else hears it.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.owed == OwedUplinks::None
+    }
+}
