@@ -1,0 +1,143 @@
+//! ST NUCLEO-H753ZI: its pins, its memory and its Ethernet for the application, with an SHT31 on I2C.
+
+#![no_std]
+#![no_main]
+
+use app::{ADDRESS, Link, LinkBuffers, Queue, Sht31, measure};
+use configuration::COPY_BYTES;
+use defmt_rtt as _;
+use embassy_executor::Spawner;
+use embassy_net::{Config, Runner, StackResources};
+use embassy_stm32::{
+    bind_interrupts, dma,
+    eth::{self, Ethernet, GenericPhy, PacketQueue, Sma},
+    i2c::{self, I2c, Master},
+    mode::Async,
+    peripherals::{DMA1_CH0, DMA1_CH1, ETH, ETH_SMA, I2C1, RNG},
+    rng::{self, Rng},
+    uid,
+};
+use embassy_time::{Delay, Duration};
+use panic_probe as _;
+use static_cell::StaticCell;
+
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// The last two sectors of the flash; `memory.x` keeps the program out of them.
+const COPIES: [usize; 2] = [0x081c_0000, 0x081e_0000];
+
+bind_interrupts!(struct Interrupts {
+    ETH => eth::InterruptHandler;
+    I2C1_EV => i2c::EventInterruptHandler<I2C1>;
+    I2C1_ER => i2c::ErrorInterruptHandler<I2C1>;
+    DMA1_STREAM0 => dma::InterruptHandler<DMA1_CH0>;
+    DMA1_STREAM1 => dma::InterruptHandler<DMA1_CH1>;
+    HASH_RNG => rng::InterruptHandler<RNG>;
+});
+
+type Network = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
+type Sensor = Sht31<I2c<'static, Async, Master>, Delay>;
+
+static QUEUE: Queue = Queue::new();
+
+#[embassy_executor::main]
+async fn main(spawner: Spawner) {
+    static PACKETS: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
+    static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
+    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    let p = embassy_stm32::init(clocks());
+    let [first, second] = COPIES.map(copy);
+    let settings = match configuration::read(first, second) {
+        Ok(configuration) => configuration.settings,
+        Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
+    };
+
+    let mut random = Rng::new(p.RNG, Interrupts);
+    let seed = u64::from(random.next_u32()) << 32 | u64::from(random.next_u32());
+    let incarnation = random.next_u32();
+
+    let ethernet = Ethernet::new(
+        PACKETS.init(PacketQueue::new()),
+        p.ETH,
+        Interrupts,
+        p.PA1,
+        p.PA7,
+        p.PC4,
+        p.PC5,
+        p.PG13,
+        p.PB13,
+        p.PG11,
+        address(),
+        p.ETH_SMA,
+        p.PA2,
+        p.PC1,
+    );
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(
+        ethernet,
+        Config::dhcpv4(Default::default()),
+        resources,
+        seed,
+    );
+    let bus = I2c::new(
+        p.I2C1,
+        p.PB8,
+        p.PB9,
+        p.DMA1_CH0,
+        p.DMA1_CH1,
+        Interrupts,
+        i2c::Config::default(),
+    );
+    spawner.spawn(network(runner).expect("it is started once"));
+    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS)).expect("it is started once"));
+    let link = Link::new(stack, settings, incarnation);
+    link.run(&QUEUE, BUFFERS.init(LinkBuffers::new())).await;
+}
+
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, Network>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn sense(sensor: Sensor) {
+    measure(sensor, &QUEUE, PERIOD).await;
+}
+
+/// 400 MHz from the internal oscillator, and 48 MHz for the generator of random numbers.
+fn clocks() -> embassy_stm32::Config {
+    use embassy_stm32::rcc::{
+        AHBPrescaler, APBPrescaler, HSIPrescaler, Hsi48Config, Pll, PllDiv, PllMul, PllPreDiv,
+        PllSource, Sysclk, VoltageScale,
+    };
+    let mut config = embassy_stm32::Config::default();
+    config.rcc.hsi = Some(HSIPrescaler::DIV1);
+    config.rcc.hsi48 = Some(Hsi48Config::default());
+    config.rcc.pll1 = Some(Pll {
+        source: PllSource::HSI,
+        prediv: PllPreDiv::DIV4,
+        mul: PllMul::MUL50,
+        divp: Some(PllDiv::DIV2),
+        divq: None,
+        divr: None,
+    });
+    config.rcc.sys = Sysclk::PLL1_P;
+    config.rcc.ahb_pre = AHBPrescaler::DIV2;
+    config.rcc.apb1_pre = APBPrescaler::DIV2;
+    config.rcc.apb2_pre = APBPrescaler::DIV2;
+    config.rcc.apb3_pre = APBPrescaler::DIV2;
+    config.rcc.apb4_pre = APBPrescaler::DIV2;
+    config.rcc.voltage_scale = VoltageScale::Scale1;
+    config
+}
+
+/// A locally administered MAC address from the chip's unique number.
+fn address() -> [u8; 6] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = uid::uid();
+    [0x02, a ^ f, b ^ g ^ k, c ^ h ^ l, d ^ i, e ^ j]
+}
+
+fn copy(at: usize) -> &'static [u8; COPY_BYTES] {
+    // SAFETY: flash that is always readable, that no linker placed anything in, and that nothing writes.
+    unsafe { &*(at as *const [u8; COPY_BYTES]) }
+}

@@ -1,0 +1,152 @@
+//! Raspberry Pi Pico W: its pins, its memory and its Wi-Fi for the application, with an SHT31 on I2C.
+
+#![no_std]
+#![no_main]
+
+use app::{ADDRESS, Link, LinkBuffers, Queue, Sht31, measure};
+use configuration::{COPY_BYTES, Wifi};
+use cyw43::{A4, Aligned, Control, JoinOptions, NetDriver, SpiBus, State};
+use cyw43_pio::{DEFAULT_CLOCK_DIVIDER, PioSpi};
+use defmt_rtt as _;
+use embassy_executor::Spawner;
+use embassy_net::{Config, Stack, StackResources};
+use embassy_rp::{
+    bind_interrupts,
+    clocks::RoscRng,
+    dma::{self, Channel},
+    gpio::{Level, Output},
+    i2c::{self, I2c},
+    peripherals::{DMA_CH0, I2C0, PIO0},
+    pio::{self, Pio},
+};
+use embassy_time::{Delay, Duration, Timer};
+use panic_probe as _;
+use static_cell::StaticCell;
+
+const PERIOD: Duration = Duration::from_secs(10);
+const REJOIN: Duration = Duration::from_secs(5);
+
+/// The last two sectors of the flash; `memory.x` keeps the program out of them.
+const COPIES: [usize; 2] = [0x101f_e000, 0x101f_f000];
+
+/// What `fetch-radio` fetched.
+struct Radio {
+    firmware: &'static Aligned<A4, [u8]>,
+    nvram: &'static Aligned<A4, [u8]>,
+    clm: &'static [u8],
+}
+
+static RADIO: Option<Radio> = include!(concat!(env!("OUT_DIR"), "/radio.rs"));
+
+bind_interrupts!(struct Interrupts {
+    PIO0_IRQ_0 => pio::InterruptHandler<PIO0>;
+    DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>;
+    I2C0_IRQ => i2c::InterruptHandler<I2C0>;
+});
+
+type Bus = SpiBus<Output<'static>, PioSpi<'static, PIO0, 0>>;
+type Sensor = Sht31<I2c<'static, I2C0, i2c::Async>, Delay>;
+
+static QUEUE: Queue = Queue::new();
+
+#[embassy_executor::main]
+async fn main(spawner: Spawner) {
+    static STATE: StaticCell<State> = StaticCell::new();
+    static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
+    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    let p = embassy_rp::init(Default::default());
+    // Linked whole even without the radio's firmware, so that the size it prints is the program's.
+    let Some(radio) = core::hint::black_box(&RADIO) else {
+        defmt::panic!(
+            "this image was built without the radio's firmware: run ./fetch-radio and build again"
+        );
+    };
+    let [first, second] = COPIES.map(copy);
+    let settings = match configuration::read(first, second) {
+        Ok(configuration) => configuration.settings,
+        Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
+    };
+    let Some(network) = settings.wifi else {
+        defmt::panic!(
+            "the configuration block names no Wi-Fi: write one with `provision` for pico-w"
+        );
+    };
+
+    let power = Output::new(p.PIN_23, Level::Low);
+    let select = Output::new(p.PIN_25, Level::High);
+    let mut pio = Pio::new(p.PIO0, Interrupts);
+    let spi = PioSpi::new(
+        &mut pio.common,
+        pio.sm0,
+        DEFAULT_CLOCK_DIVIDER,
+        pio.irq0,
+        select,
+        p.PIN_24,
+        p.PIN_29,
+        Channel::new(p.DMA_CH0, Interrupts),
+    );
+    let state = STATE.init(State::new());
+    let (device, mut control, runner) =
+        cyw43::new(state, power, spi, radio.firmware, radio.nvram).await;
+    spawner.spawn(run_radio(runner).expect("it is started once"));
+    control.init(radio.clm).await;
+
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, runner) = embassy_net::new(
+        device,
+        Config::dhcpv4(Default::default()),
+        resources,
+        random(),
+    );
+    let bus = I2c::new_async(p.I2C0, p.PIN_5, p.PIN_4, Interrupts, i2c::Config::default());
+    spawner.spawn(run_network(runner).expect("it is started once"));
+    spawner.spawn(join(control, stack, network).expect("it is started once"));
+    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS)).expect("it is started once"));
+    let link = Link::new(stack, settings, random() as u32);
+    link.run(&QUEUE, BUFFERS.init(LinkBuffers::new())).await;
+}
+
+/// Joins the network, and again whenever the link goes down.
+#[embassy_executor::task]
+async fn join(mut control: Control<'static>, stack: Stack<'static>, network: Wifi<'static>) {
+    loop {
+        let options = match network.passphrase {
+            None => JoinOptions::new_open(),
+            Some(passphrase) => JoinOptions::new(passphrase.as_bytes()),
+        };
+        if control.join(network.ssid, options).await.is_ok() {
+            defmt::info!("joined {}", network.ssid);
+            stack.wait_link_up().await;
+            stack.wait_link_down().await;
+            defmt::info!("lost {}", network.ssid);
+        } else {
+            defmt::info!("cannot join {}", network.ssid);
+        }
+        Timer::after(REJOIN).await;
+    }
+}
+
+#[embassy_executor::task]
+async fn run_radio(runner: cyw43::Runner<'static, Bus>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn run_network(mut runner: embassy_net::Runner<'static, NetDriver<'static>>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn sense(sensor: Sensor) {
+    measure(sensor, &QUEUE, PERIOD).await;
+}
+
+/// From the jitter of the ring oscillator: enough to tell boots apart, not enough for keys.
+fn random() -> u64 {
+    u64::from_le_bytes(core::array::from_fn(|_| RoscRng::next_u8()))
+}
+
+fn copy(at: usize) -> &'static [u8; COPY_BYTES] {
+    // SAFETY: flash that is always readable, that no linker placed anything in, and that nothing writes.
+    unsafe { &*(at as *const [u8; COPY_BYTES]) }
+}
