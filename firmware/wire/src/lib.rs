@@ -1,5 +1,5 @@
-//! What devices and the node say to each other: one definition for both sides, `no_std`, without an allocator and
-//! without dependencies.
+//! What devices and the node say to each other: one definition for both sides, `no_std`, without an allocator and,
+//! but for what its features bring, without dependencies.
 //!
 //! It is not a transport: the messages are payloads of MQTT publishes, whose topics say which decoder applies.
 //!
@@ -86,6 +86,7 @@ pub mod birth;
 pub mod command;
 pub mod envelope;
 mod error;
+pub mod event;
 mod identity;
 pub mod kind;
 mod list;
@@ -96,6 +97,9 @@ mod writer;
 
 pub use batch::item_len;
 pub use error::{DecodeError, EncodeError};
+pub use event::Event;
+#[cfg(feature = "derive")]
+pub use event_derive::Event;
 pub use identity::{EventId, Mark, Stream};
 pub use list::List;
 
