@@ -62,6 +62,14 @@ pub(crate) fn align(offset: u64) -> u64 {
     offset.div_ceil(PAGE).saturating_mul(PAGE)
 }
 
+/// The salt that a header says is its own.
+pub(crate) fn salt_of(header: &[u8; HEADER]) -> u64 {
+    header
+        .get(8..)
+        .and_then(|bytes| bytes.first_chunk())
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// Checksum over the salt, then `bytes`.
 pub(crate) fn salted(salt: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), bytes)

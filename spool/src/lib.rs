@@ -105,7 +105,8 @@
 //!
 //! Sealed segments are known by their trailer page alone. The others are read frame by frame. A bad frame before a good
 //! one is damage: its positions are entered as [`LossReason::Damaged`] and a copy of the segment is kept. A bad frame
-//! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. Then come the
+//! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. A segment that has lost
+//! its header is read from those of its frames that are left, and the newest, where none is, entered as a cut tail. Then come the
 //! checkpoint, the spool's own records behind it, and the `cursors` file; marks only grow, so that their order does not
 //! matter. Events whose route or cursor is gone with a damaged part are entered as [`LossReason::Damaged`] too, and so are
 //! positions that a checkpoint covers and no segment reaches, and what only the checkpoints held where both are damaged.

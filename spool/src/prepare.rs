@@ -135,17 +135,7 @@ impl Inner {
             }
             Source::New => self.storage.create(&name, size)?,
         };
-        file.write_at(
-            &SegmentHeader {
-                id,
-                salt,
-                end: 0,
-                first: 0,
-                last: 0,
-            }
-            .encode(),
-            0,
-        )?;
+        file.write_at(&SegmentHeader::of_open(id, salt).encode(), 0)?;
         file.sync()?;
         self.storage.sync_directory()?;
         Ok(file)

@@ -3,6 +3,7 @@
 mod contents;
 mod found;
 mod losses;
+mod unread;
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use crate::{
     commit::{Target, TargetSegment},
     damage::Damage,
     files::Files,
-    frame::{Found, HEADER, Header, Link, PAGE},
+    frame::Link,
     log::{Inner, State},
     marks,
     options::Sizes,
@@ -203,6 +204,7 @@ impl Opening<'_> {
         let nothing = found.is_empty();
         let mut clean = None;
         let mut later: Option<(u64, Link)> = None;
+        let mut unread = Vec::new();
         for (id, segment) in found.into_iter().rev() {
             let link = later.map(|(_, link)| link);
             if link.is_some_and(|link| id > link.segment) {
@@ -223,12 +225,15 @@ impl Opening<'_> {
                 OnDisk::Open { header, size } => {
                     self.take_open(id, header, size, known, later.is_none(), &mut clean)?
                 }
-                OnDisk::Unknown { size } => match self.salvage(id, size)? {
+                OnDisk::Unknown { size } => match self.salvage(id, size, known)? {
                     Some(header) => {
                         self.take_open(id, header, size, known, later.is_none(), &mut clean)?
                     }
                     None => {
-                        self.lost(id, link);
+                        match link {
+                            Some(link) => self.lost(id, link),
+                            None => unread.push((id, size)),
+                        }
                         None
                     }
                 },
@@ -239,6 +244,9 @@ impl Opening<'_> {
             }
             later = Some((segment.id, segment.link));
             self.state.segments.push_front(segment);
+        }
+        for (id, size) in unread.into_iter().rev() {
+            self.take_newest_unread(id, size, &mut clean)?;
         }
         self.mend_links();
         self.find_holes();
@@ -267,10 +275,7 @@ impl Opening<'_> {
         is_newest: bool,
         clean: &mut Option<bool>,
     ) -> Result<Option<Segment>, OpenError> {
-        let file = self
-            .storage
-            .open(&file_name(id))
-            .map_err(OpenError::io("open a segment"))?;
+        let file = self.open_segment(id)?;
         let by_link = known
             .filter(|link| link.salt == header.salt)
             .map(|link| (link.end, link.last_seq));
@@ -316,34 +321,9 @@ impl Opening<'_> {
         Ok(Some(segment))
     }
 
-    /// The salt of a segment whose header is damaged, from its first frame.
-    fn salvage(&self, id: u64, size: u64) -> Result<Option<SegmentHeader>, OpenError> {
-        let file = self
-            .storage
-            .open(&file_name(id))
-            .map_err(OpenError::io("open a segment"))?;
-        let mut bytes = [0; HEADER];
-        file.read_at(&mut bytes, PAGE)
-            .map_err(OpenError::io("read a segment"))?;
-        let salt = bytes
-            .get(8..)
-            .and_then(|b| b.first_chunk())
-            .map_or(0, |b| u64::from_le_bytes(*b));
-        let Found::Header(first) = Header::decode(&bytes, salt, PAGE) else {
-            return Ok(None);
-        };
-        // A recycled file whose new header was torn still shows a frame of its former life; that one names an older
-        // predecessor than the file's name allows only by chance, so the names have to be near.
-        let near = first
-            .link()
-            .is_some_and(|link| link.segment < id && id - link.segment <= 8);
-        Ok((near && size >= 2 * PAGE).then_some(SegmentHeader {
-            id,
-            salt,
-            end: 0,
-            first: 0,
-            last: 0,
-        }))
+    fn open_segment(&self, id: u64) -> Result<Arc<dyn File>, OpenError> {
+        let opened = self.storage.open(&file_name(id));
+        opened.map_err(OpenError::io("open a segment"))
     }
 
     /// A file that does not say that it is this one may be another one's second name, left by a rename that a crash cut

@@ -1,9 +1,9 @@
 //! Reading a segment frame by frame, as recovery does where there is no index to trust.
 
-use std::io;
+use std::{io, ops::Range};
 
 use crate::{
-    frame::{Found, HEADER, Header, Link, PAGE, align, salted},
+    frame::{Found, HEADER, Header, Link, PAGE, align, salt_of, salted},
     index::{Place, Slots},
     record::{Base, Raw},
     storage::File,
@@ -164,28 +164,46 @@ impl Extent<'_> {
 
     /// The next whole frame behind what cannot be read at `offset`.
     fn next_frame(&self, offset: u64, limit: u64) -> io::Result<Option<(u64, Header)>> {
-        let mut content = Vec::new();
-        let mut at = offset + PAGE;
-        let mut chunk = Vec::new();
-        while at < limit {
-            let len = SEARCH_BYTES.min(limit - at);
-            chunk.resize(len as usize, 0);
-            self.file.read_at(&mut chunk, at)?;
-            for (page, bytes) in chunk.chunks(PAGE as usize).enumerate() {
-                let here = at + page as u64 * PAGE;
-                let Some(bytes) = bytes.first_chunk::<HEADER>() else {
-                    continue;
-                };
-                if let Found::Header(header) = Header::decode(bytes, self.salt, here)
-                    && self.read_frame(&header, here, limit, &mut content)?
-                {
-                    return Ok(Some((here, header)));
-                }
-            }
-            at += len;
-        }
-        Ok(None)
+        let from = offset + PAGE;
+        let found = find_frame(self.file, from..limit, &|salt, _| salt == self.salt)?;
+        Ok(found.map(|(at, _, header)| (at, header)))
     }
+}
+
+/// Where the first whole frame is that is wanted, by its salt and header, and both of these.
+pub(crate) fn find_frame(
+    file: &dyn File,
+    within: Range<u64>,
+    wants: &dyn Fn(u64, &Header) -> bool,
+) -> io::Result<Option<(u64, u64, Header)>> {
+    let (mut at, limit) = (within.start, within.end);
+    let (mut chunk, mut content) = (Vec::new(), Vec::new());
+    while at < limit {
+        let len = SEARCH_BYTES.min(limit - at);
+        chunk.resize(len as usize, 0);
+        file.read_at(&mut chunk, at)?;
+        for (page, bytes) in chunk.chunks(PAGE as usize).enumerate() {
+            let here = at + page as u64 * PAGE;
+            let Some(bytes) = bytes.first_chunk::<HEADER>() else {
+                continue;
+            };
+            let salt = salt_of(bytes);
+            let Found::Header(header) = Header::decode(bytes, salt, here) else {
+                continue;
+            };
+            let extent = Extent {
+                file,
+                salt,
+                size: limit,
+                known_end: None,
+            };
+            if wants(salt, &header) && extent.read_frame(&header, here, limit, &mut content)? {
+                return Ok(Some((here, salt, header)));
+            }
+        }
+        at += len;
+    }
+    Ok(None)
 }
 
 impl Scan {

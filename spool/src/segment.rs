@@ -14,6 +14,7 @@ const HEADER_MAGIC: u64 = u64::from_le_bytes(*b"SPOOLSEG");
 const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"SPOOLEND");
 /// The header stands twice in its page, so that damage to one sector leaves the salt known.
 const HEADER_COPY: usize = 2048;
+const HEADER_LEN: usize = 64;
 /// Keys whose summary stays in memory for each sealed segment; a segment with more keeps its summary on disk.
 const MOST_ROWS: usize = 64;
 const TRAILER_FIXED: usize = 192;
@@ -46,12 +47,30 @@ pub(crate) struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// Of a segment that was not rewritten.
+    pub(crate) fn of_open(id: u64, salt: u64) -> SegmentHeader {
+        SegmentHeader {
+            id,
+            salt,
+            end: 0,
+            first: 0,
+            last: 0,
+        }
+    }
+
+    /// Whether there are zeros where both copies stand.
+    pub(crate) fn is_blank(page: &[u8]) -> bool {
+        let copies = [0, HEADER_COPY].map(|start| page.get(start..start + HEADER_LEN));
+        let mut bytes = copies.into_iter().flatten().flatten();
+        bytes.all(|&byte| byte == 0)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut copy = start_page(HEADER_MAGIC);
         for word in [self.id, self.salt, self.end, self.first, self.last] {
             copy.extend_from_slice(&word.to_le_bytes());
         }
-        finish_page(&mut copy, 64);
+        finish_page(&mut copy, HEADER_LEN);
         copy.resize(HEADER_COPY, 0);
         let mut page = copy.clone();
         page.append(&mut copy);
@@ -61,7 +80,7 @@ impl SegmentHeader {
     pub(crate) fn decode(page: &[u8]) -> Page<SegmentHeader> {
         let mut result = Page::Invalid;
         for start in [0, HEADER_COPY] {
-            let copy = page.get(start..start + 64).unwrap_or_default();
+            let copy = page.get(start..start + HEADER_LEN).unwrap_or_default();
             result = match check_page(copy, HEADER_MAGIC) {
                 Page::Valid(mut words) => Page::Valid(SegmentHeader {
                     id: words.take(),

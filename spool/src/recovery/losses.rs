@@ -12,18 +12,6 @@ use crate::{
 };
 
 impl Opening<'_> {
-    /// A segment of which nothing can be read; `later` is how the one behind it names what is before it.
-    pub(super) fn lost(&mut self, id: u64, later: Option<Link>) {
-        if later.is_none_or(|link| link.segment != id && link != Link::UNKNOWN) {
-            self.remove(id);
-            return;
-        }
-        self.findings.push(format!(
-            "segment {id:016x} cannot be read; it is kept as quarantine"
-        ));
-        self.damaged.push(id);
-    }
-
     /// Where the frame that would tell it is damaged, the segment before is the one that is there, as far as it goes: from
     /// here on its end is known again, whatever becomes of it.
     pub(super) fn mend_links(&mut self) {
@@ -100,15 +88,20 @@ impl Opening<'_> {
     }
 
     fn keep_copy(&mut self, id: u64) -> io::Result<()> {
-        let Some(name) = quarantine::free_name(self.storage, id)? else {
+        let name = quarantine::free_name(self.storage, id)?;
+        if self.state.segment_by_id(id).is_none() {
+            let Some(name) = name else {
+                self.remove(id);
+                return Ok(());
+            };
+            let size = self.storage.open(&file_name(id))?.len()?;
+            self.storage.rename(&file_name(id), &name)?;
+            self.state.room.quarantine_bytes += size;
+            return Ok(());
+        }
+        let Some(name) = name.filter(|_| self.state.creatable() > 0) else {
             return Ok(());
         };
-        if self.state.segment_by_id(id).is_none() {
-            return self.storage.rename(&file_name(id), &name);
-        }
-        if self.state.creatable() == 0 {
-            return Ok(());
-        }
         self.state.room.quarantine_bytes += quarantine::copy(self.storage, id, &name)?;
         self.state.count_other_bytes();
         Ok(())
