@@ -28,7 +28,7 @@ use crate::{
     class::Published,
     link::{Action, Heard, Link, Manners},
     mqtt::{self, Packet},
-    outbox::{AckError, MAX_MESSAGE, OpenError, Outbox, PublishError},
+    outbox::{AckError, Begun, MAX_MESSAGE, OpenError, Outbox, PublishError},
 };
 
 /// How much of what the node sends is held: the longest packet.
@@ -59,7 +59,9 @@ pub trait Clock {
 /// What the node may have the device do.
 #[expect(async_fn_in_trait, reason = "a device has one executor")]
 pub trait Serve {
-    /// Runs a command, and writes what it answers: how it ended, and how many bytes were written.
+    /// Runs a command, and writes what it answers: how it ended, and how many bytes were written. It is called at most
+    /// once for each command; if the device stops before it returns, the node is told that it was interrupted.
+    /// Nothing is sent or heard meanwhile, so what takes long is only begun here.
     async fn run(&mut self, name: &str, data: &[u8], answer: &mut [u8]) -> (Outcome, usize);
 }
 
@@ -479,7 +481,7 @@ where
         Ok(())
     }
 
-    /// Runs a command and says how it ended.
+    /// Runs a command, unless it was run before, and says how it ended.
     async fn command(&mut self, payload: &[u8], id: Option<u16>) -> Result<(), Stop<S::Error>> {
         if let Some(id) = id {
             let mut packet = [0; 16];
@@ -490,7 +492,25 @@ where
             return Ok(());
         };
         let mut answer = [0; MAX_MESSAGE - 32];
-        let (outcome, len) = self.serve.run(name, data, &mut answer).await;
+        let mut outbox = self.shared.outbox.lock().await;
+        let begun = outbox
+            .begin_command(id, &mut answer)
+            .await
+            .map_err(Stop::flash)?;
+        drop(outbox);
+        let (outcome, len) = match begun {
+            Begun::Before(outcome, len) => (outcome, len),
+            Begun::Run => {
+                let (outcome, len) = self.serve.run(name, data, &mut answer).await;
+                let answer = answer.get(..len).unwrap_or_default();
+                let mut outbox = self.shared.outbox.lock().await;
+                outbox
+                    .end_command(id, outcome, answer)
+                    .await
+                    .map_err(Stop::flash)?;
+                (outcome, len)
+            }
+        };
         let mut result = [0; MAX_MESSAGE];
         let answer = answer.get(..len).unwrap_or_default();
         let result = encode_result(id, outcome, answer, &mut result).map_err(|_| Stop::Broken)?;

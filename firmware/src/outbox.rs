@@ -5,6 +5,7 @@
 //! What is in flash is older than what is in memory, and both are sent in that order. Only [`Outbox::ack`] and a full
 //! [`DropOldest`](crate::WhenFull::DropOldest) class remove events.
 
+mod commands;
 mod open;
 mod queue;
 mod span;
@@ -17,6 +18,7 @@ use wire::{
     kind::{Kind, KindId},
 };
 
+pub use commands::Begun;
 pub use open::OpenError;
 pub(crate) use span::Span;
 

@@ -20,6 +20,8 @@ pub(crate) enum Key {
     Boot,
     /// The table of a kind.
     Kind([u8; 2]),
+    /// The last command of an origin, by its place.
+    Command(u8),
 }
 
 impl Key {
@@ -27,6 +29,7 @@ impl Key {
         match self {
             Key::Boot => 1,
             Key::Kind(_) => 2,
+            Key::Command(_) => 3,
         }
     }
 
@@ -34,6 +37,7 @@ impl Key {
         match self {
             Key::Boot => [0, 0],
             Key::Kind(id) => id,
+            Key::Command(place) => [place, 0],
         }
     }
 
@@ -41,6 +45,10 @@ impl Key {
         match kind {
             1 => Some(Key::Boot),
             2 => Some(Key::Kind(id)),
+            3 => {
+                let [place, _] = id;
+                Some(Key::Command(place))
+            }
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use flash_model::Random;
 use wire::{
     answer::{BirthReason, Stored, Welcome, encode_ack, encode_birth_wanted, encode_welcome},
     birth::Presence,
-    command::{Command, CommandId},
+    command::{Command, CommandId, Outcome},
 };
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) struct Trouble {
 pub(crate) struct Broker {
     world: Rc<World>,
     pub(crate) node: RefCell<Node>,
-    pub(crate) results: RefCell<Vec<Vec<u8>>>,
+    pub(crate) results: RefCell<Vec<(Outcome, Vec<u8>)>>,
     pub(crate) kinds: RefCell<usize>,
     /// Sent to the device with its welcome.
     pub(crate) command: Cell<Option<(CommandId, &'static str)>>,
@@ -170,7 +170,9 @@ impl Broker {
                     self.answer(wire, "c/pump-7", run).await?;
                 }
             }
-            Presence::Result { data, .. } => self.results.borrow_mut().push(data.to_vec()),
+            Presence::Result { outcome, data, .. } => {
+                self.results.borrow_mut().push((outcome, data.to_vec()));
+            }
             Presence::Offline { .. } | Presence::Report { .. } | Presence::Configured { .. } => {}
         }
         Ok(())
