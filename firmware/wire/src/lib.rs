@@ -85,6 +85,7 @@ mod batch;
 pub mod birth;
 pub mod command;
 pub mod envelope;
+pub mod epoch;
 mod error;
 pub mod event;
 mod identity;
