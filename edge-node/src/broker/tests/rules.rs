@@ -215,6 +215,32 @@ fn a_step_that_fails_leaves_the_event_drops_it_or_makes_it_a_dead_letter_as_the_
 }
 
 #[test]
+fn rules_see_the_attributes_that_a_plain_publish_is_minted_and_its_data_beside_them() {
+    let conditions = [
+        r#"sql = "subject = 't'""#,
+        r#"pattern = '{"source": [{"suffix": ":device"}]}'"#,
+        r#"filter = { exact = { type = "mqtt.publish" } }"#,
+        r#"pattern = '{"data": {"celsius": [95]}}'"#,
+        r#"pattern = '{"source": [{"suffix": ":other"}]}'"#,
+    ];
+    let rule =
+        |(name, condition): (usize, &str)| format!("[[rule]]\nname = \"{name}\"\n{condition}\n");
+    let matched = |conditions: &[&str]| {
+        let mut node = node_with_sink();
+        let rules: String = conditions.iter().copied().enumerate().map(rule).collect();
+        node.set_rules(&rules);
+        let mut device = node.connect(v5("device"));
+        node.publish(&mut device, "t", HOT, QoS::AtLeastOnce, 1);
+        let counts = counts(&node).into_iter();
+        counts.map(|(_, matched, _)| matched).collect::<Vec<_>>()
+    };
+    assert_eq!(matched(&conditions), [1, 1, 1, 1, 0]);
+    for (condition, expected) in conditions.iter().zip([1, 1, 1, 1, 0]) {
+        assert_eq!(matched(&[condition]), [expected], "{condition}");
+    }
+}
+
+#[test]
 fn events_of_other_doors_are_judged_and_a_batch_without_room_leaves_no_trace() {
     let mut node = node_with_sink();
     node.set_rules("[[rule]]\nname = \"local\"\ntopic = \"a\"\ndrop = true");
