@@ -93,9 +93,9 @@ impl Broker {
         };
         let mut encoded = BytesMut::new();
         if connection.encode_publish(&mut encoded, &message, sending, journal.now) {
-            // Behind the CONNACK, which may wait for a commit.
-            connection.answer(Gate::Committed(Seq::ZERO), Answer::Encoded(encoded));
-            self.acking.insert(connection_id);
+            // Behind the CONNACK, which may wait for a commit; nothing else of this may come to one.
+            let gate = Gate::Committed(Seq::ZERO);
+            self.answer(connection_id, gate, Answer::Encoded(encoded));
         } else {
             self.give_up(id, packet_id);
         }

@@ -143,3 +143,24 @@ fn a_session_cut_off_before_its_retained_messages_were_searched_is_given_what_co
     got.sort_unstable();
     assert_eq!(got, ["for the group", "later"]);
 }
+
+#[test]
+fn what_was_in_flight_is_sent_again_though_nothing_more_is_committed() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::AtLeastOnce, 1);
+    assert_eq!(texts(&reader.publishes(&mut node)), ["1"]);
+    node.drop_connection(reader);
+
+    let mut reader = node.dial(crate::mqtt::packet::Version::V5);
+    node.send(&reader, Packet::Connect(Box::new(durable("reader"))));
+    let asked = node.take_readings();
+    node.commit();
+    for reading in asked {
+        let found = reading.order().run(node.core.spool());
+        node.core.handle_reading(reading, found);
+    }
+    assert_eq!(texts(&reader.publishes(&mut node)), ["1"]);
+}
