@@ -229,7 +229,7 @@ impl State {
         let created = self.cursors.values().find(|cursor| !is_committed(cursor));
         SpoolState {
             cursors: there
-                .map(|cursor| (cursor.record(), cursor.mark()))
+                .map(|cursor| (cursor.record(), cursor.mark_whole()))
                 .collect(),
             routes: self
                 .routes

@@ -425,4 +425,15 @@ impl Cursor {
             acknowledged: self.acknowledged,
         }
     }
+
+    /// As `mark`, with the acknowledgements that no window has met: what a checkpoint covers is not read again, and those of a
+    /// transaction are durable. Which lane each is of is not known.
+    pub(crate) fn mark_whole(&self) -> Mark {
+        let mut mark = self.mark();
+        for (lane, marked) in self.lanes.iter().zip(&mut mark.lanes) {
+            let unmet = self.early.range(lane.filled.saturating_add(1)..);
+            marked.runs.extend(unmet.map(|&seq| (seq, seq)));
+        }
+        mark
+    }
 }

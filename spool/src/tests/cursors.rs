@@ -213,6 +213,29 @@ fn acknowledging_in_a_transaction_is_as_durable_as_its_appends() {
 }
 
 #[test]
+fn an_acknowledgement_that_no_read_has_come_to_outlives_a_checkpoint() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("session");
+    let all: Vec<Seq> = (0..3)
+        .map(|n| log.append(0, route, &body(n, 50)).unwrap())
+        .collect();
+    log.commit();
+    // Nothing is read before it: as after a start, for what was in flight at QoS 2.
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    transaction.ack(cursor, all[1]);
+    transaction.finish();
+    log.commit();
+    // A start reads the log from the last position that the checkpoint covers.
+    log.append(0, RouteId::NOBODY, b"later").unwrap();
+    log.commit();
+    log.spool.checkpoint(b"owner".to_vec());
+    log.keep_house();
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), [all[0].0, all[2].0]);
+    assert_eq!(log.pending(cursor), 2);
+}
+
+#[test]
 fn a_removed_cursor_owes_its_debt_to_the_ledger() {
     let mut log = Log::new();
     let (cursor, route) = log.reader("session");

@@ -150,6 +150,37 @@ fn pubrel_leaves_after_the_commit_of_the_receipt_and_the_message_never_comes_aga
 }
 
 #[test]
+fn a_receipt_after_a_start_is_kept_by_checkpoints_though_nothing_was_read_of_the_debt() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 1);
+    assert_eq!(reader.publishes(&mut node).len(), 1);
+    let mut node = node.cut();
+    let mut reader = node.dial(crate::mqtt::packet::Version::V5);
+    node.send(&reader, Packet::Connect(Box::new(durable("reader"))));
+    node.commit();
+    // What was in flight is sent again by its position, before anything is read of what is owed.
+    for reading in node.take_readings() {
+        let found = reading.order().run(node.core.spool());
+        node.core.handle_reading(reading, found);
+    }
+    let again = reader.publishes(&mut node);
+    assert_eq!(payloads(&again), ["1"]);
+    node.send(&reader, pubrec(&again[0]));
+    node.commit();
+    let device = node.dial(crate::mqtt::packet::Version::V5);
+    node.send(&device, Packet::Connect(Box::new(durable("later"))));
+    node.commit();
+    node.checkpoint();
+    node.core.spool().housekeep_once(node.now());
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.messages(&mut node), [], "PUBREC came before");
+}
+
+#[test]
 fn connack_of_a_clean_start_leaves_after_the_commit_that_discards_the_old_session() {
     let mut node = TestNode::new();
     let mut reader = node.connect(durable("reader"));
