@@ -23,7 +23,7 @@ pub(super) const READ_RECORDS: usize = 1024;
 /// Bytes asked for in one read of a session.
 pub(super) const READ_BYTES: usize = 256 * 1024;
 
-/// How long a reader waits after a read that failed, in milliseconds.
+/// How long a reader waits after a read that failed, or one that the log has no room to act on, in milliseconds.
 const READ_AGAIN_MS: u64 = 1_000;
 
 impl Broker {
@@ -128,16 +128,14 @@ impl Broker {
         if !self.ends_read(reader, ticket) {
             return;
         }
-        let got = !batch.entries.is_empty();
-        let upto = batch.next;
+        // Where nothing came, nothing is committed beyond this point yet: the next commit asks again.
+        let dry_at = batch.entries.is_empty().then_some(batch.next);
+        if let Some(feed) = self.feed_of(reader) {
+            feed.dry_at = dry_at;
+        }
         match reader {
             Reader::Session(id) => self.deliver_read(id, request, batch, journal),
             Reader::Group(id) => self.distribute_read(id, request, &batch, journal),
-        }
-        // Where nothing came, nothing is committed beyond this point yet: the next commit asks again.
-        let dry_at = (!got).then_some(upto);
-        if let Some(feed) = self.feed_of(reader) {
-            feed.dry_at = dry_at;
         }
         if self.wants_more(reader) {
             self.hungry.insert(reader);
@@ -151,9 +149,19 @@ impl Broker {
         if !self.ends_read(reader, ticket) {
             return;
         }
+        self.rest(reader, now);
+    }
+
+    /// A read at this committed position brought nothing on: the next commit may.
+    pub(super) fn is_dry(&mut self, reader: Reader, at: Seq) {
         if let Some(feed) = self.feed_of(reader) {
-            feed.dry_at = Some(Seq(u64::MAX));
+            feed.dry_at = Some(at);
         }
+    }
+
+    /// Lets a reader read nothing for a while.
+    pub(super) fn rest(&mut self, reader: Reader, now: NodeTime) {
+        self.is_dry(reader, Seq(u64::MAX));
         self.read_again_later(reader, now);
     }
 

@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use spool::{Entry, Seq};
+use spool::{Entry, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -58,7 +58,7 @@ pub(crate) struct Errands {
     /// What is being read, and under which ticket.
     running: Vec<Errand>,
     ticket: Option<Ticket>,
-    /// The log could not be read.
+    /// The log could not be read, or had no room.
     pub(super) resting: bool,
 }
 
@@ -241,8 +241,7 @@ impl Broker {
         session.errands.put_back(rest.into_iter());
         session.feed.resending = session.errands.has_resends();
         if entries.is_none() {
-            session.errands.resting = true;
-            self.read_again_later(Reader::Session(id), journal.now);
+            self.rest_errands(id, journal.now);
         }
         self.hungry.insert(Reader::Session(id));
         if entries.is_some() {
@@ -251,7 +250,15 @@ impl Broker {
         self.flush(connection_id);
     }
 
-    /// Runs one errand; false if the client has no room for it.
+    /// Lets the errands of a session wait for a while.
+    pub(super) fn rest_errands(&mut self, id: SessionId, now: NodeTime) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.errands.resting = true;
+            self.read_again_later(Reader::Session(id), now);
+        }
+    }
+
+    /// Runs one errand; false if the client or the log has no room for it.
     fn run_errand(
         &mut self,
         connection_id: ConnectionId,

@@ -3,11 +3,12 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use spool::{LossReason, Seq};
+use spool::{Full, LossReason, NodeTime, Seq};
 
 use super::{
     Broker,
     acknowledgement::OTHER_QOS,
+    action::Reader,
     answer::{Answer, Gate},
     connection::ConnectionId,
     delivery::Offered,
@@ -74,13 +75,33 @@ impl Broker {
         }
 
         let shared = group.and_then(|group| Some(self.groups.get(group)?.name.clone()));
-        let Ok(gate) = self.change(journal, sent(client, packet_id, &place, shared)) else {
-            if let Place::Retained(_, seq) = place {
-                self.unpin(seq);
+        match self.change(journal, sent(client, packet_id, &place, shared)) {
+            Ok(gate) => self.fly_once_durable(id, packet_id, place, group, gate, encoded),
+            Err(full) => {
+                self.wait_for_log(id, &place, group, full, journal.now);
+                false
             }
-            return false;
-        };
-        self.fly_once_durable(id, packet_id, place, group, gate, encoded)
+        }
+    }
+
+    /// The log takes no packet identifier: the next commit may make room, or there is some after a while.
+    fn wait_for_log(
+        &mut self,
+        id: SessionId,
+        place: &Place,
+        group: Option<GroupId>,
+        full: Full,
+        now: NodeTime,
+    ) {
+        if let Place::Retained(_, seq) = place {
+            self.unpin(*seq);
+            return self.rest_errands(id, now);
+        }
+        let reader = group.map_or(Reader::Session(id), Reader::Group);
+        match full {
+            Full::Waiting => self.is_dry(reader, self.committed),
+            Full::Bound { .. } | Full::TooLarge => self.rest(reader, now),
+        }
     }
 
     /// The PUBLISH leaves when its packet identifier is on stable storage.

@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::mqtt::packet::{Ack, Packet, Publish, QoS};
 
-fn retained(topic: &str, payload: &str, id: u16) -> Packet {
+pub(super) fn retained(topic: &str, payload: &str, id: u16) -> Packet {
     change_publish(publish(topic, payload, QoS::ExactlyOnce, id), |publish| {
         publish.retain = true;
     })

@@ -2,7 +2,7 @@
 
 use spool::Batch;
 
-use super::harness::*;
+use super::{harness::*, in_flight::retained};
 use crate::{mqtt::packet::QoS, node::core::Reading};
 
 #[test]
@@ -69,4 +69,46 @@ fn an_empty_read_for_a_session_that_ended_does_not_stop_the_one_with_its_index()
     let found = own.order().run(node.core.spool());
     node.core.handle_reading(own, found);
     assert_eq!(payloads(&reader.publishes(&mut node)), ["2"]);
+}
+
+/// Hands the core what it has asked for while as much waits for a commit as may; gives what it asks for then.
+fn hand_without_room(node: &mut TestNode, device: &Client) -> usize {
+    let asked = node.take_readings();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let filling = "x".repeat(2_000);
+    node.send(device, publish("fill", &filling, QoS::AtLeastOnce, 99));
+    for reading in asked {
+        let found = reading.order().run(node.core.spool());
+        node.core.handle_reading(reading, found);
+    }
+    node.take_readings().len()
+}
+
+#[test]
+fn what_the_log_has_no_room_to_deliver_at_qos_2_is_not_read_again_before_the_next_commit() {
+    for filter in ["t", "$share/g/t"] {
+        let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+        let mut reader = node.connect(durable("reader"));
+        node.subscribe(&mut reader, filter, QoS::ExactlyOnce);
+        let device = node.connect(v5("pump"));
+        node.send(&device, publish("t", "x", QoS::ExactlyOnce, 1));
+        node.commit();
+        assert_eq!(hand_without_room(&mut node, &device), 0, "{filter}");
+        node.settle();
+        assert_eq!(payloads(&reader.publishes(&mut node)), ["x"], "{filter}");
+    }
+}
+
+#[test]
+fn what_is_retained_and_finds_no_room_to_be_delivered_at_qos_2_is_not_read_again_for_a_while() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let device = node.connect(v5("pump"));
+    node.send(&device, retained("t", "x", 1));
+    node.settle();
+    let mut reader = node.connect(durable("reader"));
+    node.send(&reader, subscribe("t", QoS::ExactlyOnce));
+    node.commit();
+    assert_eq!(hand_without_room(&mut node, &device), 0);
+    node.pass(1_000);
+    assert_eq!(payloads(&reader.publishes(&mut node)), ["x"]);
 }
