@@ -81,6 +81,7 @@ use group::{Group, GroupId};
 use retained::Retained;
 use session::{Session, SessionId};
 use subscriptions::{Subscriptions, Terms};
+use withheld::HeldBytes;
 
 /// The broker's whole state.
 pub struct Broker {
@@ -111,7 +112,7 @@ pub struct Broker {
     put_off: BTreeSet<ConnectionId>,
     /// Connections with publishes that wait for room.
     withholding: BTreeSet<ConnectionId>,
-    withheld_bytes: usize,
+    withheld: HeldBytes,
     acknowledged: Vec<(CursorId, Seq)>,
     /// Whether a subscriber acknowledged something, so that readers may go on.
     room_made: bool,
@@ -154,7 +155,7 @@ impl Broker {
             acking: BTreeSet::new(),
             put_off: BTreeSet::new(),
             withholding: BTreeSet::new(),
-            withheld_bytes: 0,
+            withheld: HeldBytes::default(),
             acknowledged: Vec::new(),
             room_made: false,
             actions: VecDeque::new(),

@@ -94,19 +94,16 @@ impl Broker {
         session_id: SessionId,
         unclean: bool,
     ) {
-        let withheld = match self.connections.get_mut(id) {
+        match self.connections.get_mut(id) {
             Some(connection) => {
                 connection.phase = Phase::Closing;
                 connection.answers = Answers::default();
                 if !connection.greeted {
                     connection.out.clear();
                 }
-                std::mem::take(&mut connection.withheld)
+                connection.withheld.clear();
             }
             None => return,
-        };
-        for one in &withheld {
-            self.withheld_bytes = self.withheld_bytes.saturating_sub(one.weight());
         }
         let Some(session) = self.sessions.get_mut(session_id) else {
             return;

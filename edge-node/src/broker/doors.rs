@@ -262,6 +262,7 @@ impl Broker {
             subscription_bytes: self.subscriptions.bytes() as u64,
             retained: self.retained.len() as u64,
             retained_bytes: self.retained.bytes() as u64,
+            withheld_bytes: self.withheld.get() as u64,
             ..SessionsStatus::default()
         }
     }

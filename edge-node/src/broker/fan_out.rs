@@ -56,7 +56,9 @@ impl Broker {
                 return;
             }
             (QoS::AtLeastOnce, Some(place))
-                if session.feed.is_live() && !message.is_expired(now) =>
+                if session.feed.is_live()
+                    && !message.is_expired(now)
+                    && self.may_fly_from(place) =>
             {
                 self.send_acknowledged(now, id, message, grant, qos, place.clone(), None, false)
             }

@@ -65,7 +65,7 @@ impl Broker {
             if connection.phase == Phase::Closing {
                 return;
             }
-            let withheld = self.withheld_bytes >= self.limits.withheld_bytes
+            let withheld = self.withheld.get() >= self.limits.withheld_bytes
                 && !connection.withheld.is_empty();
             if withheld || connection.is_at_bound(self.limits.receive_maximum) {
                 connection.paused = true;
@@ -203,7 +203,7 @@ impl Broker {
 
     /// Reads a stopped connection again once it is below its bounds.
     pub(super) fn resume_reading(&mut self, id: ConnectionId) {
-        let withheld = self.withheld_bytes >= self.limits.withheld_bytes;
+        let withheld = self.withheld.get() >= self.limits.withheld_bytes;
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };

@@ -25,7 +25,8 @@ pub struct Limits {
     pub subscription_bytes: usize,
     /// Bytes an offline session may be owed before it loses its oldest.
     pub session_bytes: u64,
-    /// Bytes of publishes that wait for room, over all connections.
+    /// Bytes of publishes that wait for room, over all connections, and of those in flight whose publisher has left. Above it
+    /// a connection with one is not read, and one more is delivered only when it has found room.
     pub withheld_bytes: usize,
     /// Milliseconds from the opening of a connection to its CONNECT.
     pub connect_timeout_ms: u64,

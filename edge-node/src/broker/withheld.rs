@@ -30,9 +30,22 @@ use crate::{
     record::PublishRecord,
 };
 
+/// Bytes of all withheld publishes in memory: those that wait for room, and those that a subscriber has in flight though
+/// their publisher has left.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeldBytes(Rc<Cell<usize>>);
+
+impl HeldBytes {
+    pub(super) fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
 /// A publish whose acknowledgement is withheld because its lane has no room. It keeps the identity it was minted.
 #[derive(Debug)]
 pub struct Withheld {
+    /// Where its bytes count until nobody holds it.
+    held: HeldBytes,
     topic: String,
     payload: Bytes,
     properties: Vec<u8>,
@@ -83,9 +96,10 @@ impl Delivered {
 }
 
 impl Withheld {
-    fn of(arrival: &Arrival<'_>, lane: Lane, now: NodeTime) -> Withheld {
+    fn of(arrival: &Arrival<'_>, lane: Lane, now: NodeTime, held: &HeldBytes) -> Withheld {
         let record = &arrival.record;
-        Withheld {
+        let withheld = Withheld {
+            held: held.clone(),
             topic: record.topic.to_owned(),
             payload: Bytes::copy_from_slice(record.payload),
             properties: record.properties.to_vec(),
@@ -99,7 +113,9 @@ impl Withheld {
             seq: Cell::new(None),
             delivered: RefCell::default(),
             settled: RefCell::default(),
-        }
+        };
+        held.0.set(held.get() + withheld.weight());
+        withheld
     }
 
     /// Those of the sessions that hear it who were not sent it.
@@ -149,6 +165,14 @@ impl Withheld {
             &self.properties,
             now.0.saturating_sub(self.received.0) / 1000,
         )
+    }
+}
+
+impl Drop for Withheld {
+    fn drop(&mut self) {
+        self.held
+            .0
+            .set(self.held.get().saturating_sub(self.weight()));
     }
 }
 
@@ -206,7 +230,7 @@ impl Broker {
             return;
         };
         let mut missed = std::mem::take(&mut connection.missed);
-        let withheld = Rc::new(Withheld::of(arrival, lane, now));
+        let withheld = Rc::new(Withheld::of(arrival, lane, now, &self.withheld));
         let audience = self.subscriptions.audience(arrival.record.topic);
         let place = Place::Withheld(Rc::clone(&withheld));
         let message = withheld.message();
@@ -216,11 +240,21 @@ impl Broker {
         let gate = Gate::Taken(Rc::clone(&withheld));
         let (qos, seq) = (withheld.qos, Seq(u64::MAX));
         self.promise(id, session, qos, packet_id, gate, seq, ReasonCode::Success);
-        self.withheld_bytes += withheld.weight();
         if let Some(connection) = self.connections.get_mut(id) {
             connection.missed = missed;
             connection.withheld.push_back(Rc::clone(&withheld));
             self.withholding.insert(id);
+        }
+    }
+
+    /// Whether a message may be in flight from there: what is only in memory stays there for as long as its subscriber does
+    /// not acknowledge, though its publisher leaves and comes with the same again.
+    pub(super) fn may_fly_from(&self, place: &Place) -> bool {
+        match place {
+            Place::Withheld(own) => {
+                self.withheld.get().saturating_sub(own.weight()) < self.limits.withheld_bytes
+            }
+            Place::Stored(_) | Place::Retained(..) => true,
         }
     }
 
@@ -257,7 +291,6 @@ impl Broker {
                     false => Some(self.take_withheld(journal, &arrival, &withheld)),
                 };
                 if let Some(Ok(())) = taken {
-                    self.withheld_bytes = self.withheld_bytes.saturating_sub(withheld.weight());
                     continue;
                 }
                 full.insert(withheld.lane.0);

@@ -92,6 +92,11 @@ fn messages(page: &mut Page, status: &NodeStatus) {
     )
     .put(&[], sessions.retained_bytes);
     page.gauge(
+        "edge_node_withheld_bytes",
+        "Memory of publishes without an acknowledgement since the log has no room for them.",
+    )
+    .put(&[], sessions.withheld_bytes);
+    page.gauge(
         "edge_node_sessions_pending_records",
         "Records owed to sessions.",
     )

@@ -128,6 +128,9 @@ pub struct SessionsStatus {
     pub retained: u64,
     /// Bytes of memory for these topics, bounded by `retained-bound`.
     pub retained_bytes: u64,
+    /// Bytes of publishes in memory whose acknowledgement is withheld, or was when their publisher left a subscriber that has
+    /// them in flight; bounded by `waiting-bytes`.
+    pub withheld_bytes: u64,
     /// Records owed to sessions.
     pub pending_records: u64,
     /// Bytes of these.

@@ -168,3 +168,35 @@ fn a_session_that_fills_the_log_is_let_in_after_many_crashes() {
     let taken = node.publish(&mut device, "fill", "more", QoS::AtLeastOnce, 1);
     assert!(matches!(taken, Some(Packet::PubAck(_))), "{taken:?}");
 }
+
+#[test]
+fn what_a_silent_subscriber_has_in_flight_of_withheld_publishes_is_bounded_in_bytes_and_shown() {
+    let (mut node, filler) = full_node();
+    node.drop_connection(filler);
+    let mut silent = node.connect(v5("silent"));
+    node.subscribe(&mut silent, "live", QoS::AtLeastOnce);
+    let held = |node: &TestNode| node.core.broker().sessions_status().withheld_bytes as usize;
+    let (limit, large) = (limits().withheld_bytes, "x".repeat(60_000));
+    let send = |node: &mut TestNode| {
+        let device = node.connect(v5("pump"));
+        node.send(&device, publish("live", &large, QoS::AtLeastOnce, 1));
+        node.settle();
+        device
+    };
+    let mut got = 0;
+    for _ in 0..200 {
+        let device = send(&mut node);
+        got += silent.publishes(&mut node).len();
+        node.hang_up(&device);
+    }
+    assert!((limit..limit + 61_000).contains(&held(&node)));
+    assert_eq!(got, held(&node) / 60_000, "one for each connection");
+
+    let mut device = send(&mut node);
+    assert_eq!(silent.messages(&mut node), []);
+    make_room(&mut node);
+    assert_eq!(device.all(&mut node), [Packet::PubAck(Ack::success(id(1)))]);
+    assert_eq!(silent.messages(&mut node).len(), 1);
+    node.drop_connection(silent);
+    assert_eq!(held(&node), 0);
+}
