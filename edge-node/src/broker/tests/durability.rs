@@ -35,6 +35,42 @@ fn an_acknowledged_message_reaches_an_offline_durable_subscriber_after_a_crash()
 }
 
 #[test]
+fn what_a_subscriber_has_not_acknowledged_comes_again_after_a_crash() {
+    for (filter, away) in [
+        ("t", false),
+        ("t", true),
+        ("$share/g/t", false),
+        ("$share/g/t", true),
+    ] {
+        let mut node = TestNode::new();
+        let mut reader = node.connect(durable("reader"));
+        node.subscribe(&mut reader, filter, QoS::AtLeastOnce);
+        let mut device = node.connect(v5("pump"));
+        // From memory, or read from the log.
+        if away {
+            node.hang_up(&reader);
+        }
+        for n in 1..=2 {
+            node.publish(&mut device, "t", &n.to_string(), QoS::AtLeastOnce, n);
+        }
+        if away {
+            reader = node.connect(durable("reader"));
+        }
+        let got = reader.publishes(&mut node);
+        assert_eq!(payloads(&got), ["1", "2"], "{filter} {away}");
+        node.send(&reader, puback(&got[0]));
+        node.settle();
+        node.pass(2_000);
+        node.core.spool().housekeep_once(node.now());
+        let mut node = node.crash();
+        let mut reader = node.connect(durable("reader"));
+        let again = reader.publishes(&mut node);
+        assert_eq!(payloads(&again), ["2"], "{filter} {away}");
+        assert!(again[0].dup);
+    }
+}
+
+#[test]
 fn an_unacknowledged_message_may_be_lost_in_a_crash_but_never_acknowledged_before() {
     let mut node = TestNode::new();
     let mut device = node.connect(durable("pump"));
@@ -284,6 +320,9 @@ fn connack_after_the_expiry_of_a_session_leaves_after_the_commit_that_discards_i
 #[test]
 fn connack_leaves_after_the_commit_of_a_durable_sessions_will() {
     let mut node = TestNode::new();
+    // The session is there and stays, so that CONNACK waits for nothing else.
+    let before = node.connect(durable("pump"));
+    node.drop_connection(before);
     let mut client = node.dial(crate::mqtt::packet::Version::V5);
     node.send(
         &client,
