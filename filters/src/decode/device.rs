@@ -45,6 +45,7 @@ pub struct DeviceKinds {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Kind {
     event_type: Box<str>,
+    version: u16,
     fields: Vec<KindField>,
 }
 
@@ -130,7 +131,59 @@ impl Devices {
     }
 }
 
+/// A kind that cannot be what a device says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KindConflict {
+    /// The device announced this type and version with other fields before.
+    #[error("kind {:02x}{:02x} has other fields than the same version had before: count the version up", .0[1], .0[0])]
+    Changed([u8; 2]),
+    /// The device announced another kind under this number before.
+    #[error("kind {:02x}{:02x} has the number of another kind of this device", .0[1], .0[0])]
+    Twin([u8; 2]),
+    /// The device would have more than 255 kinds.
+    #[error("more than {MAX_KINDS} kinds")]
+    TooMany,
+}
+
 impl DeviceKinds {
+    /// Takes an announced table; whether it was new. What is known stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// It contradicts what is known.
+    pub fn announce(&mut self, table: &Table<'_>) -> Result<bool, KindConflict> {
+        let kind = Kind::of(table);
+        match self.kinds.get(&table.id.0) {
+            Some(known) if *known == kind => return Ok(false),
+            Some(known) if known.is_named_as(&kind) => {
+                return Err(KindConflict::Changed(table.id.0));
+            }
+            Some(_) => return Err(KindConflict::Twin(table.id.0)),
+            None if self.kinds.values().any(|known| known.is_named_as(&kind)) => {
+                return Err(KindConflict::Changed(table.id.0));
+            }
+            None if self.kinds.len() >= MAX_KINDS => return Err(KindConflict::TooMany),
+            None => {}
+        }
+        self.kinds.insert(table.id.0, kind);
+        Ok(true)
+    }
+
+    /// The CloudEvents `type` of a kind that was announced.
+    pub fn event_type(&self, kind: KindId) -> Option<&str> {
+        self.kinds.get(&kind.0).map(|known| &*known.event_type)
+    }
+
+    /// How many kinds there are.
+    pub fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
     /// The data of one event.
     ///
     /// # Errors
@@ -181,8 +234,13 @@ impl Kind {
         });
         Kind {
             event_type: table.event_type.into(),
+            version: table.version,
             fields: fields.collect(),
         }
+    }
+
+    fn is_named_as(&self, other: &Kind) -> bool {
+        self.event_type == other.event_type && self.version == other.version
     }
 
     fn data(&self, data: &[u8]) -> Result<Json, DeviceError> {
@@ -331,6 +389,44 @@ mod tests {
         let data = json!({"celsius": 0.1, "bar": [3, 400], "peaks": [-1, 300], "note": "é", "raw": "/wA=", "on": true, "total": u64::MAX});
         let expected = json!({"events": [{"id": "00c0ffee00000007-3-41", "type": "pump.reading", "uptime": 1000, "data": data}]});
         assert_eq!(shown(&devices, &event()), Ok(expected));
+    }
+
+    #[test]
+    fn a_kind_keeps_its_number_its_name_and_its_fields() {
+        let table = |announced: Announced<'static>, then: &mut dyn FnMut(&Table<'_>)| {
+            let bytes = birth(&[announced]);
+            let Presence::Birth(birth) = Presence::decode(&bytes).unwrap() else {
+                panic!("no birth");
+            };
+            birth.kinds.iter().for_each(|table| then(&table));
+        };
+        let mut kinds = DeviceKinds::default();
+        let mut announce = |announced| {
+            let mut result = None;
+            table(announced, &mut |table| result = Some(kinds.announce(table)));
+            result.unwrap()
+        };
+        let reading = Announced::new(READING);
+        assert_eq!(announce(reading), Ok(true));
+        assert_eq!(announce(reading), Ok(false));
+        let fewer = kind::Kind {
+            fields: &[],
+            ..READING
+        };
+        let changed = announce(Announced::new(fewer));
+        assert_eq!(changed, Err(KindConflict::Changed(fewer.id().0)));
+        let later = kind::Kind {
+            version: 3,
+            ..fewer
+        };
+        let twin = Announced {
+            id: reading.id,
+            kind: later,
+        };
+        assert_eq!(announce(twin), Err(KindConflict::Twin(reading.id.0)));
+        assert_eq!(announce(Announced::new(later)), Ok(true));
+        assert_eq!(kinds.len(), 2);
+        assert_eq!(kinds.event_type(reading.id), Some("pump.reading"));
     }
 
     #[test]
