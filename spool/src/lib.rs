@@ -168,7 +168,7 @@ pub use record::{Entry, Head, Kind};
 pub use recovery::Recovery;
 pub use route::{CursorId, Route, RouteId};
 pub use status::{Health, LaneStatus, Status};
-pub use transaction::Transaction;
+pub use transaction::{Savepoint, Transaction};
 
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,7 @@ use crate::{
 pub struct Transaction<'a> {
     inner: &'a Inner,
     state: MutexGuard<'a, State>,
-    mark: Mark,
-    next_seq: u64,
+    start: Savepoint,
     /// What to take back if the transaction is dropped.
     changes: Vec<Change>,
     acks: Vec<(u32, u64)>,
@@ -30,6 +29,15 @@ enum Change {
     Interned(RouteId),
 }
 
+/// A place in a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Savepoint {
+    mark: Mark,
+    next_seq: u64,
+    changes: usize,
+    acks: usize,
+}
+
 impl<'a> Transaction<'a> {
     pub(crate) fn begin(
         inner: &'a Inner,
@@ -37,13 +45,16 @@ impl<'a> Transaction<'a> {
         now: u64,
     ) -> Transaction<'a> {
         state.begin(now);
-        let mark = state.batch().mark();
-        let next_seq = state.next_seq;
+        let start = Savepoint {
+            mark: state.batch().mark(),
+            next_seq: state.next_seq,
+            changes: 0,
+            acks: 0,
+        };
         Transaction {
             inner,
             state,
-            mark,
-            next_seq,
+            start,
             changes: Vec::new(),
             acks: Vec::new(),
             finished: false,
@@ -70,7 +81,7 @@ impl<'a> Transaction<'a> {
         let batch = state.batch();
         let before = batch.mark();
         let len = batch.push(identity, encode).map_err(|()| Full::TooLarge)?;
-        let since = batch.room_since(&self.mark);
+        let since = batch.room_since(&self.start.mark);
         if since > state.largest_transaction() {
             state.batch().back_to(&before);
             return Err(Full::TooLarge);
@@ -203,7 +214,7 @@ impl<'a> Transaction<'a> {
         }
         self.finished = true;
         let state = &mut *self.state;
-        state.finish(&self.mark);
+        state.finish(&self.start.mark);
         let last = state.next_seq.saturating_sub(1);
         self.inner
             .appended
@@ -212,6 +223,29 @@ impl<'a> Transaction<'a> {
             self.inner.wake_committer(state);
         }
         Seq(last)
+    }
+
+    /// Where the transaction stands, to come back to.
+    pub fn savepoint(&mut self) -> Savepoint {
+        Savepoint {
+            mark: self.state.batch().mark(),
+            next_seq: self.state.next_seq,
+            changes: self.changes.len(),
+            acks: self.acks.len(),
+        }
+    }
+
+    /// Takes back everything behind `savepoint`, which is one of this transaction. The positions assigned since are assigned
+    /// again.
+    pub fn back_to(&mut self, savepoint: Savepoint) {
+        let state = &mut *self.state;
+        state.batch().back_to(&savepoint.mark);
+        state.next_seq = savepoint.next_seq;
+        for change in self.changes.drain(savepoint.changes..).rev() {
+            state.take_back(&change);
+        }
+        self.acks.truncate(savepoint.acks);
+        state.room.is_stale();
     }
 
     fn control(&mut self, control: &Control) -> u64 {
@@ -228,13 +262,8 @@ impl Drop for Transaction<'_> {
         if self.finished {
             return;
         }
-        let state = &mut *self.state;
-        state.batch().back_to(&self.mark);
-        state.next_seq = self.next_seq;
-        for change in self.changes.drain(..).rev() {
-            state.take_back(&change);
-        }
-        state.finish(&self.mark);
+        self.back_to(self.start);
+        self.state.finish(&self.start.mark);
     }
 }
 

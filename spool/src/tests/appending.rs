@@ -212,3 +212,37 @@ fn a_failed_sync_is_written_again_elsewhere_and_nothing_is_said_before() {
     assert_eq!(log.read(cursor, Seq::ZERO).len(), 2);
     assert_eq!(log.spool.status().ledger, []);
 }
+
+#[test]
+fn what_is_behind_a_savepoint_can_be_taken_back_alone() {
+    let log = Log::new();
+    let mut transaction = log.spool.transaction(NodeTime(1));
+    let head = |route| Head {
+        kind: Kind::Event,
+        lane: Lane(0),
+        route,
+    };
+    let kept = transaction.create_cursor("kept", Start::Now, None);
+    let route = transaction.route(&[kept], &[]);
+    let first = transaction.append(head(route), |out| out.extend_from_slice(b"first"));
+    let savepoint = transaction.savepoint();
+    let gone = transaction.create_cursor("gone", Start::Now, None);
+    let other = transaction.route(&[kept, gone], &[]);
+    let taken_back = transaction.append(head(other), |out| out.extend_from_slice(b"gone"));
+    taken_back.unwrap();
+    transaction.ack(kept, first.unwrap());
+    transaction.back_to(savepoint);
+    let second = transaction.append(head(route), |out| out.extend_from_slice(b"second"));
+    second.unwrap();
+    transaction.finish();
+    log.commit();
+    assert_eq!(log.spool.cursor("gone"), None);
+    let bodies = |log: &Log| -> Vec<Vec<u8>> {
+        let entries = log.read(kept, Seq::ZERO);
+        entries.iter().map(|entry| entry.body.to_vec()).collect()
+    };
+    assert_eq!(bodies(&log), [b"first".to_vec(), b"second".to_vec()]);
+    let log = log.crash();
+    assert_eq!(log.spool.cursor("gone"), None);
+    assert_eq!(bodies(&log), [b"first".to_vec(), b"second".to_vec()]);
+}
