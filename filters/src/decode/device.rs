@@ -152,21 +152,33 @@ impl DeviceKinds {
     ///
     /// It contradicts what is known.
     pub fn announce(&mut self, table: &Table<'_>) -> Result<bool, KindConflict> {
-        let kind = Kind::of(table);
-        match self.kinds.get(&table.id.0) {
+        self.add(table.id.0, Kind::of(table))
+    }
+
+    fn add(&mut self, id: [u8; 2], kind: Kind) -> Result<bool, KindConflict> {
+        let is_named = |known: &Kind| known.is_named_as(&kind);
+        match self.kinds.get(&id) {
             Some(known) if *known == kind => return Ok(false),
-            Some(known) if known.is_named_as(&kind) => {
-                return Err(KindConflict::Changed(table.id.0));
-            }
-            Some(_) => return Err(KindConflict::Twin(table.id.0)),
-            None if self.kinds.values().any(|known| known.is_named_as(&kind)) => {
-                return Err(KindConflict::Changed(table.id.0));
-            }
+            Some(known) if is_named(known) => return Err(KindConflict::Changed(id)),
+            Some(_) => return Err(KindConflict::Twin(id)),
+            None if self.kinds.values().any(is_named) => return Err(KindConflict::Changed(id)),
             None if self.kinds.len() >= MAX_KINDS => return Err(KindConflict::TooMany),
             None => {}
         }
-        self.kinds.insert(table.id.0, kind);
+        self.kinds.insert(id, kind);
         Ok(true)
+    }
+
+    /// Takes all that is known in `other`.
+    ///
+    /// # Errors
+    ///
+    /// It contradicts what is known here.
+    pub fn merge(&mut self, other: &DeviceKinds) -> Result<(), KindConflict> {
+        for (id, kind) in &other.kinds {
+            self.add(*id, kind.clone())?;
+        }
+        Ok(())
     }
 
     /// The CloudEvents `type` of a kind that was announced.
