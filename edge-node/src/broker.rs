@@ -33,6 +33,7 @@ mod connection;
 mod counters;
 mod deadline;
 mod delivery;
+mod device;
 mod disconnect;
 mod doors;
 mod errands;
@@ -67,6 +68,7 @@ mod withheld;
 pub use action::{Action, ReadRequest, Reader, Ticket};
 pub use connection::ConnectionId;
 pub use counters::Counters;
+pub use device::DeviceCounts;
 pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
 pub use errands::{Errand, RetainedGrant};
 pub use fault::PeerError;
@@ -77,6 +79,7 @@ pub use start::Identity;
 use crate::{mqtt::packet::ReasonCode, rules::Judge};
 use connection::Connection;
 use deadline::Timer;
+use device::Devices;
 use group::{Group, GroupId};
 use retained::Retained;
 use session::{Session, SessionId};
@@ -103,6 +106,7 @@ pub struct Broker {
     judge: Judge,
     /// Whether the log had no room to learn of a stage.
     stages_wait: bool,
+    devices: Devices,
     timers: BTreeSet<(NodeTime, Timer)>,
     /// Readers that are behind.
     hungry: BTreeSet<Reader>,
@@ -150,6 +154,7 @@ impl Broker {
             routes: HashMap::new(),
             judge: Judge::default(),
             stages_wait: false,
+            devices: Devices::default(),
             timers: BTreeSet::new(),
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),

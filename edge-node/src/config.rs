@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 pub mod defaults;
+mod devices;
 mod document;
 mod error;
 mod grpc;
@@ -30,6 +31,7 @@ mod spool;
 pub mod units;
 mod uplink;
 
+pub use devices::DevicesConfig;
 pub use error::{ConfigError, Fault, Place};
 pub use grpc::GrpcConfig;
 pub use http::HttpConfig;
@@ -60,6 +62,9 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// `[rules]`: what becomes of events on their way to the uplinks.
     pub rules: RulesConfig,
+    /// `[devices]`: microcontrollers that speak the compact format. Without it none do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<DevicesConfig>,
     /// `[[ingest]]`: how publishes become events. The first entry whose `topic` matches decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ingest: Vec<IngestConfig>,

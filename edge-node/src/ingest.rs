@@ -18,6 +18,8 @@
 //! - **plain**: all else. The attributes come from the first `[[ingest]]` entry that matches, or from the defaults; user
 //!   properties become extensions as in binary mode, unless their name is one the specification gave away.
 //!
+//! - **of a device** that speaks the compact format (see `device`): expanded by the table of its kind.
+//!
 //! To every event from MQTT [`view`] adds, where the event has none of its own: `mqtttopic`, `expirytime` from the message
 //! expiry interval, `partitionkey` where configured. Topics and user properties may hold characters that attributes may not:
 //! these are percent-encoded.
@@ -28,7 +30,7 @@ mod publish;
 mod template;
 mod view;
 
-pub use minted::{Minted, Received};
+pub use minted::{DeviceData, DeviceEvent, Minted, Received};
 pub use publish::PublishedEvent;
 pub use template::{Template, TemplateError};
 pub use view::{data_view, view};
@@ -191,6 +193,11 @@ impl Ingest {
         received: Received,
     ) -> (PublishedEvent, Lane) {
         (PublishedEvent::of(event, received), self.entry(topic).lane)
+    }
+
+    /// Where what comes on this topic is kept.
+    pub fn lane(&self, topic: &str) -> Lane {
+        self.entry(topic).lane
     }
 
     fn entry(&self, topic: &str) -> &Entry {

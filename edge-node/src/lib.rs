@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 mod data_file;
 pub mod demo;
+pub mod device;
 pub mod endpoints;
 pub mod http;
 pub mod ingest;

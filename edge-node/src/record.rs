@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! record  = kind u8, then
-//!   1 publish: flags u8 · [packet id u16] · sender · origin · topic · properties · minted · [settled] · payload
+//!   1 publish: flags u8 · [packet id u16] · [place] · sender · origin · topic · properties · minted · [settled] · payload
 //!   2 change:  postcard of `Change`
 //!   3 dead:    position u64 · tries u32 · sink · reason · the record it was
 //! sender, origin, topic, properties, minted, settled = length varint, bytes;  payload = the rest;  integers little-endian
-//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4) · settled present (5)
+//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4) · settled present (5) · place present (6)
 //! ```
 //!
-//! `properties` are as in `mqtt::stored`. `minted` belongs to ingest, `settled` to `rules`. New kinds and `Change` variants are only ever added at the end.
+//! `properties` are as in `mqtt::stored`. `minted` belongs to ingest, `settled` to `rules`, `place` (of a device's event in its stream) to `device`. New kinds and `Change` variants are only ever added at the end.
 
 use std::num::NonZeroU16;
 
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use crate::{
+    device::{Born, Place},
     mqtt::{packet::QoS, stored},
     rules::NamedStage,
 };
@@ -29,6 +30,7 @@ const RETAIN: u8 = 1 << 2;
 const PACKET_ID: u8 = 1 << 3;
 const WILL: u8 = 1 << 4;
 const SETTLED: u8 = 1 << 5;
+const PLACE: u8 = 1 << 6;
 
 /// A PUBLISH as it came, with what ingest minted beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct PublishRecord<'a> {
     pub will: bool,
     /// The packet identifier of a QoS 2 publish of a durable session, which stays taken until it is released.
     pub packet_id: Option<NonZeroU16>,
+    /// Where the event of a device stands in its stream.
+    pub place: Option<Place>,
     /// The client identifier, empty for what came through another door.
     pub sender: &'a str,
     /// The peer it came from by another door than MQTT: `http:…`, `grpc:…`; empty for MQTT.
@@ -95,10 +99,14 @@ impl<'a> PublishRecord<'a> {
                 | flag(self.retain, RETAIN)
                 | flag(self.packet_id.is_some(), PACKET_ID)
                 | flag(self.will, WILL)
+                | flag(self.place.is_some(), PLACE)
                 | flag(!self.settled.is_empty(), SETTLED),
         );
         if let Some(id) = self.packet_id {
             out.extend_from_slice(&id.get().to_le_bytes());
+        }
+        if let Some(place) = &self.place {
+            place.encode(out);
         }
         for part in [
             self.sender.as_bytes(),
@@ -129,6 +137,10 @@ impl<'a> PublishRecord<'a> {
         } else {
             Some(NonZeroU16::new(u16::from_le_bytes(take_array(rest)?))?)
         };
+        let place = match flags & PLACE {
+            0 => None,
+            _ => Some(Place::decode(take_array(rest)?)),
+        };
         let mut text = || take_part(rest).and_then(|bytes| std::str::from_utf8(bytes).ok());
         let (sender, origin, topic) = (text()?, text()?, text()?);
         Some(PublishRecord {
@@ -136,6 +148,7 @@ impl<'a> PublishRecord<'a> {
             retain: flags & RETAIN != 0,
             will: flags & WILL != 0,
             packet_id,
+            place,
             sender,
             origin,
             topic,
@@ -304,6 +317,8 @@ pub enum Change {
     StagesClosed { numbers: Vec<u32> },
     /// What rules settled of an event that nobody is owed, where stages have to remember it; as in `PublishRecord`.
     Judged { settled: Vec<u8> },
+    /// A device said something new at its birth.
+    DeviceBorn { device: String, born: Box<Born> },
 }
 
 impl Change {
@@ -348,6 +363,7 @@ fn take_array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::StreamId;
 
     #[test]
     fn a_publish_comes_back_as_it_went_in_and_no_prefix_of_its_head_is_one() {
@@ -356,6 +372,15 @@ mod tests {
             retain: true,
             will: false,
             packet_id: NonZeroU16::new(77),
+            place: Some(Place {
+                stream: StreamId {
+                    incarnation: 0x00c0_ffee,
+                    number: 3,
+                },
+                boot: 7,
+                seq: 41,
+                time_ms: 1_800_000_000_000,
+            }),
             sender: "pump-7",
             origin: "",
             topic: "plant/pump-7/state",

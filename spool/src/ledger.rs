@@ -43,6 +43,8 @@ pub enum LossReason {
     RetainedBound,
     /// A rule of the node dropped the event: it was owed to no sink.
     DroppedByRule,
+    /// A device lost it before it reached the node.
+    LostAtDevice,
 }
 
 /// An entry of the ledger: all losses of one reason and scope.

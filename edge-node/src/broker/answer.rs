@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, num::NonZeroU16, rc::Rc};
 
 use bytes::BytesMut;
-use spool::Seq;
+use spool::{NodeTime, Seq};
 
 use super::{
     Broker,
@@ -170,12 +170,13 @@ impl Broker {
     }
 
     /// The log is complete up to `committed`: answers leave, readers read on.
-    pub fn handle_commit(&mut self, committed: Seq) {
+    pub fn handle_commit(&mut self, committed: Seq, now: NodeTime) {
         self.committed = self.committed.max(committed);
         for id in std::mem::take(&mut self.acking) {
             self.release_answers(id);
         }
         self.take_up();
+        self.tell_devices(now);
         self.feed_hungry();
     }
 

@@ -94,6 +94,9 @@ impl Broker {
                 options,
             } => self.subscribed(&client, filter, options),
             Change::Unsubscribed { client, filter } => self.unsubscribed(&client, &filter),
+            Change::DeviceBorn { device, born } => {
+                self.devices.registry.apply_birth(&device, *born)
+            }
             Change::WillRefused { ref client }
             | Change::SessionConnected { ref client, .. }
             | Change::SessionDisconnected { ref client, .. }

@@ -13,6 +13,7 @@ pub(super) enum Timer {
     EmptyGroups,
     ReadAgain(Reader),
     MissingSink(String, KnownSink),
+    TellDevice(ConnectionId),
 }
 
 impl Broker {
@@ -35,6 +36,7 @@ impl Broker {
                 Timer::ReadAgain(reader) => self.read_again(reader),
                 Timer::Retained => self.expire_retained(journal),
                 Timer::EmptyGroups => self.remove_empty_groups(journal),
+                Timer::TellDevice(id) => self.tell_device(id, journal.now),
                 Timer::MissingSink(name, known) => self.handle_missing_sink(journal, &name, known),
             }
         }

@@ -84,6 +84,7 @@ impl Broker {
         self.put_off.remove(&id);
         self.withholding.remove(&id);
         self.flushing.remove(&id);
+        self.forget_link(id);
     }
 
     /// The connection of `session` ended; `unclean` unless the client said a proper goodbye.

@@ -284,6 +284,7 @@ impl TakenEvent {
             retain: false,
             will: false,
             packet_id: None,
+            place: None,
             sender: "",
             origin,
             topic: &incoming.topic,

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use spool::{
-    CursorId, Full, Head, Kind, Lane, LossReason, NodeTime, RouteId, Seq, Spool, Start,
+    CursorId, Full, Head, Kind, Lane, LossReason, NodeTime, RouteId, Savepoint, Seq, Spool, Start,
     Transaction,
     clock::{ClockMark, WallTime},
 };
 
 use super::subscriptions::Terms;
 use crate::{
-    ingest::{Ingest, Minted, PublishView, PublishedEvent, Received},
+    device::Epoch,
+    ingest::{DeviceEvent, Ingest, Minted, PublishView, PublishedEvent, Received},
     mqtt::{
         packet::{Publish, ReasonCode},
         stored,
@@ -154,6 +155,54 @@ impl<'a> Journal<'a> {
                 wrapped: false,
             },
         )
+    }
+
+    /// What is stored beside an event of a device.
+    pub(crate) fn mint_device_event(&self, event: DeviceEvent, lane: Lane) -> Mint {
+        let bytes = encode_minted(&Minted::of_device(self.received(), event));
+        Mint {
+            bytes,
+            lane,
+            wrapped: false,
+        }
+    }
+
+    /// Where what comes on this topic is kept.
+    pub(crate) fn lane(&self, topic: &str) -> Lane {
+        self.ingest.lane(topic)
+    }
+
+    /// Milliseconds since 1970; `None` while the clock is not plausible.
+    pub(crate) fn plausible_time(&self) -> Option<u64> {
+        self.wall.is_plausible().then_some(self.wall.0)
+    }
+
+    /// When an event of a device happened, milliseconds since 1970, and whether that is sure. `epoch` is that of its boot;
+    /// where nobody knows it, the event was before the device's `present` boot.
+    pub(crate) fn time_of(
+        &self,
+        uptime_ms: u64,
+        epoch: Option<Epoch>,
+        present: Option<Epoch>,
+    ) -> (u64, bool) {
+        let at = match (epoch, present) {
+            (Some(epoch), _) => epoch.time_of(uptime_ms),
+            (None, Some(present)) => present.time_of(0),
+            (None, None) => self.now,
+        };
+        let ago = self.now.0.saturating_sub(at.0);
+        let is_sure = epoch.is_some() && self.wall.is_plausible();
+        (self.wall.0.saturating_sub(ago), is_sure)
+    }
+
+    /// Where the transaction stands, to come back to.
+    pub(crate) fn savepoint(&mut self) -> Savepoint {
+        self.transaction.savepoint()
+    }
+
+    /// Takes back what was appended behind `savepoint`.
+    pub(crate) fn back_to(&mut self, savepoint: Savepoint) {
+        self.transaction.back_to(savepoint);
     }
 
     fn received(&self) -> Received {

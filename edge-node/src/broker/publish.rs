@@ -99,6 +99,9 @@ impl Broker {
         let client = std::sync::Arc::clone(&session.client);
         let durable = session.is_durable();
         let packet_id = publish.packet_id.map(|packet_id| packet_id.0);
+        if self.device_topic(&topic).is_some() {
+            return self.handle_device_publish(journal, id, session_id, &publish, &topic);
+        }
         if publish.qos == QoS::ExactlyOnce && self.answer_repeat(id, session_id, packet_id) {
             return Ok(());
         }
@@ -118,6 +121,7 @@ impl Broker {
             retain: publish.retain,
             will: false,
             packet_id: packet_id.filter(|_| publish.qos == QoS::ExactlyOnce && durable),
+            place: None,
             sender: &client,
             origin: "",
             topic: &topic,
@@ -160,7 +164,7 @@ impl Broker {
         Ok(())
     }
 
-    fn count_received(&mut self, qos: QoS) {
+    pub(super) fn count_received(&mut self, qos: QoS) {
         if let Some(count) = self.counters.received.get_mut(qos as usize) {
             *count += 1;
         }
@@ -175,7 +179,7 @@ impl Broker {
         self.lose(LossReason::Qos0NotStored, scope, 1, bytes, now);
     }
 
-    fn count_open(&mut self, id: ConnectionId, qos: QoS) -> Result<(), PeerError> {
+    pub(super) fn count_open(&mut self, id: ConnectionId, qos: QoS) -> Result<(), PeerError> {
         let maximum = self.limits.receive_maximum;
         let Some(connection) = self.connections.get_mut(id) else {
             return Ok(());
@@ -297,7 +301,8 @@ impl Broker {
             });
         }
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged);
-        let state = record.retain || record.packet_id.is_some() || record.will;
+        let state =
+            record.retain || record.packet_id.is_some() || record.will || record.place.is_some();
         let live_above_zero =
             record.qos != QoS::AtMostOnce && audience.sessions.values().any(|l| l.grant.is_some());
         let history =
@@ -371,6 +376,9 @@ impl Broker {
 
     /// What a stored publish changes in the session of its publisher.
     fn apply_publish_of_session(&mut self, seq: Seq, record: &PublishRecord<'_>) {
+        if let Some(place) = &record.place {
+            self.devices.registry.apply_event(record.sender, place);
+        }
         if let (Some(packet_id), Some(id)) = (record.packet_id, self.clients.get(record.sender))
             && let Some(session) = self.sessions.get_mut(*id)
         {

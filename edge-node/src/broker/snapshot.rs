@@ -11,6 +11,7 @@ use super::{
     session::{Kept, Session},
     start::Identity,
 };
+use crate::device::Registry;
 
 /// Everything `apply` changes but what rules remember, which follows it. New fields come with a new format version of the log.
 #[derive(Serialize, Deserialize)]
@@ -48,16 +49,21 @@ impl Broker {
                 .collect(),
             clock: Some(clock),
         };
-        let parts = (&snapshot, self.judge.memories());
+        let parts = (&snapshot, self.judge.memories(), &self.devices.registry);
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
 
     /// Begins recovery from a checkpoint. Fails where the bytes are none; the broker is then as it was.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
         let (snapshot, rest) = postcard::take_from_bytes::<Snapshot>(bytes)?;
-        // Nothing follows in a checkpoint from before there were rules.
+        // Nothing follows in a checkpoint from before there were rules, and no devices in one from before these.
         if !rest.is_empty() {
-            self.judge.restore(postcard::from_bytes(rest)?);
+            let (memories, rest) = postcard::take_from_bytes(rest)?;
+            self.judge.restore(memories);
+            self.devices.registry = match rest {
+                [] => Registry::default(),
+                rest => postcard::from_bytes(rest)?,
+            };
         }
         self.identity = snapshot.identity;
         self.retained = snapshot.retained.restored();

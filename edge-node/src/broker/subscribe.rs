@@ -76,6 +76,9 @@ impl Broker {
         let Some(session) = self.sessions.get(session_id) else {
             return Ok(Err(ReasonCode::UnspecifiedError));
         };
+        if !self.may_hear(&session.client, subscription.filter.as_str()) {
+            return Ok(Err(ReasonCode::NotAuthorized));
+        }
         let is_new = !session.kept.subscriptions.contains_key(&request.filter);
         if is_new && !self.has_place_for(session, &request.filter) {
             return Ok(Err(ReasonCode::QuotaExceeded));

@@ -207,6 +207,16 @@ impl Subscriber {
 }
 
 impl Audience {
+    /// Those who take events and no PUBLISH: uplinks, and groups of the mesh services, which have no members here.
+    pub(crate) fn of_uplinks(&self) -> Audience {
+        let mesh = self.groups.iter().filter(|(_, members)| members.is_empty());
+        Audience {
+            groups: mesh.map(|(id, _)| (*id, BTreeMap::new())).collect(),
+            sinks: self.sinks.clone(),
+            ..Audience::default()
+        }
+    }
+
     /// Bytes of memory it takes, about.
     fn bytes(&self) -> usize {
         let of = |grant: &Grant| size_of::<Grant>() + 4 * grant.identifiers.capacity();

@@ -1,6 +1,7 @@
 //! The broker over a simulated disk, packet by packet.
 
 mod bounds;
+mod devices;
 mod durability;
 mod flight;
 pub(crate) mod harness;

@@ -36,6 +36,13 @@ impl Broker {
             1 => QoS::AtLeastOnce,
             _ => QoS::ExactlyOnce,
         };
+        if self.device_topic(&will.topic).is_some() {
+            // It says to a node what this one sees itself: that the connection ended.
+            let client = client.to_owned();
+            return self
+                .change(journal, Change::WillRefused { client })
+                .map(drop);
+        }
         let minted = match journal.mint_will(client, will) {
             Ok(minted) => minted,
             Err(_) => {
@@ -58,6 +65,7 @@ impl Broker {
             retain: will.retain,
             will: true,
             packet_id: None,
+            place: None,
             sender: client,
             origin: "",
             topic: &will.topic,

@@ -150,6 +150,7 @@ impl Withheld {
             retain: self.retain,
             will: false,
             packet_id: self.packet_id,
+            place: None,
             sender,
             origin: "",
             topic: &self.topic,

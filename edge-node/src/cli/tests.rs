@@ -129,7 +129,7 @@ fn check_tells_what_is_wrong_in_one_line() {
     assert_eq!(
         error,
         format!(
-            "{file}:1:2: unknown key `htpp`, did you mean `http`?; accepted here: node, mqtt, http, grpc, spool, rules, ingest, uplink"
+            "{file}:1:2: unknown key `htpp`, did you mean `http`?; accepted here: node, mqtt, http, grpc, spool, rules, devices, ingest, uplink"
         )
     );
 }

@@ -79,3 +79,6 @@ pub const UPLINK_REFUSED_TRIES: u32 = 5;
 pub const UPLINK_DEAD_LETTERS: ByteSize = ByteSize(4 << 20);
 /// Longer than the pauses of a sensor that reports each half minute.
 pub const UPLINK_CONNECTED_FOR: Span = Span::seconds(60);
+
+/// A device takes about a kilobyte of memory.
+pub const MAX_DEVICES: u32 = 10_000;

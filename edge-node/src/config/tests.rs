@@ -48,7 +48,7 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
     assert_eq!(
         fault("[mqqt]\n"),
         "node.toml:1:2: unknown key `mqqt`, did you mean `mqtt`?; accepted here: node, mqtt, http, grpc, spool, \
-         rules, ingest, uplink"
+         rules, devices, ingest, uplink"
     );
     assert_eq!(
         fault("[node]\ncolour = 1\n"),
@@ -57,8 +57,21 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
 }
 
 #[test]
+fn devices_are_served_where_the_section_is_there() {
+    assert_eq!(parse("").devices, None);
+    assert_eq!(parse("[devices]\n").devices, Some(DevicesConfig::default()));
+    let devices = parse("[devices]\nprefix = \"plant/7\"\n").devices;
+    assert_eq!(devices.unwrap().prefix, "plant/7");
+}
+
+#[test]
 fn a_wrong_value_is_refused_with_its_place_and_what_is_accepted() {
     for (text, says) in [
+        (
+            "[devices]\nprefix = \"a/#\"\n",
+            "node.toml:2:10: `a/#` cannot stand in front of a topic; accepted: levels such as \"plant/7\", without `+`, `#`, a `$` or `/` \
+             in front or a `/` behind, at most 64 bytes",
+        ),
         (
             "[mqtt]\nreceive-maximum = 0\n",
             "node.toml:2:19: `0` is out of range; accepted: 1 to 65535",

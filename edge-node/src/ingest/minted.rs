@@ -45,6 +45,34 @@ pub(super) enum Form {
         typed: Vec<(String, Value)>,
         data: DataForm,
     },
+    /// An event of a device, expanded by the table of its kind.
+    Device(DeviceEvent),
+}
+
+/// An event of a device that speaks the compact format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceEvent {
+    /// Minted by the device.
+    pub id: String,
+    /// The name of the device: its client identifier.
+    pub device: String,
+    /// Of its kind.
+    pub r#type: String,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// Whether that is by a plausible clock of the node and an uptime whose boot it saw.
+    pub is_synced: bool,
+    /// By the table of its kind.
+    pub data: DeviceData,
+}
+
+/// The data of a device's event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceData {
+    /// As JSON.
+    Json(Vec<u8>),
+    /// As it came: it is not what its kind says, for this reason.
+    Invalid(Vec<u8>, String),
 }
 
 /// The attributes of an event that brings none. `None`: the default, which follows from the PUBLISH.
@@ -75,6 +103,14 @@ pub(super) enum DataForm {
 }
 
 impl Minted {
+    /// An event of a device.
+    pub fn of_device(received: Received, event: DeviceEvent) -> Minted {
+        Minted {
+            received,
+            form: Form::Device(event),
+        }
+    }
+
     /// When the node received it.
     pub fn received(&self) -> Received {
         self.received
@@ -87,7 +123,10 @@ impl Form {
             Form::Plain(attributes) | Form::Invalid { attributes, .. } => {
                 matches!(attributes.id, Id::Minted { .. })
             }
-            Form::Binary { .. } | Form::Structured { .. } | Form::Carried { .. } => false,
+            Form::Binary { .. }
+            | Form::Structured { .. }
+            | Form::Carried { .. }
+            | Form::Device(_) => false,
         }
     }
 }

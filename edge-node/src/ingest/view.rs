@@ -9,7 +9,8 @@ use filters::{
 
 use super::{
     DEFAULT_TYPE, INVALID_TYPE,
-    minted::{Attributes, DataForm, Form, Minted, Received},
+    minted::{Attributes, DataForm, DeviceData, DeviceEvent, Form, Minted, Received},
+    template,
 };
 use crate::mqtt::packet::PublishPropertySet;
 
@@ -43,6 +44,7 @@ pub fn view(
         Form::Binary { partitionkey } => (binary(properties, payload.to_vec())?, partitionkey),
         Form::Structured { partitionkey } => (filters::json::decode(payload)?, partitionkey),
         Form::Carried { typed, data } => return carried(properties, payload, typed, *data),
+        Form::Device(event) => (of_device(event), &None),
     };
     let expiry = properties
         .and_then(|it| it.message_expiry_interval)
@@ -147,6 +149,41 @@ fn carried(
         DataForm::Binary => Some(Data::Binary(payload.to_vec())),
     };
     Ok(event)
+}
+
+/// Its `source` names the device and no node, so that it is the same event whichever node takes it.
+fn of_device(event: &DeviceEvent) -> Event {
+    let mut source = "urn:edge-device:".to_owned();
+    template::push_for_uri(&mut source, &event.device, "");
+    let (media_type, data, reason) = match &event.data {
+        DeviceData::Json(json) => ("application/json", Data::Json(json.clone()), None),
+        DeviceData::Invalid(bytes, reason) => (
+            "application/octet-stream",
+            Data::Binary(bytes.clone()),
+            Some(reason),
+        ),
+    };
+    let mut shown = Event {
+        id: event.id.clone(),
+        source,
+        r#type: event.r#type.clone(),
+        subject: attribute_text(&event.device).map(Cow::into_owned),
+        time: Some(timestamp_text(event.time_ms)),
+        datacontenttype: Some(media_type.to_owned()),
+        dataschema: None,
+        extensions: Default::default(),
+        data: Some(data),
+    };
+    let unsynced = (!event.is_synced).then_some("unsynced");
+    for (name, value) in [
+        ("timequality", unsynced),
+        ("invalidreason", reason.map(String::as_str)),
+    ] {
+        if let Some(value) = value {
+            add(&mut shown, name, Value::String(value.to_owned()));
+        }
+    }
+    shown
 }
 
 fn plain(

@@ -273,7 +273,8 @@ impl Core {
 
     /// The log has committed, or has room again.
     pub fn handle_commit(&mut self) {
-        self.broker.handle_commit(self.spool.committed());
+        let now = (self.clock)().node;
+        self.broker.handle_commit(self.spool.committed(), now);
         if self.broker.is_withholding() {
             self.transact(|broker, journal| broker.handle_room(journal));
         }

@@ -40,6 +40,9 @@ pub(super) fn recover(
     recovery: &Recovery,
 ) -> Result<Recovered, RunError> {
     let mut broker = read_state(config, rules, spool, recovery)?;
+    if let Some(devices) = &config.devices {
+        broker.serve_devices(devices.prefix.clone(), devices.max_devices as usize);
+    }
     let clock = SystemClock::start(broker.clock_mark(), spool.last_time());
     let clock: Clock = Arc::new(move || clock.mark());
     if spool.checkpoint_due() {

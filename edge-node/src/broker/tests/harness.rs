@@ -59,6 +59,9 @@ const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n";
 /// Name of the sink that a node without history has.
 pub(crate) const SINK: &str = "mesh";
 
+/// What stands in front of the topics of devices; two of them are known at most.
+pub(crate) const DEVICES: &str = "plant";
+
 fn mark(now: u64) -> ClockMark {
     ClockMark {
         node: NodeTime(now),
@@ -175,6 +178,7 @@ impl TestNode {
         let config = Config::parse("test.toml", CONFIG, &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
+        broker.serve_devices(DEVICES.to_owned(), 2);
         broker.start(&mut journal, 42).unwrap();
         if !keeps_history {
             let from = [TopicFilter::parse("#").unwrap()];

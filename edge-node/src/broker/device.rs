@@ -1,0 +1,184 @@
+//! Devices that speak the compact format: their messages on `d/` and `b/`, and what they are told on `a/`.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    num::NonZeroU16,
+    sync::Arc,
+};
+
+use spool::{LossReason, NodeTime, Seq};
+use wire::topic::{Channel, DeviceId, Prefix};
+
+mod events;
+mod presence;
+mod telling;
+
+use super::{
+    Broker,
+    answer::{Answer, Gate},
+    connection::ConnectionId,
+    fault::PeerError,
+    journal::Journal,
+    session::SessionId,
+};
+use crate::{
+    device::{Link, Registry, StreamId},
+    mqtt::packet::{Publish, QoS, ReasonCode, Version},
+};
+
+/// How long a device waits before it comes again to a node that has no place for it.
+const NO_PLACE_AGAIN_MS: u32 = 60_000;
+/// The devices, and the connections they are on.
+#[derive(Default)]
+pub(super) struct Devices {
+    pub(super) registry: Registry,
+    served: Option<Served>,
+    links: HashMap<ConnectionId, Link>,
+    /// Connections on which something is left to be told.
+    telling: BTreeSet<ConnectionId>,
+    counts: DeviceCounts,
+}
+
+/// On which terms devices are served.
+struct Served {
+    prefix: String,
+    /// Devices known at one time.
+    most: usize,
+}
+
+/// What was taken from devices since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceCounts {
+    /// Events stored.
+    pub events: u64,
+    /// Events dropped because they were stored before.
+    pub repeats: u64,
+    /// Events whose data was not what its kind says; stored as they came.
+    pub invalid: u64,
+    /// Events missing in a stream that no birth announced.
+    pub missing: u64,
+    /// Births accepted.
+    pub births: u64,
+    /// Messages refused.
+    pub refused: u64,
+}
+
+/// Somebody at the other end of a device's topic.
+#[derive(Clone, Copy)]
+struct Peer<'a> {
+    connection: ConnectionId,
+    session: SessionId,
+    client: &'a str,
+    topic: &'a str,
+    publish: &'a Publish,
+}
+
+impl Broker {
+    /// Serves devices on topics behind `prefix`, at most so many.
+    pub fn serve_devices(&mut self, prefix: String, most: usize) {
+        self.devices.served = Some(Served { prefix, most });
+    }
+
+    /// What is known of devices.
+    pub fn devices(&self) -> &Registry {
+        &self.devices.registry
+    }
+
+    /// What was taken from them.
+    pub fn device_counts(&self) -> DeviceCounts {
+        self.devices.counts
+    }
+
+    /// What a topic is to devices, if it is theirs.
+    pub(super) fn device_topic<'t>(&self, topic: &'t str) -> Option<(Channel, DeviceId<'t>)> {
+        let served = self.devices.served.as_ref()?;
+        Prefix::new(&served.prefix)?.split(topic)
+    }
+
+    /// Whether a client may subscribe to what the node says to a device: only to what it says to itself.
+    pub(super) fn may_hear(&self, client: &str, filter: &str) -> bool {
+        let Some(served) = &self.devices.served else {
+            return true;
+        };
+        let rest = filter.strip_prefix(served.prefix.as_str());
+        let rest = match served.prefix.is_empty() {
+            true => rest,
+            false => rest.and_then(|rest| rest.strip_prefix('/')),
+        };
+        let whose = rest.and_then(|it| it.strip_prefix("a/").or(it.strip_prefix("c/")));
+        whose.is_none_or(|whose| whose == client || whose.contains('/'))
+    }
+
+    /// A publish on a topic of devices.
+    pub(super) fn handle_device_publish(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: ConnectionId,
+        session: SessionId,
+        publish: &Publish,
+        topic: &str,
+    ) -> Result<(), PeerError> {
+        let client = self.sessions.get(session).map(|it| Arc::clone(&it.client));
+        let (Some((channel, device)), Some(client)) = (self.device_topic(topic), client) else {
+            return Ok(());
+        };
+        let is_own = device.as_str() == &*client && channel.is_up();
+        self.count_open(id, publish.qos)?;
+        self.count_received(publish.qos);
+        let peer = Peer {
+            connection: id,
+            session,
+            client: &client,
+            topic,
+            publish,
+        };
+        let taken = match channel {
+            _ if !is_own || publish.qos == QoS::ExactlyOnce || publish.retain => {
+                Err(ReasonCode::NotAuthorized)
+            }
+            Channel::Data => self.take_events(journal, &peer),
+            _ => self.take_presence(journal, &peer),
+        };
+        self.devices.counts.refused += u64::from(taken.is_err());
+        if let Some(packet_id) = publish.packet_id {
+            self.acknowledge_device(&peer, packet_id.0, taken);
+        }
+        self.tell_device(id, journal.now);
+        Ok(())
+    }
+
+    /// PUBACK says that the packet came; what it held is acknowledged on `a/`.
+    fn acknowledge_device(
+        &mut self,
+        peer: &Peer<'_>,
+        packet_id: NonZeroU16,
+        taken: Result<Seq, ReasonCode>,
+    ) {
+        let (gate, reason) = match taken {
+            Ok(seq) => (seq, ReasonCode::Success),
+            Err(reason) => (Seq::ZERO, reason),
+        };
+        let version = self.connections.get(peer.connection).map(|it| it.version);
+        if version == Some(Version::V311) && reason.is_error() {
+            return; // it could not tell this from success
+        }
+        let answer = match peer.publish.qos {
+            QoS::ExactlyOnce => Answer::PubRec(packet_id, reason),
+            _ => Answer::PubAck(packet_id, reason),
+        };
+        self.answer(peer.connection, Gate::Committed(gate), answer);
+    }
+
+    fn note_missing(&mut self, client: &str, stream: StreamId, count: u64, now: NodeTime) {
+        if count > 0 {
+            let scope = format!("device {client}/{}", stream.number);
+            self.lose(LossReason::LostAtDevice, scope, count, 0, now);
+        }
+    }
+
+    /// The connection of a device ended.
+    pub(super) fn forget_link(&mut self, id: ConnectionId) {
+        self.devices.links.remove(&id);
+        self.devices.telling.remove(&id);
+    }
+}

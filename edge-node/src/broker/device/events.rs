@@ -1,0 +1,303 @@
+//! Events of devices on their way in: judged by their marks, expanded, and appended, all of a message or none.
+
+use spool::{Full, Lane, Seq};
+use wire::{
+    answer::{BirthReason, RefusalReason, Refused, encode_birth_wanted, encode_refused},
+    envelope::Envelope,
+};
+
+use super::{
+    super::{
+        Broker, flight,
+        journal::{Journal, Mint},
+        message::Message,
+        publish::{Appended, Arrival},
+        subscriptions::Audience,
+    },
+    NO_PLACE_AGAIN_MS, Peer,
+};
+use crate::{
+    device::{Place, StreamId, Verdict},
+    ingest::{DeviceData, DeviceEvent},
+    mqtt::{packet::ReasonCode, stored},
+    record::PublishRecord,
+    rules::Judged,
+};
+
+/// How long a device waits before it sends again what found no room in the log.
+const NO_ROOM_AGAIN_MS: u32 = 1_000;
+
+impl Broker {
+    pub(super) fn take_events(
+        &mut self,
+        journal: &mut Journal<'_>,
+        peer: &Peer<'_>,
+    ) -> Result<Seq, ReasonCode> {
+        let envelope = Envelope::decode(&peer.publish.payload).map_err(|error| {
+            tracing::debug!(client = peer.client, %error, "no message of a device");
+            ReasonCode::PayloadFormatInvalid
+        })?;
+        let link = self.devices.links.entry(peer.connection).or_default();
+        let device = self.devices.registry.get(peer.client);
+        let verdict = device.map_or(Verdict::Ask(BirthReason::Missing), |device| {
+            link.judge(device, &envelope)
+        });
+        let stream = StreamId {
+            incarnation: envelope
+                .head()
+                .incarnation
+                .or(link.born)
+                .unwrap_or_default(),
+            number: envelope.head().stream.number(),
+        };
+        let count = envelope.count() as u64;
+        match verdict {
+            Verdict::Take { have, missing } => {
+                self.devices.counts.repeats += have as u64;
+                let Ok(seq) = self.append_events(journal, peer, &envelope, have) else {
+                    self.refuse_event(peer, stream, &envelope, NO_ROOM_AGAIN_MS);
+                    return Err(ReasonCode::QuotaExceeded);
+                };
+                self.devices.counts.missing += missing;
+                self.note_missing(peer.client, stream, missing, journal.now);
+                Ok(seq)
+            }
+            Verdict::Repeat => {
+                let seq = journal.appended();
+                let mark = device.map_or(wire::Mark::default(), |device| device.mark(stream));
+                link.owe(seq, stream, mark);
+                self.devices.counts.repeats += count;
+                Ok(seq)
+            }
+            Verdict::Behind => Err(ReasonCode::QuotaExceeded),
+            Verdict::Ask(reason) => {
+                self.tell(peer.connection, Seq::ZERO, |into| {
+                    encode_birth_wanted(reason, into)
+                });
+                Err(ReasonCode::ImplementationSpecificError)
+            }
+            Verdict::TooManyStreams => {
+                self.refuse_event(peer, stream, &envelope, NO_PLACE_AGAIN_MS);
+                Err(ReasonCode::QuotaExceeded)
+            }
+        }
+    }
+
+    /// Nothing later of the stream is taken until the event returns.
+    fn refuse_event(
+        &mut self,
+        peer: &Peer<'_>,
+        stream: StreamId,
+        envelope: &Envelope<'_>,
+        after_ms: u32,
+    ) {
+        let mark = envelope.head().mark;
+        let refused = Refused {
+            incarnation: stream.incarnation,
+            stream: envelope.head().stream,
+            mark,
+            reason: RefusalReason::NoRoom,
+            after_ms,
+        };
+        if let Some(link) = self.devices.links.get_mut(&peer.connection) {
+            link.stop((stream, mark));
+        }
+        self.tell(peer.connection, Seq::ZERO, |into| {
+            encode_refused(&refused, into)
+        });
+    }
+
+    /// Appends the events behind the first `have`, all or none.
+    fn append_events(
+        &mut self,
+        journal: &mut Journal<'_>,
+        peer: &Peer<'_>,
+        envelope: &Envelope<'_>,
+        have: usize,
+    ) -> Result<Seq, Full> {
+        let lane = journal.lane(peer.topic);
+        let audience = self.subscriptions.audience(peer.topic);
+        // One PUBLISH came: those who hear it here get it once, with the first of its events.
+        let others = audience.of_uplinks();
+        let savepoint = journal.savepoint();
+        let mut taken: Vec<TakenEvent> = Vec::with_capacity(envelope.count() - have);
+        for event in self.expand(journal, peer, envelope, have) {
+            let is_first = taken.is_empty();
+            let heard = if is_first { &audience } else { &others };
+            match self.append_device_event(journal, peer, event, heard, is_first, lane) {
+                Ok(one) => taken.push(one),
+                Err(full) => {
+                    for one in taken.into_iter().rev() {
+                        self.judge.take_back(one.judged);
+                    }
+                    journal.back_to(savepoint);
+                    // The routes interned behind it went with it.
+                    self.subscriptions.forget();
+                    return Err(full);
+                }
+            }
+        }
+        self.devices.counts.events += taken.len() as u64;
+        let mut last = Seq::ZERO;
+        for (index, one) in taken.iter().enumerate() {
+            let record = one.record(peer, index == 0);
+            let appended = Appended::Publish(one.seq);
+            self.count_judged(&one.judged, appended, &record, journal.now);
+            self.apply_publish(one.seq, journal.now, &record);
+            if index == 0 {
+                let message = Message::of(&record, journal.now);
+                let place = flight::Place::Stored(one.seq);
+                let publisher = Some(peer.session);
+                self.fan_out(journal.now, &message, &audience, publisher, Some(&place));
+            }
+            last = one.seq;
+        }
+        if let (Some(one), Some(link)) =
+            (taken.last(), self.devices.links.get_mut(&peer.connection))
+        {
+            link.owe(last, one.place.stream, one.place.mark());
+        }
+        Ok(last)
+    }
+
+    fn append_device_event(
+        &mut self,
+        journal: &mut Journal<'_>,
+        peer: &Peer<'_>,
+        event: Expanded,
+        audience: &Audience,
+        is_first: bool,
+        lane: Lane,
+    ) -> Result<TakenEvent, Full> {
+        let minted = journal.mint_device_event(event.event, lane);
+        let mut one = TakenEvent {
+            minted,
+            properties: stored::encode(&peer.publish.properties).unwrap_or_default(), // decoded ones can be encoded
+            data: event.data,
+            place: event.place,
+            judged: Judged::untouched(lane),
+            seq: Seq::ZERO,
+        };
+        let record = one.record(peer, is_first);
+        let judged = self.judge.judge(&record, lane, journal.now);
+        let arrival = Arrival {
+            record,
+            publisher: Some(peer.session),
+            lane,
+            in_turn: None,
+            withheld: None,
+        };
+        match self.append_publish(journal, &arrival, audience, &judged) {
+            Ok(appended) => {
+                one.seq = appended.last();
+                one.judged = judged;
+                Ok(one)
+            }
+            Err(full) => {
+                self.judge.take_back(judged);
+                Err(full)
+            }
+        }
+    }
+
+    /// The events behind the first `have`, each with its id, time and data.
+    fn expand(
+        &mut self,
+        journal: &Journal<'_>,
+        peer: &Peer<'_>,
+        envelope: &Envelope<'_>,
+        have: usize,
+    ) -> Vec<Expanded> {
+        let (Some(link), Some(device)) = (
+            self.devices.links.get_mut(&peer.connection),
+            self.devices.registry.get(peer.client),
+        ) else {
+            return Vec::new();
+        };
+        let born = link.born.unwrap_or_default();
+        let kind = envelope.head().kind;
+        let is_present = envelope.head().incarnation.is_none_or(|it| it == born)
+            && envelope.head().mark.boot == device.about.boot;
+        let mut floor = 0;
+        let mut expanded = Vec::new();
+        for event in envelope.events(born).skip(have) {
+            if is_present {
+                link.observe(journal.now, event.uptime_ms);
+            }
+            let known = match is_present {
+                true => link.epoch(),
+                false => device.epoch(event.id.incarnation, event.id.boot),
+            };
+            let (time_ms, is_sure) = journal.time_of(event.uptime_ms, known, link.epoch());
+            let mut place = Place::of(event.id, time_ms);
+            floor = device.time_of_latest(place.stream).max(floor);
+            place.time_ms = time_ms.max(floor);
+            floor = place.time_ms;
+            let data = match device.kinds().event(kind, event.data) {
+                Ok(json) => DeviceData::Json(json.to_string().into_bytes()),
+                Err(error) => {
+                    self.devices.counts.invalid += 1;
+                    DeviceData::Invalid(event.data.to_vec(), error.to_string())
+                }
+            };
+            expanded.push(Expanded {
+                event: DeviceEvent {
+                    id: event.id.to_string(),
+                    device: peer.client.to_owned(),
+                    r#type: device
+                        .kinds()
+                        .event_type(kind)
+                        .unwrap_or_default()
+                        .to_owned(),
+                    time_ms: place.time_ms,
+                    is_synced: is_sure && is_present,
+                    data,
+                },
+                place,
+                data: event.data.to_vec(),
+            });
+        }
+        expanded
+    }
+}
+
+/// An event of a device, expanded by its table.
+struct Expanded {
+    event: DeviceEvent,
+    place: Place,
+    /// As it came.
+    data: Vec<u8>,
+}
+
+/// One that is appended.
+struct TakenEvent {
+    minted: Mint,
+    properties: Vec<u8>,
+    data: Vec<u8>,
+    place: Place,
+    judged: Judged,
+    seq: Seq,
+}
+
+impl TakenEvent {
+    /// The first of a message carries the PUBLISH as it came, the others their own data.
+    fn record<'a>(&'a self, peer: &Peer<'a>, is_first: bool) -> PublishRecord<'a> {
+        PublishRecord {
+            qos: peer.publish.qos,
+            retain: false,
+            will: false,
+            packet_id: None,
+            place: Some(self.place),
+            sender: peer.client,
+            origin: "",
+            topic: peer.topic,
+            properties: &self.properties,
+            minted: &self.minted.bytes,
+            settled: &[],
+            payload: match is_first {
+                true => &peer.publish.payload,
+                false => &self.data,
+            },
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One connection of a device: whether it was born, what it must send again, what it is to be told.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use filters::decode::device::DeviceKinds;
+use spool::{NodeTime, Seq};
+use wire::{MAX_JUMP, Mark, answer::BirthReason, answer::Stored, envelope::Envelope};
+
+use super::{Device, Epoch, place::StreamId};
+
+/// Milliseconds between two acknowledgements to one device.
+const ACK_EVERY_MS: u64 = 20;
+
+/// The state of one connection; nothing of it survives.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// The outbox of the birth of this connection; `None` before it.
+    pub(crate) born: Option<u32>,
+    /// Tables that came before the birth.
+    pub(crate) beside: DeviceKinds,
+    /// When the device booted, followed from message to message.
+    epoch: Option<Epoch>,
+    /// Streams of which an event was refused, and its place.
+    stopped: BTreeMap<StreamId, Mark>,
+    /// What the device is not yet told: stored once this position is committed.
+    owed: VecDeque<(Seq, StreamId, Mark)>,
+    /// Whole messages that leave once this position is committed.
+    waiting: VecDeque<(Seq, Vec<u8>)>,
+    next_ack: NodeTime,
+}
+
+/// What is to be done with a message of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All but the first `have` of them are new; before the first new one `missing` are missing.
+    Take { have: usize, missing: u64 },
+    /// All of them are stored or about to be.
+    Repeat,
+    /// Not taken, and nothing is said: an earlier one of the stream has to come first.
+    Behind,
+    /// Not taken; the device is asked for its birth.
+    Ask(BirthReason),
+    /// Not taken: the device has more streams than the node keeps.
+    TooManyStreams,
+}
+
+/// What a stopped stream waits for.
+pub(crate) type Stop = (StreamId, Mark);
+
+impl Link {
+    /// Begins a connection, or a new birth on it.
+    pub(crate) fn be_born(&mut self, incarnation: u32, epoch: Epoch) {
+        self.born = Some(incarnation);
+        self.epoch = Some(epoch);
+        self.stopped.clear();
+        self.beside = DeviceKinds::default();
+    }
+
+    /// The device said its uptime, now or a while ago.
+    pub(crate) fn observe(&mut self, now: NodeTime, uptime_ms: u64) {
+        if let Some(epoch) = &mut self.epoch {
+            epoch.observe(now, uptime_ms);
+        }
+    }
+
+    /// When the device booted, for its present boot.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// What to do with a message of events of a device that was born on this connection.
+    pub(crate) fn judge(&self, device: &Device, envelope: &Envelope<'_>) -> Verdict {
+        let Some(born) = self.born else {
+            return Verdict::Ask(BirthReason::Missing);
+        };
+        let head = envelope.head();
+        let stream = StreamId::of(head.incarnation.unwrap_or(born), head.stream);
+        if device.kinds().event_type(head.kind).is_none() {
+            return Verdict::Ask(BirthReason::UnknownKind);
+        }
+        let known = device.mark(stream);
+        let count = envelope.count();
+        let have = match known.boot.cmp(&head.mark.boot) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Greater => count,
+            std::cmp::Ordering::Equal => {
+                let stored = known.seq.saturating_add(1).saturating_sub(head.mark.seq);
+                usize::try_from(stored).unwrap_or(usize::MAX).min(count)
+            }
+        };
+        if have == count {
+            return Verdict::Repeat;
+        }
+        if self.stopped.get(&stream).is_some_and(|at| head.mark > *at) {
+            return Verdict::Behind;
+        }
+        if !device.has_place_for(stream) {
+            return Verdict::TooManyStreams;
+        }
+        let missing = match have {
+            0 => device.missing_before(stream, head.mark),
+            _ => 0,
+        };
+        if missing > MAX_JUMP {
+            return Verdict::Ask(BirthReason::Jump);
+        }
+        Verdict::Take { have, missing }
+    }
+
+    /// Nothing later of the stream is taken until the event at this place returns.
+    pub(crate) fn stop(&mut self, (stream, mark): Stop) {
+        let at = self.stopped.entry(stream).or_insert(mark);
+        *at = (*at).min(mark);
+    }
+
+    /// Events of the stream were taken or are there already: the device is told when `seq` is committed.
+    pub(crate) fn owe(&mut self, seq: Seq, stream: StreamId, mark: Mark) {
+        if self.stopped.get(&stream).is_some_and(|at| *at <= mark) {
+            self.stopped.remove(&stream);
+        }
+        // A repeat needs no entry of its own while one of its stream waits for as much.
+        match self.owed.back_mut() {
+            Some(last) if last.0 == seq && last.1 == stream => last.2 = last.2.max(mark),
+            _ => self.owed.push_back((seq, stream, mark)),
+        }
+    }
+
+    /// A message that leaves when `seq` is committed.
+    pub(crate) fn tell(&mut self, seq: Seq, message: Vec<u8>) {
+        self.waiting.push_back((seq, message));
+    }
+
+    /// Whether anything is left to be told.
+    pub(crate) fn is_told(&self) -> bool {
+        self.owed.is_empty() && self.waiting.is_empty()
+    }
+
+    /// The next whole message that may leave.
+    pub(crate) fn take_message(&mut self, committed: Seq) -> Option<Vec<u8>> {
+        let (gate, _) = self.waiting.front()?;
+        if *gate > committed {
+            return None;
+        }
+        self.waiting.pop_front().map(|(_, message)| message)
+    }
+
+    /// What may be acknowledged now; `Err` says when to ask again for what is committed already.
+    pub(crate) fn take_acks(
+        &mut self,
+        committed: Seq,
+        now: NodeTime,
+    ) -> Result<Vec<Stored>, NodeTime> {
+        let is_ready = |owed: Option<&(Seq, StreamId, Mark)>| {
+            owed.is_some_and(|(gate, _, _)| *gate <= committed)
+        };
+        if !is_ready(self.owed.front()) {
+            return Ok(Vec::new());
+        }
+        if now < self.next_ack {
+            return Err(self.next_ack);
+        }
+        self.next_ack = NodeTime(now.0 + ACK_EVERY_MS);
+        let mut marks: BTreeMap<StreamId, Mark> = BTreeMap::new();
+        while is_ready(self.owed.front()) {
+            if let Some((_, stream, mark)) = self.owed.pop_front() {
+                let told = marks.entry(stream).or_default();
+                *told = mark.max(*told);
+            }
+        }
+        let stored = marks.into_iter();
+        Ok(stored
+            .filter_map(|(stream, mark)| stream.stored(mark))
+            .collect())
+    }
+}

@@ -1,0 +1,352 @@
+//! What the node knows of devices: the fold of their births and events over the log.
+
+use std::collections::BTreeMap;
+
+use filters::decode::device::{DeviceKinds, KindConflict};
+use serde::{Deserialize, Serialize};
+use spool::NodeTime;
+use wire::{
+    Mark,
+    answer::{BirthRefusal, Stored},
+    birth::{self, Birth, StreamState},
+    kind::{KindId, Table},
+};
+
+use super::{
+    Epoch,
+    place::{Place, StreamId},
+};
+
+/// Streams kept of one device, over all its outboxes.
+const MAX_STREAMS: usize = 64;
+/// Boots whose epoch is kept.
+const MAX_BOOTS: usize = 4;
+
+/// All devices that were ever born, up to a bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    devices: BTreeMap<String, Device>,
+}
+
+/// One device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// What it said of itself at its latest birth.
+    pub about: About,
+    kinds: DeviceKinds,
+    streams: BTreeMap<StreamId, StreamMark>,
+    boots: Vec<Boot>,
+    /// Events that never come, as far as they were announced or missed.
+    pub lost: u64,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The version of its firmware.
+    pub firmware: String,
+    /// Of its outbox.
+    pub incarnation: u32,
+    /// Its boot counter.
+    pub boot: u32,
+    /// The configuration it works with; 0 for its own.
+    pub configuration: u32,
+}
+
+/// How far the node is in a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct StreamMark {
+    boot: u32,
+    seq: u64,
+    /// All before this place are stored or known to be lost: (boot, seq).
+    floor: (u32, u64),
+    /// Time of the latest event.
+    time_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Boot {
+    incarnation: u32,
+    boot: u32,
+    epoch: Epoch,
+}
+
+/// What a birth tells the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Born {
+    about: About,
+    kinds: DeviceKinds,
+    epoch: Epoch,
+    /// The streams it names, with the first place that may still come.
+    streams: Vec<(StreamId, (u32, u64))>,
+    lost: u64,
+}
+
+/// What a birth means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reception {
+    /// What is to be logged; `None` if the log knows all of it.
+    pub born: Option<Box<Born>>,
+    /// What the birth says is gone and was not known to be.
+    pub(crate) gaps: Vec<Gap>,
+    /// What the node has, for the welcome.
+    pub(crate) stored: Vec<Stored>,
+}
+
+/// Events of one stream that never come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) stream: StreamId,
+    pub(crate) count: u64,
+}
+
+impl Registry {
+    /// The device of this name.
+    pub fn get(&self, device: &str) -> Option<&Device> {
+        self.devices.get(device)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Device)> {
+        self.devices.iter().map(|(name, it)| (name.as_str(), it))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// What a birth means to the node, which knows at most `bound` devices; `beside` are tables that came before it on the
+    /// same connection.
+    pub(crate) fn receive_birth(
+        &self,
+        name: &str,
+        birth: &Birth<'_>,
+        beside: &DeviceKinds,
+        now: NodeTime,
+        bound: usize,
+    ) -> Result<Reception, BirthRefusal> {
+        let known = self.get(name);
+        if known.is_none() && self.len() >= bound {
+            return Err(BirthRefusal::Devices);
+        }
+        let nobody = Device::default();
+        let known = known.unwrap_or(&nobody);
+        let kinds = known.with_kinds(beside, birth.kinds.iter())?;
+        let mut streams = Vec::new();
+        let mut gaps = Vec::new();
+        for state in birth.streams.iter() {
+            let id = StreamId::of(state.incarnation, state.stream);
+            let mark = known.streams.get(&id).copied().unwrap_or_default();
+            let count = mark.lost_before(&state);
+            if count > 0 {
+                gaps.push(Gap { stream: id, count });
+            }
+            let floor = mark.floor.max((state.oldest.boot, state.oldest.seq));
+            streams.push((id, floor));
+        }
+        if streams.len() > MAX_STREAMS {
+            return Err(BirthRefusal::Bound);
+        }
+        let stored = streams
+            .iter()
+            .filter_map(|(id, _)| id.stored(known.mark(*id)))
+            .collect();
+        let born = Born {
+            about: About::of(&birth.device),
+            kinds,
+            epoch: Epoch::at(now, birth.device.uptime_ms),
+            streams,
+            lost: gaps.iter().map(|gap| gap.count).sum(),
+        };
+        let is_known = known.knows(&born);
+        Ok(Reception {
+            born: (!is_known).then(|| Box::new(born)),
+            gaps,
+            stored,
+        })
+    }
+
+    /// Folds a birth.
+    pub(crate) fn apply_birth(&mut self, name: &str, born: Born) {
+        let device = self.devices.entry(name.to_owned()).or_default();
+        let current = born.about.incarnation;
+        // A birth names every stream that still has something of an older outbox: of the others no repeat can come.
+        device.streams.retain(|id, _| {
+            id.incarnation == current || born.streams.iter().any(|(named, _)| named == id)
+        });
+        for (id, floor) in &born.streams {
+            let mark = device.streams.entry(*id).or_default();
+            mark.floor = mark.floor.max(*floor);
+        }
+        let boot = Boot {
+            incarnation: current,
+            boot: born.about.boot,
+            epoch: born.epoch,
+        };
+        if device.boot(current, boot.boot).is_none() {
+            if device.boots.len() >= MAX_BOOTS {
+                device.boots.remove(0);
+            }
+            device.boots.push(boot);
+        }
+        device.about = born.about;
+        device.kinds = born.kinds;
+        device.lost = device.lost.saturating_add(born.lost);
+    }
+
+    /// Folds an event.
+    pub(crate) fn apply_event(&mut self, name: &str, place: &Place) {
+        let Some(device) = self.devices.get_mut(name) else {
+            return; // its birth was before, or it was removed since
+        };
+        let mark = device.streams.entry(place.stream).or_default();
+        if place.mark() > mark.mark() {
+            device.lost = device
+                .lost
+                .saturating_add(mark.missing_before(place.mark()));
+            mark.boot = place.boot;
+            mark.seq = place.seq;
+        }
+        mark.time_ms = mark.time_ms.max(place.time_ms);
+    }
+}
+
+impl Device {
+    /// The tables it announced.
+    pub fn kinds(&self) -> &DeviceKinds {
+        &self.kinds
+    }
+
+    /// How far the node is in a stream.
+    pub fn mark(&self, stream: StreamId) -> Mark {
+        self.streams
+            .get(&stream)
+            .map_or(Mark::default(), StreamMark::mark)
+    }
+
+    /// Its streams and how far the node is in them.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamId, Mark)> {
+        self.streams.iter().map(|(id, mark)| (*id, mark.mark()))
+    }
+
+    /// Whether one stream more may be kept.
+    pub(super) fn has_place_for(&self, stream: StreamId) -> bool {
+        self.streams.contains_key(&stream) || self.streams.len() < MAX_STREAMS
+    }
+
+    /// Events between the last that is stored or known to be lost and this one.
+    pub(super) fn missing_before(&self, stream: StreamId, mark: Mark) -> u64 {
+        let known = self.streams.get(&stream).copied().unwrap_or_default();
+        known.missing_before(mark)
+    }
+
+    /// No event of the stream is earlier, milliseconds since 1970.
+    pub(crate) fn time_of_latest(&self, stream: StreamId) -> u64 {
+        self.streams.get(&stream).map_or(0, |mark| mark.time_ms)
+    }
+
+    /// When it booted, as of its first birth of that boot.
+    pub(crate) fn epoch(&self, incarnation: u32, boot: u32) -> Option<Epoch> {
+        self.boot(incarnation, boot).map(|boot| boot.epoch)
+    }
+
+    fn boot(&self, incarnation: u32, boot: u32) -> Option<&Boot> {
+        self.boots
+            .iter()
+            .find(|it| it.incarnation == incarnation && it.boot == boot)
+    }
+
+    fn with_kinds<'a>(
+        &self,
+        beside: &DeviceKinds,
+        announced: impl Iterator<Item = Table<'a>>,
+    ) -> Result<DeviceKinds, BirthRefusal> {
+        let mut kinds = self.kinds.clone();
+        let refusal = |conflict| match conflict {
+            KindConflict::Changed(id) => BirthRefusal::Changed(KindId(id)),
+            KindConflict::Twin(id) => BirthRefusal::Twin(KindId(id)),
+            KindConflict::TooMany => BirthRefusal::Bound,
+        };
+        kinds.merge(beside).map_err(refusal)?;
+        for table in announced {
+            kinds.announce(&table).map_err(refusal)?;
+        }
+        Ok(kinds)
+    }
+
+    fn knows(&self, born: &Born) -> bool {
+        let floor = |(id, floor): &(StreamId, (u32, u64))| {
+            self.streams.get(id).is_some_and(|it| it.floor >= *floor)
+        };
+        let has_boot = self.boot(born.about.incarnation, born.about.boot).is_some();
+        let named = |id: &StreamId| {
+            id.incarnation == born.about.incarnation || born.streams.iter().any(|(it, _)| it == id)
+        };
+        has_boot
+            && self.about == born.about
+            && self.kinds == born.kinds
+            && born.streams.iter().all(floor)
+            && self.streams.keys().all(named)
+    }
+}
+
+impl About {
+    fn of(device: &birth::Device<'_>) -> About {
+        About {
+            firmware: device.firmware.to_owned(),
+            incarnation: device.incarnation,
+            boot: device.boot,
+            configuration: device.configuration,
+        }
+    }
+}
+
+impl StreamMark {
+    fn mark(&self) -> Mark {
+        Mark {
+            boot: self.boot,
+            seq: self.seq,
+        }
+    }
+
+    /// The first place that is neither stored nor known to be lost.
+    fn next(&self) -> Mark {
+        let behind = (self.boot, self.seq.saturating_add(1));
+        let (boot, seq) = behind.max(self.floor);
+        Mark { boot, seq }
+    }
+
+    /// Events from the first that is not accounted for to the one before `mark`.
+    fn missing_before(&self, mark: Mark) -> u64 {
+        let next = self.next();
+        if mark.boot == next.boot {
+            mark.seq.saturating_sub(next.seq)
+        } else {
+            // A boot that nobody announced: of the one before it what is missing cannot be known.
+            mark.seq.saturating_sub(1)
+        }
+    }
+
+    /// Events that a birth says are gone and that were not accounted for.
+    fn lost_before(&self, state: &StreamState) -> u64 {
+        let (next, oldest, last) = (self.next(), state.oldest, state.last);
+        if oldest <= next {
+            return 0;
+        }
+        if oldest.boot == next.boot {
+            return oldest.seq.saturating_sub(next.seq);
+        }
+        let of_earlier = match last.boot == next.boot && last.seq >= next.seq {
+            true => (last.seq - next.seq).saturating_add(1),
+            false if last.boot > next.boot && oldest.boot > last.boot => last.seq,
+            false => 0,
+        };
+        of_earlier.saturating_add(oldest.seq.saturating_sub(1))
+    }
+}
