@@ -80,7 +80,7 @@ pub struct Layout<const CLASSES: usize> {
 pub struct Outbox<S, const CLASSES: usize, const RING: usize> {
     flash: S,
     store: Store,
-    queues: [Queue<RING>; CLASSES],
+    queues: Vec<Queue<RING>, CLASSES>,
     kinds: Vec<KindId, 16>,
     incarnation: u32,
     boot: u32,

@@ -90,9 +90,6 @@ pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
         .await?;
     announce(&mut flash, &mut store, kinds, &waiting, &mut scratch).await?;
 
-    let Ok(queues) = queues.into_array() else {
-        return Err(OpenError::Kinds);
-    };
     let kinds = kinds.iter().map(Kind::id).collect();
     Ok(Outbox {
         flash,
