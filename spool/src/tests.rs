@@ -13,6 +13,7 @@ mod cursors;
 mod damaging;
 mod recovering;
 mod scrubbing;
+mod unread;
 
 const ALL: ReadLimits = ReadLimits {
     records: 10_000,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use crate::{
     CursorId, Loss, LossReason, NodeTime, OpenError, Route, RouteId, Seq, StorageError,
-    control::Control,
+    control::{Control, Mark},
     cursor::Cursor,
     damage::{Found, What},
     index::Row,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Cursors whose creation was lost with a damaged part of the log.
-pub(super) struct GoneCursors {
+struct GoneCursors {
     /// The checkpoint knows of every cursor below.
     known: u32,
     /// Created or removed by records behind the checkpoint.
@@ -65,8 +65,18 @@ impl Orphans {
 }
 
 impl Inner {
+    /// Takes in what the records mean, then where the cursors were; what to say of it.
+    pub(super) fn take_contents(&self, marks: &[Mark]) -> Result<Vec<String>, StorageError> {
+        let gone = self.apply_control()?;
+        let mut findings = Vec::from_iter(self.count_events(&gone)?);
+        let mut state = self.lock();
+        findings.extend(state.enter_damage_of_opening());
+        state.restore_marks(marks);
+        Ok(findings)
+    }
+
     /// Applies the spool's own records that the checkpoint does not cover.
-    pub(super) fn apply_control(&self) -> Result<GoneCursors, StorageError> {
+    fn apply_control(&self) -> Result<GoneCursors, StorageError> {
         let mut gone = GoneCursors {
             known: self.lock().next_cursor,
             told: BTreeSet::new(),
@@ -89,7 +99,7 @@ impl Inner {
 
     /// Counts the events the checkpoint has not counted, and finds the last of each route. What is owed to somebody who
     /// is not known any more goes into the ledger.
-    pub(super) fn count_events(&self, gone: &GoneCursors) -> Result<Option<String>, StorageError> {
+    fn count_events(&self, gone: &GoneCursors) -> Result<Option<String>, StorageError> {
         let versions: Vec<_> = self
             .lock()
             .segments
@@ -178,7 +188,6 @@ impl Inner {
         segment.index = Index::Open(Arc::new(scan.slots));
         segment.file = Some(file);
         state.lists.forget(version.0);
-        state.room.segments_changed = true;
         let own = segment.first;
         // A frame may count from a base that the segment before still holds.
         let before = at.and_then(|at| state.segments.get(at.checked_sub(1)?));
@@ -350,6 +359,18 @@ impl State {
                 self.routes.raise_last_id(last_route);
             }
         }
+    }
+
+    /// Takes the cursors' places as the file of marks has them.
+    fn restore_marks(&mut self, marks: &[Mark]) {
+        for mark in marks {
+            if let Some(cursor) = self.cursors.get_mut(&mark.id) {
+                cursor.restore(mark);
+            }
+        }
+        let last = self.committed;
+        let cursors = self.cursors.values_mut();
+        cursors.for_each(|cursor| cursor.clamp(last));
     }
 
     /// A cursor was there, although the record of its creation may be lost: its id is not given out again.

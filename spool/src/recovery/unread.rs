@@ -43,12 +43,7 @@ impl Opening<'_> {
     }
 
     /// Takes in the newest segment, which could not be salvaged, as far as it holds what no other does.
-    pub(super) fn take_newest_unread(
-        &mut self,
-        id: u64,
-        size: u64,
-        clean: &mut Option<bool>,
-    ) -> Result<(), OpenError> {
+    pub(super) fn take_newest_unread(&mut self, id: u64, size: u64) -> Result<(), OpenError> {
         let held = self.state.segments.back().map_or(0, |it| it.last);
         let file = self.open_segment(id)?;
         let read = || OpenError::io("read a segment");
@@ -57,7 +52,7 @@ impl Opening<'_> {
             // What was taken for the last segment until here ends where this one begins.
             self.tails.clear();
             let header = SegmentHeader::of_open(id, salt);
-            let taken = self.take_open(id, header, size, None, true, clean)?;
+            let taken = self.take_open(id, header, size, None, true)?;
             self.state.segments.extend(taken);
         } else if is_begun(&*file).map_err(read())? {
             let tail = Tail {
@@ -66,7 +61,7 @@ impl Opening<'_> {
             };
             self.tails.push((id, tail));
             self.keep_unread(id);
-            *clean = Some(false);
+            self.clean = Some(false);
         } else {
             self.remove(id);
             return Ok(());

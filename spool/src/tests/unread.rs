@@ -1,0 +1,161 @@
+//! Segments that have lost their header.
+
+use super::{
+    damaging::{append_alone, entered, flip_in_page, segment},
+    *,
+};
+use crate::frame::PAGE;
+
+#[test]
+fn segment_without_header_and_first_frame_is_read_from_its_other_frames() {
+    for newest in [true, false] {
+        let mut log = Log::new();
+        let (cursor, route) = log.reader("sink");
+        let before = append_alone(&mut log, route);
+        let mut log = log.kill();
+        let gone = append_alone(&mut log, route);
+        let mut kept = vec![before];
+        kept.extend([append_alone(&mut log, route), append_alone(&mut log, route)]);
+        if !newest {
+            log = log.kill();
+            kept.push(append_alone(&mut log, route));
+        }
+        flip_header_and_first_frame(&log, 2);
+        for _ in 0..2 {
+            log = log.kill();
+            assert_eq!(log.seqs(cursor), kept);
+            assert_eq!(entered(&log), [(LossReason::Damaged, 1, gone, gone)]);
+            assert!(log.disk.files().contains_key("quarantine-0000000000000002"));
+            kept.push(append_alone(&mut log, route));
+        }
+    }
+}
+
+#[test]
+fn newest_segment_of_which_nothing_can_be_read_is_in_the_ledger_and_kept() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut kept = vec![append_alone(&mut log, route)];
+    let mut log = log.kill();
+    let gone = append_alone(&mut log, route);
+    flip_header_and_first_frame(&log, 2);
+    for _ in 0..2 {
+        log = log.kill();
+        assert_eq!(log.seqs(cursor), kept);
+        let entries = entered(&log);
+        let [(LossReason::TailCut, 1, first, last)] = entries[..] else {
+            panic!("{entries:?}")
+        };
+        assert!(first <= gone && gone <= last);
+        let files = log.disk.files();
+        assert!(files.contains_key("quarantine-0000000000000002"));
+        let on_disk: usize = files.values().map(Vec::len).sum();
+        assert!(log.spool.inner.lock().files_bytes() >= on_disk as u64);
+        let next = append_alone(&mut log, route);
+        assert!(next > last, "a position is not given out again");
+        kept.push(next);
+    }
+}
+
+#[test]
+fn unread_segment_goes_where_enough_copies_are_kept() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    let mut log = log.kill();
+    append_alone(&mut log, route);
+    flip_header_and_first_frame(&log, 2);
+    let mut files = log.disk.files();
+    drop(log);
+    for copy in [7, 8] {
+        files.insert(format!("quarantine-{copy:016x}"), vec![1; 4096]);
+    }
+    let log = Log::on(Simulated::with_files(7, files), options()).unwrap();
+    assert_eq!(entered(&log)[0].0, LossReason::TailCut);
+    assert!(!log.disk.files().contains_key(&segment(2)));
+}
+
+#[test]
+fn file_that_a_crash_kept_from_getting_a_header_is_no_loss() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let kept = append_alone(&mut log, route);
+    let mut files = log.disk.files();
+    drop(log);
+    // One is new, the other was in use before: its frames are those of another segment.
+    let new = vec![0; SEGMENT as usize];
+    let mut recycled = files[&segment(1)].clone();
+    recycled[..PAGE as usize].fill(0);
+    files.insert(segment(20), new);
+    files.insert(segment(21), recycled);
+    let log = Log::on(Simulated::with_files(7, files), options()).unwrap();
+    assert_eq!(log.seqs(cursor), [kept]);
+    assert_eq!(entered(&log), []);
+    let names = log.disk.files();
+    assert!(!names.contains_key(&segment(20)) && !names.contains_key(&segment(21)));
+}
+
+#[test]
+fn frame_that_failed_before_a_segment_without_header_is_no_torn_tail() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let before = append_alone(&mut log, route);
+    let gone = log.append(0, route, &body(7, 100)).unwrap().0;
+    log.disk.set_faults(Faults {
+        sync: 1.0,
+        ..Faults::default()
+    });
+    log.spool.commit_once();
+    log.disk.set_faults(Faults::default());
+    log.commit();
+    let after = append_alone(&mut log, route);
+    // What is left of it does not say up to which position it went.
+    log.disk.flip_bit_at(&segment(1), 3 * PAGE as usize + 20);
+    let names = log.disk.files();
+    let id = log.spool.inner.lock().segments[1].id;
+    assert!(names.contains_key(&segment(1)) && names.contains_key(&segment(id)));
+    flip_header_and_first_frame(&log, id);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [before, after]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 1, gone, gone)]);
+}
+
+#[test]
+fn nothing_more_goes_into_a_segment_without_header() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut log = log.kill();
+    append_alone(&mut log, route);
+    let kept = append_alone(&mut log, route);
+    log.spool.close(Vec::new(), NodeTime(log.now)).unwrap();
+    flip_header_and_first_frame(&log, 2);
+    let mut log = log.kill();
+    assert!(log.recovery.clean);
+    let next = append_alone(&mut log, route);
+    assert_eq!(log.seqs(cursor), [kept, next]);
+    let newest = log.spool.inner.lock().segments.back().map(|it| it.id);
+    assert!(newest > Some(2), "{newest:?}");
+}
+
+#[test]
+fn segment_that_cannot_be_read_is_kept_although_the_frame_that_names_it_is_damaged() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut log = log.kill();
+    let first = append_alone(&mut log, route);
+    let mut log = log.kill();
+    let second = append_alone(&mut log, route);
+    let whole = append_alone(&mut log, route);
+    flip_header_and_first_frame(&log, 2);
+    flip_in_page(&log, 3, 1);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [whole]);
+    assert_eq!(log.seqs(cursor), [whole]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 2, first, second)]);
+    assert!(log.disk.files().contains_key("quarantine-0000000000000002"));
+}
+
+fn flip_header_and_first_frame(log: &Log, id: u64) {
+    for place in [20, 2068, PAGE as usize + 20] {
+        log.disk.flip_bit_at(&segment(id), place);
+    }
+}
