@@ -179,7 +179,6 @@ impl Inner {
             Some(segment) => segment.failed = true,
             None => state.room.garbage.push(crate::segment::file_name(failed)),
         }
-        state.room.segments_changed = true;
         self.wake_housekeeper(&mut state);
     }
 
@@ -270,7 +269,6 @@ impl State {
             file: Some(target.file.clone()),
             failed: false,
         });
-        self.room.segments_changed = true;
     }
 
     fn extend_segment(&mut self, target: &TargetSegment, batch: &Pending, offset: u64) {

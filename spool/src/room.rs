@@ -27,8 +27,6 @@ pub(crate) struct Room {
     pub(crate) quarantine_bytes: u64,
     pub(crate) free_bytes: u64,
     pub(crate) last_id: u64,
-    /// A segment was begun, failed or replaced since the housekeeper last looked.
-    pub(crate) segments_changed: bool,
     /// Lanes (bit n = lane n) that found no room and were not told of any since; bit 31 stands for state.
     pub(crate) full_lanes: u32,
     /// Bytes appended since the start.
