@@ -8,64 +8,37 @@ use crate::{
     lists::Lists,
     log::State,
     record::Tag,
+    segment::Segment,
 };
 
 /// Records a fill looks up at once.
 const FILL: usize = 1_024;
 
+/// Where a window is to be filled from.
+struct Step {
+    /// The segment to look in; `None` if nothing more is owed up to the last commit.
+    segment: Option<usize>,
+    /// The window holds everything up to here.
+    filled: u64,
+    /// Records up to here are offered, whoever they are owed to.
+    history: u64,
+    /// Records at most.
+    room: usize,
+}
+
 impl State {
     /// Extends a cursor's window of a lane by what the index says next; false if it cannot grow at present.
     fn fill(&mut self, id: u32, lane: Lane, extra: &Lists) -> Looked<bool> {
         let committed = self.committed;
-        let last = self.routes.last_of(id, lane);
-        let Some(cursor) = self.cursors.get(&id) else {
+        let Some(step) = self.next_step(id, lane) else {
             return Ok(false);
         };
-        let Some(window) = cursor.lane(lane) else {
-            return Ok(false);
-        };
-        let (filled, history, room) = (
-            window.filled,
-            cursor.history_until,
-            window.fill_room().min(FILL),
-        );
-        if filled >= committed {
-            return Ok(false);
-        }
-        let nothing = filled >= history && last <= filled;
-        if room == 0 && !nothing {
-            return Ok(false);
-        }
-        let segment = if nothing {
-            None
-        } else {
-            self.segments.get(self.segment_after(filled))
-        };
-        let (places, reached) = match segment {
+        let (places, reached) = match step.segment.and_then(|at| self.segments.get(at)) {
             None => (Vec::new(), committed),
             Some(segment) => {
-                let mut memo = (u32::MAX, false);
-                let mut is_of = |route: u32| {
-                    if memo.0 != route {
-                        memo = (route, self.routes.contains(route, id));
-                    }
-                    memo.1
-                };
-                let floor = self.floors.get(usize::from(lane.0)).copied().unwrap_or(0);
-                let of_lane = |tag: Tag| tag.is_event() && tag.lane() == lane;
-                let row = &mut |row: &Row| {
-                    of_lane(row.tag)
-                        && (row.first <= history || self.routes.contains(row.route, id))
-                };
-                let place = &mut |place: &Place| {
-                    of_lane(place.tag)
-                        && (place.seq <= history || is_of(place.route))
-                        && place.seq > floor
-                        && !self.damage.known.records.contains(place.seq)
-                };
-                let places = self.gather(segment, filled, row, place, room, extra)?;
+                let places = self.places_for(id, lane, &step, segment, extra)?;
                 let reached = match places.last() {
-                    Some(place) if places.len() == room => place.seq,
+                    Some(place) if places.len() == step.room => place.seq,
                     _ => segment.last,
                 };
                 (places, reached)
@@ -85,6 +58,54 @@ impl State {
         cursor.filled_to(lane, reached);
         cursor.settle(committed, total);
         Ok(true)
+    }
+
+    /// Where to look next; `None` if the window is full or has reached the last commit.
+    fn next_step(&self, id: u32, lane: Lane) -> Option<Step> {
+        let cursor = self.cursors.get(&id)?;
+        let window = cursor.lane(lane)?;
+        let (filled, history) = (window.filled, cursor.history_until);
+        let room = window.fill_room().min(FILL);
+        let nothing = filled >= history && self.routes.last_of(id, lane) <= filled;
+        if filled >= self.committed || (room == 0 && !nothing) {
+            return None;
+        }
+        Some(Step {
+            segment: (!nothing).then(|| self.segment_after(filled)),
+            filled,
+            history,
+            room,
+        })
+    }
+
+    /// What a segment holds that is owed to the cursor in this lane, or offered to it, and not given up.
+    fn places_for(
+        &self,
+        id: u32,
+        lane: Lane,
+        step: &Step,
+        segment: &Segment,
+        extra: &Lists,
+    ) -> Looked<Vec<Place>> {
+        let mut memo = (u32::MAX, false);
+        let mut is_of = |route: u32| {
+            if memo.0 != route {
+                memo = (route, self.routes.contains(route, id));
+            }
+            memo.1
+        };
+        let floor = self.floors.get(usize::from(lane.0)).copied().unwrap_or(0);
+        let of_lane = |tag: Tag| tag.is_event() && tag.lane() == lane;
+        let row = &mut |row: &Row| {
+            of_lane(row.tag) && (row.first <= step.history || self.routes.contains(row.route, id))
+        };
+        let place = &mut |place: &Place| {
+            of_lane(place.tag)
+                && (place.seq <= step.history || is_of(place.route))
+                && place.seq > floor
+                && !self.damage.known.records.contains(place.seq)
+        };
+        self.gather(segment, step.filled, row, place, step.room, extra)
     }
 
     /// Extends the windows of all lanes as far as one step each goes.
