@@ -1,18 +1,20 @@
 //! A log over simulated storage beside its model, driven one step at a time.
 
+mod restart;
+mod verify;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
 use spool::{
-    CursorId, Entry, Full, Head, Health, Kind, Lane, LossReason, NodeTime, OpenError, Options,
-    ReadLimits, Recovery, RouteId, Seq, Spool, Start, StorageError,
-    storage::simulated::{Faults, Simulated},
+    CursorId, Entry, Full, Head, Health, Kind, Lane, LossReason, NodeTime, Options, ReadLimits,
+    RouteId, Seq, Spool, Start, StorageError, storage::simulated::Simulated,
 };
 
-use crate::model::{Ack, Cursor, Model, Owner, Record, Waiting, is_event};
+pub use self::restart::open;
+use crate::model::{Ack, Cursor, Model, Record, Waiting};
 
 pub const ALL: ReadLimits = ReadLimits {
     records: 64,
@@ -314,109 +316,6 @@ impl World {
         }
     }
 
-    /// Every cursor gives exactly what it is owed.
-    pub fn verify(&mut self) {
-        self.observe();
-        let leaving: Vec<CursorId> = self
-            .model
-            .waiting
-            .iter()
-            .flat_map(|waiting| waiting.removed.clone())
-            .collect();
-        let ids: Vec<CursorId> = self
-            .model
-            .cursors
-            .keys()
-            .copied()
-            .filter(|id| !leaving.contains(id))
-            .collect();
-        for id in ids {
-            if let Some(entries) = self.read(id, usize::MAX) {
-                self.verify_cursor(id, &entries);
-            }
-        }
-        for seq in self.pinned.clone() {
-            match self.spool.read_at(Seq(seq)) {
-                Ok(Some(entry)) => self.model.check(&entry),
-                Ok(None) => assert!(self.damaged, "{seq} is pinned and gone"),
-                Err(error) => assert!(
-                    self.faults || self.storage.crashed(),
-                    "{seq} is pinned: {error}"
-                ),
-            }
-        }
-    }
-
-    fn verify_cursor(&mut self, id: CursorId, entries: &[Entry]) {
-        let since = self.model.cursors[&id].since;
-        let given: BTreeSet<u64> = entries
-            .iter()
-            .filter(|entry| entry.owed)
-            .map(|entry| entry.seq.0)
-            .collect();
-        for entry in entries {
-            assert!(is_event(entry.kind), "{:?} is no event", entry.seq);
-            let record = &self.model.records[&entry.seq.0];
-            let owed = entry.seq.0 > since && record.owed_to.contains(&id);
-            assert_eq!(
-                entry.owed, owed,
-                "{:?} for {id:?} created after {since}",
-                entry.seq
-            );
-            assert!(
-                owed || entry.seq.0 <= since,
-                "{:?} is neither owed nor from before {id:?}",
-                entry.seq
-            );
-        }
-        let owed = self.model.owed(id);
-        let allowed: BTreeSet<u64> = owed.iter().map(|(seq, _)| *seq).collect();
-        if let Some(seq) = given.difference(&allowed).next().filter(|_| !self.damaged) {
-            let ack = self.model.cursors[&id].acks.get(seq);
-            panic!(
-                "{seq} is given to {id:?} again: {ack:?}, committed {}",
-                self.model.committed
-            );
-        }
-        for (seq, _) in owed
-            .iter()
-            .filter(|(seq, certain)| *certain && !given.contains(seq))
-        {
-            self.require_ledger_entry(id, *seq);
-            self.model.cursors.get_mut(&id).unwrap().lost.insert(*seq);
-        }
-    }
-
-    fn require_ledger_entry(&self, id: CursorId, seq: u64) {
-        let record = &self.model.records[&seq];
-        let lane = &self.options.lanes[usize::from(record.lane.0)].name;
-        let cursor = &self.model.cursors[&id];
-        let ledger = self.spool.status().ledger;
-        let entered = ledger.iter().any(|loss| {
-            let covers = loss.first.0 <= seq && seq <= loss.last.0;
-            match loss.reason {
-                LossReason::DroppedForRoom => covers && loss.scope == *lane,
-                LossReason::SessionBound => covers && loss.scope == cursor.name,
-                LossReason::Damaged | LossReason::TailCut => self.damaged && covers,
-                _ => false,
-            }
-        });
-        assert!(
-            entered,
-            "{seq} is owed to {id:?} ({}), gone, and not in the ledger: {ledger:#?}",
-            cursor.name
-        );
-    }
-
-    /// Whether the ledger says that a position is damaged.
-    fn is_entered(&self, seq: u64) -> bool {
-        let ledger = self.spool.status().ledger;
-        ledger.iter().any(|loss| {
-            matches!(loss.reason, LossReason::Damaged | LossReason::TailCut)
-                && (loss.first.0..=loss.last.0).contains(&seq)
-        })
-    }
-
     /// Reads and acknowledges up to `count` records, leaving some of them out.
     pub fn drain(&mut self, id: CursorId, count: usize, skip: f64) -> usize {
         let Some(entries) = self.read(id, count) else {
@@ -438,204 +337,6 @@ impl World {
             cursor.acks.insert(seq.0, Ack::Lazy { at: self.now });
         }
         self.observe();
-    }
-
-    /// The machine stops, and a new process opens what it finds.
-    pub fn crash(&mut self) {
-        self.observe();
-        self.crashes += 1;
-        self.storage = self.storage.crash();
-        self.storage.set_capacity(1 << 30);
-        self.faults = false;
-        if self.rng.u8(..4) == 0 {
-            self.storage.crash_at(self.rng.u64(..8));
-        }
-        self.reopen(false);
-    }
-
-    pub fn close(&mut self) {
-        let owner = self.model.owner(self.spool.appended().0);
-        match self.spool.close(owner.encode(), self.now) {
-            Ok(()) => {
-                self.observe();
-                self.storage.set_faults(Faults::default());
-                self.storage.set_capacity(1 << 30);
-                self.faults = false;
-                assert_eq!(
-                    self.model.committed,
-                    self.spool.appended().0,
-                    "closing commits everything"
-                );
-                self.model.acks_saved(self.now);
-                self.reopen(true);
-            }
-            Err(error) => {
-                assert!(self.faults || self.storage.crashed(), "{error}");
-                self.crash();
-            }
-        }
-    }
-
-    pub fn reopen(&mut self, clean: bool) {
-        self.now.0 += self.rng.u64(..5_000);
-        let (spool, recovery) = loop {
-            match try_open(&self.storage, &self.options, self.now) {
-                Ok(opened) => break opened,
-                // The machine stopped again during recovery.
-                Err(_) if self.storage.crashed() => self.storage = self.storage.crash(),
-                Err(error) => panic!("a log opens whatever it finds: {error}"),
-            }
-        };
-        self.spool = spool;
-        self.storage.crash_at(NEVER);
-        if clean && !self.damaged {
-            assert!(recovery.clean, "it was closed");
-            assert_eq!(recovery.findings, Vec::<String>::new());
-        }
-        let ledger = self.spool.status().ledger;
-        let damage = ledger
-            .iter()
-            .find(|loss| loss.reason == LossReason::Damaged);
-        assert!(
-            self.damaged || damage.is_none(),
-            "a crash is not damage: {damage:?}, {:?}",
-            recovery.findings
-        );
-        let replayed = self.replay();
-        let is_there = |seq: u64, kind: Kind| match kind {
-            Kind::State => replayed.contains(&seq),
-            Kind::Event | Kind::EventAndState => self.spool.read_at(Seq(seq)).unwrap().is_some(),
-        };
-        let exists = |id: CursorId| self.spool.cursor_status(id).is_some();
-        let found = self.spool.committed();
-        if self.damaged && found.0 < self.model.committed {
-            let gone = self.model.records.range(found.0 + 1..=self.model.committed);
-            for (seq, _) in gone {
-                assert!(self.is_entered(*seq), "{seq} is gone, and nothing says so");
-            }
-            self.model.cut_to(found);
-        }
-        self.model.recovered_to(found, is_there, exists);
-        self.verify_state(
-            recovery.checkpoint.as_deref(),
-            &replayed,
-            &recovery.findings,
-        );
-        for seq in std::mem::take(&mut self.pinned) {
-            if self.model.records.contains_key(&seq) {
-                self.spool.pin(Seq(seq));
-                self.pinned.insert(seq);
-            }
-        }
-        self.require_cursors();
-        self.settle_acks();
-        self.verify();
-    }
-
-    /// Damage may take a cursor. What it was owed is in the ledger then.
-    fn require_cursors(&mut self) {
-        let there = |cursor: &Cursor| self.spool.cursor(&cursor.name);
-        let gone: Vec<CursorId> = (self.model.cursors.iter())
-            .filter(|(id, cursor)| there(cursor) != Some(**id))
-            .map(|(id, _)| *id)
-            .collect();
-        assert!(self.damaged || gone.is_empty(), "{gone:?} are gone");
-        for id in gone {
-            for (seq, _) in self
-                .model
-                .owed(id)
-                .into_iter()
-                .filter(|(_, certain)| *certain)
-            {
-                self.require_ledger_entry(id, seq);
-            }
-            self.model.cursors.remove(&id);
-        }
-    }
-
-    fn replay(&self) -> Vec<u64> {
-        let mut replayed = Vec::new();
-        self.spool
-            .replay_state(&mut |entry| {
-                self.model.check(entry);
-                replayed.push(entry.seq.0);
-            })
-            .expect("the disk reads");
-        replayed
-    }
-
-    fn verify_state(&mut self, checkpoint: Option<&[u8]>, replayed: &[u64], findings: &[String]) {
-        let owner = checkpoint.map(Owner::decode).unwrap_or_default();
-        assert!(
-            owner.covers <= self.model.committed,
-            "a checkpoint covers only what is committed"
-        );
-        let expected = self.model.state_after(owner.covers);
-        if self.damaged {
-            assert!(replayed.is_sorted(), "{replayed:?}");
-            for seq in expected.iter().filter(|seq| !replayed.contains(seq)) {
-                assert!(self.is_entered(*seq), "state at {seq} is missing");
-            }
-            return;
-        }
-        assert_eq!(
-            owner,
-            self.model.owner(owner.covers),
-            "the checkpoint is what was given, as of its position"
-        );
-        assert_eq!(replayed, expected, "after {}, {findings:?}", owner.covers);
-    }
-
-    /// Acknowledgements that were not safe are found kept or taken back; from here on they stay what they are.
-    fn settle_acks(&mut self) {
-        let ids: Vec<CursorId> = self.model.cursors.keys().copied().collect();
-        for id in ids {
-            let Some(entries) = self.read(id, usize::MAX) else {
-                continue;
-            };
-            let given: BTreeSet<u64> = entries.iter().map(|entry| entry.seq.0).collect();
-            let damaged = self.damaged;
-            let cursor = self.model.cursors.get_mut(&id).unwrap();
-            cursor.acks.retain(|seq, ack| match ack {
-                Ack::Durable => !damaged || !given.contains(seq),
-                Ack::Lazy { .. } | Ack::Waiting => !given.contains(seq),
-            });
-            cursor.acks.values_mut().for_each(|ack| *ack = Ack::Durable);
-            // What was given up and not yet committed as given up is back.
-            cursor.lost.retain(|seq| !given.contains(seq));
-        }
-    }
-
-    pub fn set_faults(&mut self, faults: Faults) {
-        self.faults |= faults != Faults::default();
-        self.storage.set_faults(faults);
-    }
-
-    /// Once the disk works again, everything that waits is committed.
-    pub fn recover_from_faults(&mut self) {
-        self.storage.crash_at(NEVER);
-        self.storage.set_faults(Faults::default());
-        self.storage.set_capacity(1 << 30);
-        for _ in 0..20 {
-            self.pass(Duration::from_secs(1));
-            self.spool.commit_once();
-            self.spool.housekeep_once(self.now);
-        }
-        self.observe();
-        if self.storage.crashed() {
-            return self.crash();
-        }
-        assert_eq!(
-            self.spool.status().health,
-            Health::Ok,
-            "the disk works again"
-        );
-        assert_eq!(
-            self.spool.committed(),
-            self.spool.appended(),
-            "everything that waited is committed"
-        );
-        self.faults = false;
     }
 
     /// Once nobody is owed anything, there is room again.
@@ -682,21 +383,4 @@ impl World {
 /// Commits until nothing waits or the disk does not take it.
 pub fn commit_all(spool: &Spool) {
     while spool.commit_once() && spool.status().health == Health::Ok {}
-}
-
-pub fn open(storage: &Simulated, options: &Options, now: NodeTime) -> (Spool, Recovery) {
-    try_open(storage, options, now).expect("a log opens whatever it finds")
-}
-
-pub fn try_open(
-    storage: &Simulated,
-    options: &Options,
-    now: NodeTime,
-) -> Result<(Spool, Recovery), OpenError> {
-    Spool::open(
-        Arc::new(storage.clone()),
-        options.clone(),
-        now,
-        Arc::new(|| {}),
-    )
 }
