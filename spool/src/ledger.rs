@@ -11,7 +11,8 @@ use crate::{NodeTime, Seq};
 #[serde(rename_all = "kebab-case")]
 pub enum LossReason {
     /// `drop-oldest` or `lowest-lane-first` made room. Each event is counted that somebody was owed when it was given
-    /// up: never fewer than are missing, and more by those that a reader had in hand and delivers all the same.
+    /// up: never fewer than are missing, and more by those that a reader had in hand and delivers all the same. These are
+    /// not taken off again: an event counts once for all it is owed to, and entries only grow.
     DroppedForRoom,
     /// An offline session went over its bound.
     SessionBound,

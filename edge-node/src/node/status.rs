@@ -329,7 +329,8 @@ pub struct LossStatus {
     pub reason: String,
     /// Whose it was: a cursor, a lane, a client.
     pub scope: String,
-    /// Records.
+    /// Records. Of `dropped-for-room` never fewer than are missing: one that a reader had in hand, and delivers all the
+    /// same, counts too.
     pub count: u64,
     /// Bytes of these.
     pub bytes: u64,
