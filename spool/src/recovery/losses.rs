@@ -31,14 +31,22 @@ impl Opening<'_> {
         let mut holes = Vec::new();
         let mut before: Option<(u64, u64)> = None;
         for segment in &self.state.segments {
+            let (id, last) = before.unwrap_or_default();
             let link = segment.link;
-            let is_lost = self.damaged.contains(&link.segment);
-            let known = before.is_some_and(|(id, _)| id == link.segment);
-            let last = before.map_or(0, |(_, last)| last);
-            if (known || is_lost) && link.last_seq > last {
+            let is_known = link.segment == id || self.damaged.contains(&link.segment);
+            let mut until = if is_known { link.last_seq } else { 0 };
+            // One that cannot be read, and that nothing names any more.
+            if self
+                .damaged
+                .iter()
+                .any(|&lost| id < lost && lost < segment.id)
+            {
+                until = until.max(segment.first.saturating_sub(1));
+            }
+            if until > last {
                 holes.push(Gap {
                     first: last + 1,
-                    last: link.last_seq,
+                    last: until,
                     bytes: 0,
                 });
             }

@@ -114,8 +114,13 @@ impl Opening<'_> {
         let scan = extent.scan().map_err(OpenError::io("read a segment"))?;
         self.tails
             .extend(scan.tail.filter(|_| is_newest).map(|tail| (id, tail)));
-        if scan.frames == 0 && known.is_none() {
-            self.give_up(id, size);
+        // The name and the header of a rewritten one are on disk only together with its records.
+        if scan.frames == 0 && known.is_none() && by_header.is_none() {
+            match scan.tail {
+                // Whether it was abandoned, the damaged frame behind it would tell.
+                Some(_) if !is_newest => self.damaged.push(id),
+                _ => self.give_up(id, size),
+            }
             return Ok(None);
         }
         if !scan.gaps.is_empty() {

@@ -99,14 +99,7 @@ fn frame_that_failed_before_a_segment_without_header_is_no_torn_tail() {
     let mut log = Log::new();
     let (cursor, route) = log.reader("sink");
     let before = append_alone(&mut log, route);
-    let gone = log.append(0, route, &body(7, 100)).unwrap().0;
-    log.disk.set_faults(Faults {
-        sync: 1.0,
-        ..Faults::default()
-    });
-    log.spool.commit_once();
-    log.disk.set_faults(Faults::default());
-    log.commit();
+    let gone = append_elsewhere(&mut log, route);
     let after = append_alone(&mut log, route);
     // What is left of it does not say up to which position it went.
     log.disk.flip_bit_at(&segment(1), 3 * PAGE as usize + 20);
@@ -152,6 +145,91 @@ fn segment_that_cannot_be_read_is_kept_although_the_frame_that_names_it_is_damag
     assert_eq!(log.seqs(cursor), [whole]);
     assert_eq!(entered(&log), [(LossReason::Damaged, 2, first, second)]);
     assert!(log.disk.files().contains_key("quarantine-0000000000000002"));
+}
+
+#[test]
+fn rewritten_segment_of_which_only_the_header_is_left_is_in_the_ledger() {
+    let (log, cursor, [gone, kept, newest]) = rewritten();
+    flip_trailer(&log, 2);
+    log.disk.flip_bit_at(&segment(2), PAGE as usize + 20);
+    // It names the one before.
+    flip_trailer(&log, 3);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [kept, newest]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 1, gone, gone)]);
+}
+
+#[test]
+fn rewritten_segment_that_nothing_names_and_nobody_can_read_is_in_the_ledger() {
+    let (log, cursor, [gone, kept, newest]) = rewritten();
+    flip_trailer(&log, 2);
+    flip_header_and_first_frame(&log, 2);
+    flip_trailer(&log, 3);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [kept, newest]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 1, gone, gone)]);
+    assert!(log.disk.files().contains_key("quarantine-0000000000000002"));
+}
+
+#[test]
+fn segment_that_nothing_names_and_that_has_no_whole_frame_is_in_the_ledger() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut log = log.kill();
+    let gone = append_alone(&mut log, route);
+    let mut log = log.kill();
+    let kept = append_alone(&mut log, route);
+    let newest = append_elsewhere(&mut log, route);
+    log.keep_house();
+    assert_eq!(rewritten_segments(&log), [3]);
+    flip_trailer(&log, 2);
+    log.disk.flip_bit_at(&segment(2), PAGE as usize + 20);
+    flip_trailer(&log, 3);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [kept, newest]);
+    assert_eq!(entered(&log), [(LossReason::Damaged, 1, gone, gone)]);
+}
+
+/// A log whose segments 2 and 3 were written anew, and the record of each of 2, 3 and 4.
+fn rewritten() -> (Log, CursorId, [u64; 3]) {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut log = log.kill();
+    let seqs = [
+        append_alone(&mut log, route),
+        append_elsewhere(&mut log, route),
+        append_elsewhere(&mut log, route),
+    ];
+    log.keep_house();
+    assert_eq!(rewritten_segments(&log), [2, 3]);
+    (log, cursor, seqs)
+}
+
+/// Appends a record whose first sync fails.
+fn append_elsewhere(log: &mut Log, route: RouteId) -> u64 {
+    let seq = log.append(0, route, &body(7, 100)).unwrap().0;
+    log.disk.set_faults(Faults {
+        sync: 1.0,
+        ..Faults::default()
+    });
+    log.spool.commit_once();
+    log.disk.set_faults(Faults::default());
+    log.commit();
+    seq
+}
+
+fn rewritten_segments(log: &Log) -> Vec<u64> {
+    let state = log.spool.inner.lock();
+    let small = state
+        .segments
+        .iter()
+        .filter(|it| it.size < u64::from(SEGMENT));
+    small.map(|it| it.id).collect()
+}
+
+fn flip_trailer(log: &Log, id: u64) {
+    let len = log.disk.files()[&segment(id)].len();
+    log.disk.flip_bit_at(&segment(id), len - 4_000);
 }
 
 fn flip_header_and_first_frame(log: &Log, id: u64) {
