@@ -112,8 +112,11 @@ pub struct Broker {
     hungry: BTreeSet<Reader>,
     /// Connections with answers that wait.
     acking: BTreeSet<ConnectionId>,
-    /// Connections that are not read before the next commit.
-    put_off: BTreeSet<ConnectionId>,
+    /// Connections that are not read before the next commit, by turn: whoever has waited longest is read first, so that
+    /// nobody is overtaken for ever by those that fill the waiting bytes anew.
+    put_off: BTreeSet<(u64, ConnectionId)>,
+    /// Turns given so far.
+    turns: u64,
     /// Connections with publishes that wait for room.
     withholding: BTreeSet<ConnectionId>,
     withheld: HeldBytes,
@@ -159,6 +162,7 @@ impl Broker {
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),
             put_off: BTreeSet::new(),
+            turns: 0,
             withholding: BTreeSet::new(),
             withheld: HeldBytes::default(),
             acknowledged: Vec::new(),

@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     pub(crate) acknowledged: u64,
     /// Whether reading was stopped at a bound.
     pub(crate) paused: bool,
+    /// Its place among those that wait for a commit, kept until a packet of it is taken.
+    pub(super) turn: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,7 @@ impl Connection {
             decoder: Decoder::from_client(packet_bytes),
             acknowledged: 0,
             paused: false,
+            turn: None,
         }
     }
 

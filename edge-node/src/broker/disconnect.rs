@@ -79,9 +79,9 @@ impl Broker {
         if let Some(session) = self.connections.get(id).and_then(Connection::session) {
             self.end_session_connection(journal, id, session, true);
         }
+        self.forget_put_off(id);
         self.connections.try_remove(id);
         self.acking.remove(&id);
-        self.put_off.remove(&id);
         self.withholding.remove(&id);
         self.flushing.remove(&id);
         self.forget_link(id);

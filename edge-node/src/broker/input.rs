@@ -8,7 +8,7 @@ use super::{
     connection::{Connection, ConnectionId, Phase},
     fault::PeerError,
     journal::Journal,
-    session::{Session, SessionId},
+    session::SessionId,
 };
 use crate::mqtt::{
     decode::DecodeError,
@@ -71,7 +71,7 @@ impl Broker {
                 connection.paused = true;
                 return;
             }
-            if asks_for_record(input) && journal.is_waiting_full() && self.puts_off(id) {
+            if asks_for_record(input) && journal.is_waiting_full() && self.puts_off(id, input) {
                 return;
             }
             let Some(connection) = self.connections.get_mut(id) else {
@@ -80,6 +80,7 @@ impl Broker {
             let result = match connection.decoder.decode(input) {
                 Ok(Some(packet)) => {
                     self.counters.packets += 1;
+                    connection.turn = None;
                     self.handle_packet(journal, id, packet)
                 }
                 Ok(None) => return,
@@ -97,24 +98,35 @@ impl Broker {
         }
     }
 
-    /// Does not read a client of a durable session on before the next commit.
-    fn puts_off(&mut self, id: ConnectionId) -> bool {
+    /// Does not read a client that publishes, or one of a durable session, on before the next commit.
+    fn puts_off(&mut self, id: ConnectionId, input: &[u8]) -> bool {
         let Some(connection) = self.connections.get_mut(id) else {
             return false;
         };
         let session = connection.session().and_then(|id| self.sessions.get(id));
-        if !session.is_some_and(Session::is_durable) {
+        if !session.is_some_and(|session| session.is_durable() || is_publish(input)) {
             return false;
         }
         connection.paused = true;
-        self.put_off.insert(id);
+        let turn = *connection.turn.get_or_insert_with(|| {
+            self.turns += 1;
+            self.turns
+        });
+        self.put_off.insert((turn, id));
         true
     }
 
     /// Something was committed: there may be room for what was put off.
     pub(super) fn take_up(&mut self) {
-        for id in std::mem::take(&mut self.put_off) {
+        for (_, id) in std::mem::take(&mut self.put_off) {
             self.resume_reading(id);
+        }
+    }
+
+    /// A connection ended: it waits for no commit.
+    pub(super) fn forget_put_off(&mut self, id: ConnectionId) {
+        if let Some(turn) = self.connections.get(id).and_then(|c| c.turn) {
+            self.put_off.remove(&(turn, id));
         }
     }
 
@@ -207,7 +219,9 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let stays = connection.is_at_bound(self.limits.receive_maximum)
+        let waits_its_turn = |turn| self.put_off.contains(&(turn, id));
+        let stays = connection.turn.is_some_and(waits_its_turn)
+            || connection.is_at_bound(self.limits.receive_maximum)
             || (withheld && !connection.withheld.is_empty());
         if connection.paused && !stays {
             connection.paused = false;
@@ -216,8 +230,8 @@ impl Broker {
     }
 }
 
-/// Whether the next packet of an open connection changes its session, which a durable one has to record. A PUBLISH can be
-/// withheld.
+/// Whether the next packet of an open connection is a publish that is acknowledged, or changes its session, which a durable
+/// one has to record.
 fn asks_for_record(input: &[u8]) -> bool {
     const PUBREC: u8 = 5;
     const PUBREL: u8 = 6;
@@ -226,4 +240,14 @@ fn asks_for_record(input: &[u8]) -> bool {
     const UNSUBSCRIBE: u8 = 10;
     let kind = input.first().map(|first| first >> 4);
     kind.is_some_and(|kind| matches!(kind, PUBREC | PUBREL | PUBCOMP | SUBSCRIBE | UNSUBSCRIBE))
+        || is_publish(input)
+}
+
+/// Whether the next packet is a publish above QoS 0, which alone goes on without the log.
+fn is_publish(input: &[u8]) -> bool {
+    const PUBLISH: u8 = 3;
+    const QOS: u8 = 0b0110;
+    input
+        .first()
+        .is_some_and(|first| first >> 4 == PUBLISH && first & QOS != 0)
 }

@@ -214,6 +214,51 @@ fn a_receipt_that_finds_the_waiting_bytes_full_is_taken_after_the_next_commit() 
 }
 
 #[test]
+fn a_publisher_that_finds_the_waiting_bytes_full_is_not_read_before_the_next_commit() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let filler = node.connect(v5("filler"));
+    let mut device = node.connect(v5("pump"));
+    let filling = "x".repeat(2_000);
+    node.send(&filler, publish("t", &filling, QoS::AtLeastOnce, 1));
+    let full = node.core.spool().appended();
+
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        node.send(&device, publish("t", "x", qos, qos as u16));
+        assert!(!node.core.wants_input(device.id) && !node.is_closed(&device));
+    }
+    assert_eq!(node.core.spool().appended(), full);
+    assert!(!node.core.broker().is_withholding(), "nothing is copied");
+    assert_eq!(device.next(&mut node), None);
+
+    node.settle();
+    assert!(node.core.wants_input(device.id));
+    assert!(matches!(device.next(&mut node), Some(Packet::PubAck(_))));
+    assert!(matches!(device.next(&mut node), Some(Packet::PubRec(_))));
+}
+
+#[test]
+fn publishers_that_were_put_off_take_turns() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let filling = "x".repeat(2_000);
+    let names = ["first", "second", "third"];
+    let mut devices = names.map(|name| node.connect(v5(name)));
+    // Of each round of the three one finds room.
+    for round in 1..=3 {
+        for device in &devices {
+            node.send(device, publish("t", &filling, QoS::AtLeastOnce, round));
+        }
+    }
+    let mut answered = Vec::new();
+    for _ in 0..3 {
+        node.commit();
+        node.read();
+        let mut of_commit = devices.iter_mut().zip(names);
+        answered.push(of_commit.find_map(|(device, name)| device.next(&mut node).map(|_| name)));
+    }
+    assert_eq!(answered, names.map(Some));
+}
+
+#[test]
 fn qos_0_that_finds_the_waiting_bytes_full_is_delivered_locally_left_out_of_the_log_and_counted() {
     let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
     let mut reader = node.connect(v5("reader"));
