@@ -65,7 +65,6 @@ struct Socket {
 
 impl Socket {
     async fn run(&mut self) -> io::Result<()> {
-        let mut input = BytesMut::new();
         loop {
             self.write_what_goes()?;
             if self.port.closing.get() {
@@ -79,7 +78,7 @@ impl Socket {
                 () = self.port.wake.notified() => {}
                 ready = self.stream.readable(), if reads => {
                     ready?;
-                    if !self.read(&mut input)? {
+                    if !self.read()? {
                         return Ok(());
                     }
                 }
@@ -93,15 +92,14 @@ impl Socket {
     }
 
     /// Takes what the socket has; false at its end.
-    fn read(&mut self, input: &mut BytesMut) -> io::Result<bool> {
-        input.reserve(READ_BYTES);
-        match self.stream.try_read_buf(input) {
+    fn read(&mut self) -> io::Result<bool> {
+        // Given back even where there was nothing to read: an idle connection keeps no buffer.
+        let mut input = BytesMut::with_capacity(READ_BYTES);
+        match self.stream.try_read_buf(&mut input) {
             Ok(0) => Ok(false),
             Ok(_) => {
                 let id = self.id;
-                self.shared.with(|core| core.handle_input(id, input));
-                // An idle connection keeps no buffer.
-                *input = BytesMut::new();
+                self.shared.with(|core| core.handle_input(id, &mut input));
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
