@@ -42,10 +42,50 @@ async fn two_nodes_that_send_each_other_everything_do_not_echo() {
     relay.abort();
 }
 
+/// Nobody in it gets back what it sent from the one it sent it to: only the count of nodes ends the round.
+#[tokio::test]
+async fn in_a_ring_of_three_an_event_that_passed_more_than_eight_nodes_goes_no_further() {
+    let mut first = TestNode::start().await;
+    let third = uplink("first", "eventmesh-http", &first.http().to_string()).await;
+    let second = uplink("third", "eventmesh-http", &third.http().to_string()).await;
+    let second_door = second.http().to_string();
+    first.configure(&link("second", "eventmesh-http", &second_door));
+    first.stop().await;
+    first.start_again().await;
+    let mut screens = Vec::new();
+    for node in [&first, &second, &third] {
+        let mut screen = node.connect("screen").await;
+        screen.subscribe("pump-7/#", 0).await;
+        screens.push((node, screen));
+    }
+
+    first.connect("pump-7").await.publish_readings([1]).await;
+    wait_until("it goes no further", async || {
+        first.sink("second").await["dead_letters"] == 1
+    })
+    .await;
+    let log = first.log();
+    assert!(log.contains("it has passed more than 8 nodes"), "{log}");
+    let mut passed = Vec::new();
+    for (node, mut screen) in screens {
+        let mut device = node.connect("pump-8").await;
+        device.publish_and_forget("pump-7/end", "the end").await;
+        let mut seen = 0;
+        while Reading::parse(&screen.next_message().await.unwrap().payload).is_some() {
+            seen += 1;
+        }
+        passed.push(seen);
+    }
+    assert_eq!(passed, [4, 3, 3], "where it began, and three rounds");
+}
+
 async fn uplink(name: &str, kind: &str, to: &str) -> TestNode {
-    let config =
-        format!("[[uplink]]\nname = \"{name}\"\nkind = \"{kind}\"\nendpoints = [\"http://{to}\"]");
+    let config = link(name, kind, to);
     TestNode::builder().config(&config).start().await
+}
+
+fn link(name: &str, kind: &str, to: &str) -> String {
+    format!("[[uplink]]\nname = \"{name}\"\nkind = \"{kind}\"\nendpoints = [\"http://{to}\"]")
 }
 
 async fn relay(way: TcpListener, to: std::net::SocketAddr) {
