@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
@@ -300,6 +301,25 @@ impl TestNode {
         files
             .filter_map(|file| Some(file.ok()?.metadata().ok()?.blocks() * 512))
             .sum()
+    }
+
+    /// Names of the files in its data directory, each seen to be for its owner alone, as the directory is.
+    #[must_use]
+    pub fn private_files(&self) -> BTreeSet<String> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some(metadata.permissions().mode() & 0o777)
+        };
+        assert_eq!(mode(&self.data()), Some(0o700), "{:?}", self.data());
+        let files = std::fs::read_dir(self.data()).expect("the data directory is there");
+        // A file may go while it is looked at.
+        let there = files.filter_map(|file| {
+            let path = file.ok()?.path();
+            assert_eq!(mode(&path)?, 0o600, "{path:?}");
+            path.file_name()?.to_str().map(str::to_owned)
+        });
+        there.collect()
     }
 
     /// Bytes of memory it holds.

@@ -338,6 +338,11 @@ async fn damage_in_the_middle_is_reported_and_the_rest_is_served() {
         ledger.iter().any(|entry| entry["reason"] == "damaged"),
         "{ledger:?}"
     );
+    wait_until("the damaged segment is kept aside", async || {
+        let files = node.private_files();
+        files.iter().any(|file| file.starts_with("quarantine-"))
+    })
+    .await;
 }
 
 /// Complaint 12: storms of repeats on reconnect; receive maximum ignored.

@@ -128,6 +128,23 @@ async fn a_sink_added_later_gets_what_was_there_before_it() {
     .await;
 }
 
+#[tokio::test]
+async fn what_a_node_writes_is_for_its_owner_alone() {
+    let cloud = TestCloud::start().await;
+    let mut node = TestNode::builder().uplink(&cloud).start().await;
+    node.connect("pump-7").await.publish_readings(1..=100).await;
+    node.wait_until_drained("cloud").await;
+    let running = node.private_files();
+    for name in ["endpoints.json", "lanes.json", "lock"] {
+        assert!(running.contains(name), "{name}: {running:?}");
+    }
+    assert!(running.iter().any(|file| file.ends_with(".segment")));
+    node.stop().await;
+    let stopped = node.private_files();
+    assert!(stopped.contains("cursors"), "{stopped:?}");
+    assert!(stopped.iter().any(|file| file.starts_with("checkpoint-")));
+}
+
 fn run(arguments: &[&str], data: &Path) -> Output {
     let mut command = Command::new(edge_node());
     command.args(arguments).arg("--data").arg(data);
