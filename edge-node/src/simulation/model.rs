@@ -33,6 +33,8 @@ pub(super) struct Message {
     /// When it left its publisher, first and last; how often.
     sent: Option<(NodeTime, NodeTime)>,
     sendings: usize,
+    /// The node had no room for something when it came.
+    may_have_waited: bool,
     /// Where it stands in the log, as the sink was shown.
     positions: BTreeSet<Seq>,
     at_sink: bool,
@@ -139,6 +141,7 @@ impl Model {
             got: BTreeSet::new(),
             sent: None,
             sendings: 0,
+            may_have_waited: false,
             positions: BTreeSet::new(),
             at_sink: false,
             buried: false,
@@ -162,6 +165,11 @@ impl Model {
         if message.retain {
             self.retained.sent(&message.topic, number);
         }
+    }
+
+    /// Something waits for room where it came: perhaps this.
+    pub(super) fn may_wait(&mut self, number: usize) {
+        self.messages[number].may_have_waited = true;
     }
 
     /// The publisher got its acknowledgement.
@@ -407,7 +415,8 @@ impl Message {
             return; // It was ready to leave when its identifier was on its way to the disk.
         }
         // One that waited for room has waited twice, and whole seconds count.
-        let waited = (delivery.after.0.saturating_sub(last.0) / 1000).saturating_sub(1);
+        let slack = u64::from(self.may_have_waited);
+        let waited = (delivery.after.0.saturating_sub(last.0) / 1000).saturating_sub(slack);
         let most = u64::from(expiry).saturating_sub(waited);
         // One that was under way before may have expired since.
         assert!(

@@ -322,16 +322,21 @@ impl Peer {
         let (Some(packet), Some(link)) = (packet, &mut self.link) else {
             return true;
         };
+        let mut published = None;
         match &packet {
             Packet::Publish(publish) => {
                 let number = number_in(&publish.payload);
                 model.sent(number, node.now(), subscribed(publish.topic.as_str()));
+                published = Some(number);
             }
             Packet::PubAck(ack) | Packet::PubComp(ack) => drop(link.open.remove(&ack.packet_id)),
             _ => {}
         }
         tell(|| format!("{} -> {}", self.index, brief(&packet)));
         node.send(&link.client, packet);
+        if node.core.broker().is_withholding() {
+            published.into_iter().for_each(|it| model.may_wait(it));
+        }
         true
     }
 

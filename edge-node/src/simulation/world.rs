@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
-use spool::{Batch, StorageError, storage::simulated::Faults};
+use spool::{Batch, LossReason, StorageError, storage::simulated::Faults};
 
 use super::{
     model::{CLIENTS, Counts, Model},
@@ -188,8 +188,14 @@ impl World {
         for peer in &mut self.peers {
             peer.notice_end(&node, &mut self.model);
         }
-        let committed = node.core.spool().committed();
-        self.model.wills.node_stopped(node.now(), committed);
+        let status = node.core.spool().status();
+        let has_lost = |client: usize| {
+            let scope = format!("client-{client}");
+            let mut ledger = status.ledger.iter();
+            ledger.any(|loss| loss.reason == LossReason::SessionEnded && loss.scope == scope)
+        };
+        let wills = &mut self.model.wills;
+        wills.node_stopped(node.now(), status.committed, has_lost);
         node
     }
 

@@ -129,8 +129,13 @@ impl Wills {
         }
     }
 
-    /// The node stopped, and starts again.
-    pub(crate) fn node_stopped(&mut self, now: NodeTime, committed: Seq) {
+    /// The node stopped, and starts again. `has_lost`: for this client, a will that found no room may be in the ledger.
+    pub(crate) fn node_stopped(
+        &mut self,
+        now: NodeTime,
+        committed: Seq,
+        has_lost: impl Fn(usize) -> bool,
+    ) {
         for will in self.by_number.values_mut() {
             let start = NodeTime(now.0 + will.delay_ms.max(GRACE_MS).min(will.expiry_ms));
             will.state = match will.state {
@@ -140,8 +145,12 @@ impl Wills {
                     from: Seq::ZERO,
                 },
                 State::Live { .. } => State::Unsure,
-                // It, or that there was no room for it, may not have been on the disk.
-                State::Due { from, .. } if from >= committed => State::Unsure,
+                // It may not have been on the disk; what the ledger has of it is there with the next commit only.
+                State::Due { from, .. }
+                    if from > committed || from == committed && has_lost(will.client) =>
+                {
+                    State::Unsure
+                }
                 // Either the end is on record, or the node notices at its start that the client is away.
                 State::Due {
                     earliest, latest, ..
