@@ -10,7 +10,8 @@ use crate::{
     route::Amount,
 };
 
-/// Owed records that may be known ahead of the low mark of a lane.
+/// Owed records that may be known ahead of the low mark of a lane: 64 KiB of them, for each lane apart, so that a backlog in one
+/// hides nothing of another. A cursor that is owed as many in all three lanes takes 192 KiB.
 pub(crate) const WINDOW: usize = 4_096;
 /// Room the window must have before it is filled again, so that a fill is worth its search.
 const FILL_AT_LEAST: usize = 256;
