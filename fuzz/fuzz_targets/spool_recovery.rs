@@ -78,9 +78,9 @@ fn append(spool: &Spool, first: u64, count: u64) {
     let mut transaction = spool.transaction(NOW);
     let uplink = match cursor {
         Some(uplink) => uplink,
-        None => transaction.create_cursor("uplink", Start::Now, None),
+        None => transaction.create_cursor("uplink", Start::Now, None).unwrap(),
     };
-    let route = transaction.route(&[uplink], b"terms");
+    let route = transaction.route(&[uplink], b"terms").unwrap();
     for serial in first..first + count {
         let kind = [Kind::Event, Kind::State, Kind::EventAndState][serial as usize % 3];
         let head = Head { kind, lane: Lane(serial as u8 % 3), route };

@@ -94,8 +94,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn fill(directory: &Path, bytes: u64) {
     let (spool, clock) = open(directory);
     let mut transaction = spool.transaction(clock.now());
-    let cursor = transaction.create_cursor("uplink", Start::Now, None);
-    let route = transaction.route(&[cursor], b"");
+    let cursor = transaction
+        .create_cursor("uplink", Start::Now, None)
+        .unwrap();
+    let route = transaction.route(&[cursor], b"").unwrap();
     transaction.finish();
     let head = Head {
         kind: Kind::Event,

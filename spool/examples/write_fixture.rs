@@ -33,12 +33,12 @@ fn write(path: &Path, close: bool) -> Result<(), Box<dyn Error>> {
     let mut now = NodeTime(1_767_225_600_000);
     let (spool, _) = Spool::open(Arc::new(Disk::open(path)?), options, now, Arc::new(|| {}))?;
     let mut transaction = spool.transaction(now);
-    let uplink = transaction.create_cursor("uplink", Start::Now, None);
-    let session = transaction.create_cursor("session", Start::Now, Some(1 << 20));
+    let uplink = transaction.create_cursor("uplink", Start::Now, None)?;
+    let session = transaction.create_cursor("session", Start::Now, Some(1 << 20))?;
     let routes = [
         RouteId::NOBODY,
-        transaction.route(&[uplink], b"to the uplink"),
-        transaction.route(&[uplink, session], b"to both"),
+        transaction.route(&[uplink], b"to the uplink")?,
+        transaction.route(&[uplink, session], b"to both")?,
     ];
     transaction.finish();
     for (number, route) in (0..240_u64).zip(routes.into_iter().cycle()) {

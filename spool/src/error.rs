@@ -4,8 +4,8 @@ use std::io;
 
 use crate::{WhenFull, storage::disk::DiskError};
 
-/// Why an append was not taken. Nothing of the transaction is lost: the caller holds the message and tries again
-/// after the next `notify`.
+/// Why an append, a new cursor or a new route was not taken. Nothing of the transaction is lost: the caller holds the
+/// message and tries again after the next `notify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The lane has used its share of the bound, or the file system has no room above `min_free_percent`. Clears by

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    CursorId, Health, LaneOptions, Loss, NodeTime, Options, Route, RouteId, Seq, Transaction,
+    CursorId, Full, Health, LaneOptions, Loss, NodeTime, Options, Route, RouteId, Seq, Transaction,
     checkpoint::Checkpoints,
     commit::{Commits, Target},
     cursor::Cursor,
@@ -67,6 +67,8 @@ pub(crate) struct State {
     /// Bytes in all but the last of `pending`, and in the frame that is being committed.
     pub(crate) queued_bytes: usize,
     pub(crate) committing_bytes: usize,
+    /// How often something was refused because too much waited.
+    pub(crate) refused: u64,
     buffers: Vec<Pending>,
     /// Those that hold committed frames, by id.
     pub(crate) segments: VecDeque<Segment>,
@@ -125,6 +127,7 @@ impl State {
             pending: VecDeque::new(),
             queued_bytes: 0,
             committing_bytes: 0,
+            refused: 0,
             buffers: Vec::new(),
             segments: VecDeque::new(),
             cursors: BTreeMap::new(),
@@ -230,10 +233,22 @@ impl State {
         }
     }
 
+    /// Bytes of frames that are not committed yet, the spool's own records in them included.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.queued_bytes + self.committing_bytes + self.pending.back().map_or(0, Pending::len)
+    }
+
     pub(crate) fn is_waiting_full(&self) -> bool {
-        let waiting =
-            self.queued_bytes + self.committing_bytes + self.pending.back().map_or(0, Pending::len);
-        self.closed || waiting >= self.waiting_limit
+        self.closed || self.waiting_bytes() >= self.waiting_limit
+    }
+
+    /// Lets a record in that somebody asks for, or counts it as refused.
+    pub(crate) fn admit(&mut self) -> Result<(), Full> {
+        if self.is_waiting_full() {
+            self.refused += 1;
+            return Err(Full::Waiting);
+        }
+        Ok(())
     }
 
     pub(crate) fn has_work(&self) -> bool {

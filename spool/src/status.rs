@@ -65,6 +65,10 @@ pub struct Status {
     pub commit_p50_us: u64,
     /// Longest time of a commit since the start, in microseconds.
     pub commit_max_us: u64,
+    /// Bytes that wait for a commit, what the spool itself has to store included.
+    pub waiting_bytes: u64,
+    /// How many appends, new cursors and new routes were refused since the start because too much waited for a commit.
+    pub refused_waiting: u64,
     /// Each lane.
     pub lanes: Vec<LaneStatus>,
     /// Each cursor.
@@ -92,6 +96,8 @@ impl Spool {
             commits: state.commits.count,
             commit_p50_us: state.commits.median_us(),
             commit_max_us: state.commits.longest_us,
+            waiting_bytes: state.waiting_bytes() as u64,
+            refused_waiting: state.refused,
             lanes: (0..state.lanes.len())
                 .map(|lane| state.lane_status(&lows, lane))
                 .collect(),

@@ -14,6 +14,7 @@ mod damaging;
 mod recovering;
 mod scrubbing;
 mod unread;
+mod waiting;
 
 const ALL: ReadLimits = ReadLimits {
     records: 10_000,
@@ -124,8 +125,10 @@ impl Log {
 
     fn bounded_reader(&mut self, name: &str, bound_bytes: Option<u64>) -> (CursorId, RouteId) {
         let mut transaction = self.spool.transaction(NodeTime(self.now));
-        let cursor = transaction.create_cursor(name, Start::Now, bound_bytes);
-        let route = transaction.route(&[cursor], b"terms");
+        let cursor = transaction
+            .create_cursor(name, Start::Now, bound_bytes)
+            .unwrap();
+        let route = transaction.route(&[cursor], b"terms").unwrap();
         transaction.finish();
         self.commit();
         (cursor, route)

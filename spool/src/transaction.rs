@@ -65,9 +65,7 @@ impl<'a> Transaction<'a> {
     /// the transaction; what was appended before it stays.
     pub fn append(&mut self, head: Head, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Seq, Full> {
         let state = &mut *self.state;
-        if state.is_waiting_full() {
-            return Err(Full::Waiting);
-        }
+        state.admit()?;
         let lanes = state.lanes.len().saturating_sub(1) as u8;
         let lane = Lane(head.lane.0.min(lanes));
         let tag = Tag::new(head.kind, lane);
@@ -98,16 +96,18 @@ impl<'a> Transaction<'a> {
 
     /// Creates a cursor (durable with this transaction). `bound_bytes`: above it the cursor loses its oldest, in the
     /// ledger (an offline session); `None` for a sink. If there is a cursor of this name, it is that one, as it is.
+    /// `Err` only with `Full::Waiting`, as for an append; there is no new cursor then.
     pub fn create_cursor(
         &mut self,
         name: &str,
         start: Start,
         bound_bytes: Option<u64>,
-    ) -> CursorId {
+    ) -> Result<CursorId, Full> {
         let state = &mut *self.state;
         if let Some(&id) = state.names.get(name) {
-            return CursorId(id);
+            return Ok(CursorId(id));
         }
+        state.admit()?;
         let id = state.next_cursor;
         state.next_cursor = state.next_cursor.saturating_add(1);
         let before = state.next_seq.saturating_sub(1);
@@ -129,11 +129,11 @@ impl<'a> Transaction<'a> {
         self.state.names.insert(record.name.clone(), id);
         self.state.cursors.insert(id, Cursor::new(record));
         self.changes.push(Change::Created(id));
-        CursorId(id)
+        Ok(CursorId(id))
     }
 
     /// Removes a cursor; what it was still owed is entered in the ledger under `reason`, unless `None`. Its name can be
-    /// used again at once.
+    /// used again at once. Never refused, since it frees; how many can wait is bounded by how many cursors there are.
     pub fn remove_cursor(&mut self, cursor: CursorId, reason: Option<LossReason>) {
         let there = self
             .state
@@ -161,16 +161,18 @@ impl<'a> Transaction<'a> {
 
     /// The id of the route to these cursors (sorted, unique) on these terms; durable with this transaction if new.
     /// No cursors gives an interned history route with the terms; neither cursors nor terms give `RouteId::NOBODY`.
-    pub fn route(&mut self, cursors: &[CursorId], terms: &[u8]) -> RouteId {
+    /// `Err` only with `Full::Waiting`, as for an append, and only where the route would be new.
+    pub fn route(&mut self, cursors: &[CursorId], terms: &[u8]) -> Result<RouteId, Full> {
         if cursors.is_empty() && terms.is_empty() {
-            return RouteId::NOBODY;
+            return Ok(RouteId::NOBODY);
         }
         let mut cursors = cursors.to_vec();
         cursors.sort_unstable();
         cursors.dedup();
         if let Some(route) = self.state.routes.find(&cursors, terms) {
-            return route;
+            return Ok(route);
         }
+        self.state.admit()?;
         let route = self.state.routes.intern(cursors.clone(), terms);
         self.control(&Control::Route {
             id: route.0,
@@ -178,7 +180,7 @@ impl<'a> Transaction<'a> {
             terms: terms.to_vec(),
         });
         self.changes.push(Change::Interned(route));
-        route
+        Ok(route)
     }
 
     /// Acknowledges in the same commit as the rest of this transaction.

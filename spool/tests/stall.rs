@@ -49,6 +49,10 @@ fn stalling_disk_costs_bounded_memory_and_loses_nothing() {
                 spool.committed() < *waiting.first().unwrap(),
                 "nothing is acknowledged before its sync"
             );
+            let late = spool
+                .transaction(now(stall))
+                .create_cursor("late", Start::Now, None);
+            assert_eq!(late, Err(Full::Waiting), "its record would wait as well");
             gate.go_on();
             gate.wait_until(|| spool.committed() >= *waiting.last().unwrap());
             kept.extend(waiting);
@@ -189,8 +193,10 @@ fn open(storage: Arc<dyn Storage>, gate: Arc<Gate>) -> Spool {
 
 fn owed_to_one(spool: &Spool, now: NodeTime) -> RouteId {
     let mut transaction = spool.transaction(now);
-    let cursor = transaction.create_cursor("uplink", Start::Now, None);
-    let route = transaction.route(&[cursor], b"");
+    let cursor = transaction
+        .create_cursor("uplink", Start::Now, None)
+        .unwrap();
+    let route = transaction.route(&[cursor], b"").unwrap();
     transaction.finish();
     route
 }

@@ -178,7 +178,9 @@ fn a_sink_that_starts_at_the_oldest_record_is_sent_what_was_there_before_it() {
         let bench = Bench::new(DeadLetters::default());
         bench.publish(1..=100);
         let mut transaction = bench.spool.transaction(NodeTime(1000));
-        let late = transaction.create_cursor("late", Start::Oldest, None);
+        let late = transaction
+            .create_cursor("late", Start::Oldest, None)
+            .unwrap();
         transaction.finish();
         let sink = TestSink::new(|_, _| None);
         let running = bench.start_from(late, None, &sink, Limits::default());
@@ -293,9 +295,9 @@ impl Bench {
         spool.replay_state(&mut |_| {}).unwrap();
         let committer = Committer::start(&spool, Arc::new(|| NodeTime(1000)));
         let mut transaction = spool.transaction(NodeTime(1000));
-        let cursor = transaction.create_cursor("sink", Start::Now, None);
-        let graveyard = transaction.create_cursor("dead", Start::Now, None);
-        let route = transaction.route(&[cursor], b"");
+        let cursor = transaction.create_cursor("sink", Start::Now, None).unwrap();
+        let graveyard = transaction.create_cursor("dead", Start::Now, None).unwrap();
+        let route = transaction.route(&[cursor], b"").unwrap();
         transaction.finish();
         let source = Arc::new(TestSource {
             graveyard,
@@ -349,7 +351,9 @@ impl Bench {
         let mut transaction = self.spool.transaction(NodeTime(1000));
         let last = Seq(last);
         let name = format!("{}-{}", first.0, last.0);
-        let cursor = transaction.create_cursor(&name, Start::History { first, last }, None);
+        let cursor = transaction
+            .create_cursor(&name, Start::History { first, last }, None)
+            .unwrap();
         transaction.finish();
         cursor
     }
@@ -473,7 +477,7 @@ impl RecordSource for TestSource {
     }
 
     fn bury(&self, transaction: &mut Transaction<'_>, dead: &DeadLetter<'_>) -> Result<(), Full> {
-        let route = transaction.route(&[self.graveyard], b"");
+        let route = transaction.route(&[self.graveyard], b"").unwrap();
         let head = Head {
             kind: Kind::Event,
             lane: Lane(2),

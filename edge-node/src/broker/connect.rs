@@ -117,7 +117,7 @@ impl Broker {
         }
         let name = format!("session/{client}");
         let bound = Some(self.limits.session_bytes);
-        let cursor = journal.create_cursor(&name, Start::Now, bound);
+        let cursor = journal.create_cursor(&name, Start::Now, bound)?;
         let opened = Change::SessionOpened {
             client: client.to_string(),
             cursor,

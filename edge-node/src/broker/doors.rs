@@ -125,7 +125,7 @@ impl Broker {
         }
         let cursor = match known {
             Some(group) => group.cursor,
-            None => journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes)),
+            None => journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes))?,
         };
         let seq = self.change(
             journal,
@@ -167,13 +167,15 @@ impl Broker {
         start: Start,
         from: &[TopicFilter],
         lanes: u32,
-    ) -> SinkCursors {
-        let debt = known
-            .debt
-            .unwrap_or_else(|| journal.create_cursor(&sink_cursor(name), start, None));
-        let dead = known
-            .dead
-            .unwrap_or_else(|| journal.create_cursor(&dead_cursor(name), Start::Now, None));
+    ) -> Result<SinkCursors, Full> {
+        let debt = match known.debt {
+            Some(debt) => debt,
+            None => journal.create_cursor(&sink_cursor(name), start, None)?,
+        };
+        let dead = match known.dead {
+            Some(dead) => dead,
+            None => journal.create_cursor(&dead_cursor(name), Start::Now, None)?,
+        };
         if self.sinks.contains_key(name) {
             let back = Change::SinkLeft {
                 name: name.to_owned(),
@@ -190,7 +192,7 @@ impl Broker {
             self.subscriptions
                 .insert(filter, Subscriber::Sink(debt), options);
         }
-        SinkCursors { debt, dead }
+        Ok(SinkCursors { debt, dead })
     }
 
     /// There are cursors of a sink that is not in the configuration: their day runs, or is over.

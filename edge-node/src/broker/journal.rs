@@ -233,7 +233,7 @@ impl<'a> Journal<'a> {
     }
 
     /// The id of the route on these terms.
-    pub(crate) fn route(&mut self, mut terms: Terms) -> RouteId {
+    pub(crate) fn route(&mut self, mut terms: Terms) -> Result<RouteId, Full> {
         terms.sort_by_key(|(cursor, _)| *cursor);
         terms.dedup_by_key(|(cursor, _)| *cursor);
         let cursors: Vec<CursorId> = terms.iter().map(|(cursor, _)| *cursor).collect();
@@ -250,7 +250,7 @@ impl<'a> Journal<'a> {
         name: &str,
         start: Start,
         bound_bytes: Option<u64>,
-    ) -> CursorId {
+    ) -> Result<CursorId, Full> {
         self.transaction.create_cursor(name, start, bound_bytes)
     }
 

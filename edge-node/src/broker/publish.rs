@@ -300,7 +300,7 @@ impl Broker {
                 when_full: WhenFull::Refuse,
             });
         }
-        let route = self.route(journal, audience, record.qos, arrival.publisher, judged);
+        let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
         let state =
             record.retain || record.packet_id.is_some() || record.will || record.place.is_some();
         let live_above_zero =

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use spool::{CursorId, RouteId};
+use spool::{CursorId, Full, RouteId};
 
 use super::{
     Broker,
@@ -30,13 +30,13 @@ impl Broker {
         qos: QoS,
         publisher: Option<SessionId>,
         judged: &Judged,
-    ) -> RouteId {
+    ) -> Result<RouteId, Full> {
         let lane = judged.lane;
         let own = audience.depends_on_publisher
             && publisher.is_some_and(|id| audience.sessions.contains_key(&id));
         let class = (qos != QoS::AtMostOnce, lane);
         if !own && let Some(route) = audience.remembered_route(class, &judged.owed) {
-            return route;
+            return Ok(route);
         }
         let mut terms: Terms = Vec::new();
         if qos != QoS::AtMostOnce {
@@ -77,12 +77,12 @@ impl Broker {
         let route = if terms.is_empty() {
             RouteId::NOBODY
         } else {
-            journal.route(terms)
+            journal.route(terms)?
         };
         if !own {
             audience.remember_route(class, &judged.owed, route);
         }
-        route
+        Ok(route)
     }
 
     /// The terms of a route, remembered.

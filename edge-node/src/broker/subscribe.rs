@@ -94,7 +94,7 @@ impl Broker {
             let name = shared_name(group, subscription.filter.as_str());
             if !self.group_names.contains_key(&name) {
                 let cursor =
-                    journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes));
+                    journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes))?;
                 self.change(
                     journal,
                     Change::GroupOpened {

@@ -173,6 +173,16 @@ fn spool(page: &mut Page, status: &NodeStatus) {
         .put(&[], spool.appended);
     page.counter("edge_node_spool_commits_total", "Commits, each one flush.")
         .put(&[], spool.commits);
+    page.gauge(
+        "edge_node_spool_waiting_bytes",
+        "Bytes that wait for a commit.",
+    )
+    .put(&[], spool.waiting_bytes);
+    page.counter(
+        "edge_node_spool_waiting_refusals_total",
+        "Records, sessions and routes refused because too much waited for a commit.",
+    )
+    .put(&[], spool.refused_waiting);
     let mut family = page.gauge(
         "edge_node_spool_commit_seconds",
         "Time of the latest commits.",

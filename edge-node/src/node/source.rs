@@ -122,7 +122,7 @@ impl RecordSource for Source {
             tries: dead.tries,
             body: &dead.entry.body,
         };
-        let route = transaction.route(&[self.graveyard], &[]);
+        let route = transaction.route(&[self.graveyard], &[])?;
         let mut append = |lane| {
             let head = Head {
                 kind: Kind::Event,
@@ -156,7 +156,9 @@ mod tests {
         let storage = Arc::new(Simulated::new(1));
         let (spool, _) = Spool::open(storage, options, NodeTime(0), Arc::new(|| {})).unwrap();
         let mut transaction = spool.transaction(NodeTime(0));
-        let graveyard = transaction.create_cursor("dead/mesh", Start::Now, None);
+        let graveyard = transaction
+            .create_cursor("dead/mesh", Start::Now, None)
+            .unwrap();
         transaction.finish();
         let peers = Arc::new(Peers::new("me"));
         peers.meet("hub");

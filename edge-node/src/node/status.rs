@@ -181,6 +181,10 @@ pub struct SpoolStatus {
     pub commit_p50_us: u64,
     /// Longest time of the latest commits, in microseconds.
     pub commit_max_us: u64,
+    /// Bytes that wait for a commit.
+    pub waiting_bytes: u64,
+    /// Records, sessions and routes refused since the start because too much waited for a commit.
+    pub refused_waiting: u64,
     /// The lanes, from the one kept longest.
     pub lanes: Vec<LaneStatus>,
 }
@@ -365,6 +369,8 @@ impl SpoolStatus {
             commits: status.commits,
             commit_p50_us: status.commit_p50_us,
             commit_max_us: status.commit_max_us,
+            waiting_bytes: status.waiting_bytes,
+            refused_waiting: status.refused_waiting,
             lanes: status.lanes.iter().map(lane).collect(),
         }
     }

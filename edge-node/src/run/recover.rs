@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use filters::TopicFilter;
-use spool::{CursorStatus, Recovery, Spool, Start, clock::SystemClock};
+use spool::{CursorStatus, Full, Recovery, Spool, Start, clock::SystemClock};
 
 use super::node::RunError;
 use crate::{
@@ -64,14 +64,17 @@ pub(super) fn recover(
     let mut unnamed = Ingest::new(config, node_id(config, Identity::default()), [0; 16]);
     let keeps_history = config.uplink.is_empty();
     let mut journal = Journal::begin(spool, &mut unnamed, clock(), keeps_history);
-    let identity = match broker.start(&mut journal, name) {
-        Ok(identity) => identity,
+    let met = broker.start(&mut journal, name).and_then(|identity| {
+        let sinks = meet_sinks(config, &mut broker, &mut journal, &known)?;
+        Ok((identity, sinks))
+    });
+    let (identity, sinks) = match met {
+        Ok(met) => met,
         Err(_) => {
             drop(journal); // it holds the log
             return Err(no_room(config, spool));
         }
     };
-    let sinks = meet_sinks(config, &mut broker, &mut journal, &known);
     for (name, known) in &missing {
         broker.handle_missing_sink(&mut journal, name, *known);
     }
@@ -119,17 +122,17 @@ fn meet_sinks(
     broker: &mut Broker,
     journal: &mut Journal<'_>,
     known: &[KnownSink],
-) -> Vec<RecoveredSink> {
+) -> Result<Vec<RecoveredSink>, Full> {
     let meet = |(uplink, known): (&UplinkConfig, &KnownSink)| {
         let (from, lanes) = (topics(uplink), lanes(config, uplink));
         let name = uplink.name.as_str();
-        let cursors = broker.handle_sink(journal, name, *known, start(uplink), &from, lanes);
-        RecoveredSink {
+        let cursors = broker.handle_sink(journal, name, *known, start(uplink), &from, lanes)?;
+        Ok(RecoveredSink {
             config: uplink.clone(),
             cursors,
             from,
             lanes,
-        }
+        })
     };
     config.uplink.iter().zip(known).map(meet).collect()
 }

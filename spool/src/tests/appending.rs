@@ -70,8 +70,10 @@ fn a_dropped_transaction_leaves_nothing() {
     transaction
         .append(head, |bytes| bytes.extend_from_slice(b"never"))
         .unwrap();
-    let other = transaction.create_cursor("other", Start::Now, None);
-    let other_route = transaction.route(&[other], b"");
+    let other = transaction
+        .create_cursor("other", Start::Now, None)
+        .unwrap();
+    let other_route = transaction.route(&[other], b"").unwrap();
     transaction.remove_cursor(cursor, None);
     drop(transaction);
     assert_eq!(log.spool.appended(), appended);
@@ -222,12 +224,12 @@ fn what_is_behind_a_savepoint_can_be_taken_back_alone() {
         lane: Lane(0),
         route,
     };
-    let kept = transaction.create_cursor("kept", Start::Now, None);
-    let route = transaction.route(&[kept], &[]);
+    let kept = transaction.create_cursor("kept", Start::Now, None).unwrap();
+    let route = transaction.route(&[kept], &[]).unwrap();
     let first = transaction.append(head(route), |out| out.extend_from_slice(b"first"));
     let savepoint = transaction.savepoint();
-    let gone = transaction.create_cursor("gone", Start::Now, None);
-    let other = transaction.route(&[kept, gone], &[]);
+    let gone = transaction.create_cursor("gone", Start::Now, None).unwrap();
+    let other = transaction.route(&[kept, gone], &[]).unwrap();
     let taken_back = transaction.append(head(other), |out| out.extend_from_slice(b"gone"));
     taken_back.unwrap();
     transaction.ack(kept, first.unwrap());

@@ -40,9 +40,9 @@ fn a_cursor_is_owed_only_what_its_routes_say() {
     let (a, to_a) = log.reader("a");
     let (b, to_b) = log.reader("b");
     let mut transaction = log.spool.transaction(NodeTime(log.now));
-    let to_both = transaction.route(&[b, a, b], b"both");
+    let to_both = transaction.route(&[b, a, b], b"both").unwrap();
     assert_eq!(
-        transaction.route(&[a, b], b"both"),
+        transaction.route(&[a, b], b"both").unwrap(),
         to_both,
         "order and doubles make no difference"
     );
@@ -64,8 +64,10 @@ fn a_cursor_from_the_oldest_is_offered_history_that_it_is_not_owed() {
     let before = log.append(0, route, b"before").unwrap();
     log.commit();
     let mut transaction = log.spool.transaction(NodeTime(log.now));
-    let late = transaction.create_cursor("late", Start::Oldest, None);
-    let to_late = transaction.route(&[late], b"");
+    let late = transaction
+        .create_cursor("late", Start::Oldest, None)
+        .unwrap();
+    let to_late = transaction.route(&[late], b"").unwrap();
     transaction.finish();
     log.append(0, route, b"of another").unwrap();
     let own = log.append(0, to_late, b"own").unwrap();
@@ -333,8 +335,10 @@ fn history_that_was_freed_under_a_reader_does_not_hold_the_log() {
     }
     log.commit();
     let mut transaction = log.spool.transaction(NodeTime(log.now));
-    let late = transaction.create_cursor("late", Start::Oldest, None);
-    let route = transaction.route(&[late], b"terms");
+    let late = transaction
+        .create_cursor("late", Start::Oldest, None)
+        .unwrap();
+    let route = transaction.route(&[late], b"terms").unwrap();
     transaction.finish();
     log.commit();
     let few = ReadLimits { records: 10, ..ALL };

@@ -195,7 +195,7 @@ fn owed_record_that_the_index_lacks_is_in_the_ledger_and_holds_nothing_up() {
     let (other, both) = {
         let (other, _) = log.reader("other");
         let mut transaction = log.spool.transaction(NodeTime(log.now));
-        let both = transaction.route(&[cursor, other], b"both");
+        let both = transaction.route(&[cursor, other], b"both").unwrap();
         transaction.finish();
         (other, both)
     };

@@ -299,8 +299,8 @@ fn a_frame_larger_than_a_segment_has_a_segment_of_its_size() {
     let terms = vec![7; 2 * LEAST as usize];
     let mut log = Log::with(options());
     let mut transaction = log.spool.transaction(NodeTime(log.now));
-    let cursor = transaction.create_cursor("sink", Start::Now, None);
-    let route = transaction.route(&[cursor], &terms);
+    let cursor = transaction.create_cursor("sink", Start::Now, None).unwrap();
+    let route = transaction.route(&[cursor], &terms).unwrap();
     transaction.finish();
     log.commit();
     let on_disk: u64 = log.disk.list().unwrap().iter().map(|(_, len)| len).sum();

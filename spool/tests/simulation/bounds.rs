@@ -308,11 +308,13 @@ fn owner_is_told_when_room_returns() {
         "a transaction that is dropped did nothing: {uplink:?}"
     );
     let mut transaction = spool.transaction(now);
-    let uplink = transaction.create_cursor("uplink", Start::Now, None);
+    let uplink = transaction
+        .create_cursor("uplink", Start::Now, None)
+        .unwrap();
     transaction.finish();
     let append = |now| {
         let mut transaction = spool.transaction(now);
-        let route: RouteId = transaction.route(&[uplink], b"");
+        let route: RouteId = transaction.route(&[uplink], b"").unwrap();
         let head = Head {
             kind: Kind::Event,
             lane: Lane(NORMAL),

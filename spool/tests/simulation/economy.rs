@@ -235,7 +235,7 @@ fn stalled_disk_holds_acknowledgements_back_and_nothing_else() {
     let committer = Committer::start(&spool, Arc::new(|| NOW));
     let uplink = cursor_of(&spool, "uplink");
     let mut transaction = spool.transaction(NOW);
-    let route = transaction.route(&[uplink], b"");
+    let route = transaction.route(&[uplink], b"").unwrap();
     transaction.finish();
     let first = append(&spool, 3, 1, route, 256);
     wait_for(first);
@@ -298,14 +298,14 @@ fn cursor(spool: &Spool, name: &str) -> CursorId {
 
 fn cursor_of(spool: &Spool, name: &str) -> CursorId {
     let mut transaction = spool.transaction(NOW);
-    let id = transaction.create_cursor(name, Start::Now, None);
+    let id = transaction.create_cursor(name, Start::Now, None).unwrap();
     transaction.finish();
     id
 }
 
 fn route_to(spool: &Spool, cursors: &[CursorId]) -> RouteId {
     let mut transaction = spool.transaction(NOW);
-    let route = transaction.route(cursors, b"terms");
+    let route = transaction.route(cursors, b"terms").unwrap();
     transaction.finish();
     spool.commit_once();
     route

@@ -75,7 +75,7 @@ impl World {
         bound_bytes: Option<u64>,
     ) -> CursorId {
         let mut transaction = self.spool.transaction(self.now);
-        let id = transaction.create_cursor(name, start, bound_bytes);
+        let id = transaction.create_cursor(name, start, bound_bytes).unwrap();
         let last = transaction.finish().0;
         let (acks, lost) = (BTreeMap::new(), BTreeSet::new());
         // Nothing that was appended so far is owed to it, and everything after is.
@@ -143,7 +143,7 @@ impl World {
         for (kind, lane, owed_to, len) in appends {
             let route = match owed_to.as_slice() {
                 [] => RouteId::NOBODY,
-                cursors => transaction.route(cursors, &[cursors.len() as u8]),
+                cursors => transaction.route(cursors, &[cursors.len() as u8]).unwrap(),
             };
             let serial = self.model.next_serial;
             self.model.next_serial += 1;

@@ -182,7 +182,9 @@ impl TestNode {
         broker.start(&mut journal, 42).unwrap();
         if !keeps_history {
             let from = [TopicFilter::parse("#").unwrap()];
-            broker.handle_sink(&mut journal, SINK, known, Start::Oldest, &from, u32::MAX);
+            broker
+                .handle_sink(&mut journal, SINK, known, Start::Oldest, &from, u32::MAX)
+                .unwrap();
         }
         journal.finish();
         let core = Core::new(spool, broker, ingest, clock(&time), keeps_history);

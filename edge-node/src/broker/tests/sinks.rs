@@ -109,7 +109,9 @@ impl Log {
         let from = [TopicFilter::parse("#").unwrap()];
         self.transact(0, |journal| {
             broker.start(journal, 42).unwrap();
-            broker.handle_sink(journal, name, known, Start::Now, &from, u32::MAX);
+            broker
+                .handle_sink(journal, name, known, Start::Now, &from, u32::MAX)
+                .unwrap();
             let event = Event::builder("1", "/test", "test").build().unwrap();
             let incoming = vec![Incoming::on("plant".to_owned(), event); events];
             let origin = Origin::Http {

@@ -221,10 +221,14 @@ impl Uplinks {
         let made = blocking(move || {
             let Range { first, last } = range;
             let mut transaction = spool.transaction(now);
-            let cursor = transaction.create_cursor(&name, Start::History { first, last }, None);
-            (cursor, transaction.finish())
+            let start = Start::History { first, last };
+            let cursor = transaction.create_cursor(&name, start, None)?;
+            Ok((cursor, transaction.finish()))
         });
-        let (cursor, seq) = made.await?;
+        let made: Result<_, spool::Full> = made.await?;
+        let (cursor, seq) = made.map_err(|full| ReplayError::Unavailable {
+            what: full.to_string(),
+        })?;
         if let Err(error) = self.durable(seq).await {
             self.forget(cursor).await;
             return Err(error);
