@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spool::{Entry, Full, NodeTime, Seq};
+use spool::{CursorId, Entry, Full, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -38,6 +38,22 @@ impl Broker {
         self.appended = self.appended.max(seq);
         self.apply_change(change, seq);
         Ok(seq)
+    }
+
+    /// Writes and folds the changes that name a new cursor, and creates it, or does nothing. Gives the cursor and the last
+    /// position.
+    pub(crate) fn open_cursor(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+        changes: impl FnOnce(CursorId) -> Vec<Change>,
+    ) -> Result<(CursorId, Seq), Full> {
+        let (cursor, appended) = journal.open_cursor(name, self.limits.session_bytes, changes)?;
+        for (change, seq) in appended {
+            self.appended = self.appended.max(seq);
+            self.apply_change(change, seq);
+        }
+        Ok((cursor, self.appended))
     }
 
     /// Writes a change of a session where the session is durable, and folds it either way.

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU16, sync::Arc};
 
-use spool::{LossReason, NodeTime, Seq, Start};
+use spool::{LossReason, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -42,7 +42,6 @@ impl Broker {
         let expiry_seconds = self.session_expiry(connect);
         self.discard_old(journal, &client, connect.clean_start)?;
         let session_present = self.clients.contains_key(&client);
-        let (session_id, opened) = self.open_session(journal, &client, expiry_seconds)?;
         let connected = Change::SessionConnected {
             client: client.to_string(),
             expiry_seconds,
@@ -50,8 +49,9 @@ impl Broker {
         };
         // Durable before CONNACK: the will, where the session is, and the end of an older session, whoever ended it: this
         // CONNECT, the one it takes over, or an expiry a moment ago.
-        let connected = self.record_of(journal, session_id, connected)?;
-        let gate = self.removed.max(opened).max(connected);
+        let (session_id, connected) =
+            self.open_session(journal, &client, expiry_seconds, connected)?;
+        let gate = self.removed.max(connected);
 
         let keep_alive = self.keep_alive(connect);
         self.open_connection(journal, id, session_id, connect, keep_alive);
@@ -95,15 +95,17 @@ impl Broker {
         }
     }
 
-    /// The client's session, and the position of its opening if it is new.
+    /// The client's session, opened if there is none, and the position of `connected`, which is written and folded.
     fn open_session(
         &mut self,
         journal: &mut Journal<'_>,
         client: &Arc<str>,
         expiry_seconds: u32,
+        connected: Change,
     ) -> Result<(SessionId, Seq), PeerError> {
-        if let Some(session) = self.clients.get(client) {
-            return Ok((*session, Seq::ZERO));
+        if let Some(session) = self.clients.get(client).copied() {
+            let connected = self.record_of(journal, session, connected)?;
+            return Ok((session, connected));
         }
         if self.clients.len() >= self.limits.sessions {
             return Err(PeerError::Protocol(
@@ -113,18 +115,19 @@ impl Broker {
         }
         if expiry_seconds == 0 {
             let session = Session::new(Arc::clone(client), None, journal.appended());
-            return Ok((self.add_session(session), Seq::ZERO));
+            let session = self.add_session(session);
+            let connected = self.record_of(journal, session, connected)?;
+            return Ok((session, connected));
         }
-        let name = format!("session/{client}");
-        let bound = Some(self.limits.session_bytes);
-        let cursor = journal.create_cursor(&name, Start::Now, bound)?;
-        let opened = Change::SessionOpened {
+        let opened = |cursor| Change::SessionOpened {
             client: client.to_string(),
             cursor,
         };
-        let opened = self.change(journal, opened)?;
+        let name = format!("session/{client}");
+        let (_, connected) =
+            self.open_cursor(journal, &name, |cursor| vec![opened(cursor), connected])?;
         let session = self.clients.get(client).copied().unwrap_or_default();
-        Ok((session, opened))
+        Ok((session, connected))
     }
 
     /// Joins connection and session, on the terms of the client.

@@ -123,19 +123,16 @@ impl Broker {
         {
             return Ok((group.cursor, Seq::ZERO));
         }
-        let cursor = match known {
-            Some(group) => group.cursor,
-            None => journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes))?,
+        let known = known.map(|group| group.cursor);
+        let opened = |cursor| Change::GroupOpened {
+            name: name.clone(),
+            cursor,
+            filters,
         };
-        let seq = self.change(
-            journal,
-            Change::GroupOpened {
-                name,
-                cursor,
-                filters,
-            },
-        )?;
-        Ok((cursor, seq))
+        match known {
+            Some(cursor) => Ok((cursor, self.change(journal, opened(cursor))?)),
+            None => self.open_cursor(journal, &name, |cursor| vec![opened(cursor)]),
+        }
     }
 
     /// Removes a group of the mesh services; what it was owed enters the ledger.

@@ -254,6 +254,28 @@ impl<'a> Journal<'a> {
         self.transaction.create_cursor(name, start, bound_bytes)
     }
 
+    /// Creates a cursor and appends the changes that name it, or does neither.
+    pub(crate) fn open_cursor(
+        &mut self,
+        name: &str,
+        bound_bytes: u64,
+        changes: impl FnOnce(CursorId) -> Vec<Change>,
+    ) -> Result<(CursorId, Vec<(Change, Seq)>), Full> {
+        let savepoint = self.transaction.savepoint();
+        let opened = self
+            .create_cursor(name, Start::Now, Some(bound_bytes))
+            .and_then(|cursor| {
+                let append = |change| self.change(&change).map(|seq| (change, seq));
+                let appended: Result<Vec<_>, Full> =
+                    changes(cursor).into_iter().map(append).collect();
+                Ok((cursor, appended?))
+            });
+        if opened.is_err() {
+            self.transaction.back_to(savepoint);
+        }
+        opened
+    }
+
     pub(crate) fn remove_cursor(&mut self, cursor: CursorId, reason: Option<LossReason>) {
         self.transaction.remove_cursor(cursor, reason);
     }

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use filters::Subscription;
-use spool::{Seq, Start};
+use spool::Seq;
 
 use super::{
     Broker,
@@ -90,21 +90,9 @@ impl Broker {
             ));
         }
         let client = session.client.to_string();
-        if let Some(group) = &subscription.group {
-            let name = shared_name(group, subscription.filter.as_str());
-            if !self.group_names.contains_key(&name) {
-                let cursor =
-                    journal.create_cursor(&name, Start::Now, Some(self.limits.session_bytes))?;
-                self.change(
-                    journal,
-                    Change::GroupOpened {
-                        name,
-                        cursor,
-                        filters: Vec::new(),
-                    },
-                )?;
-            }
-        }
+        let shared = subscription.group.as_ref();
+        let shared = shared.map(|group| shared_name(group, subscription.filter.as_str()));
+        let new_group = shared.filter(|name| !self.group_names.contains_key(name));
         let options = SubscriptionOptions {
             qos: request.qos as u8,
             no_local: request.no_local,
@@ -116,8 +104,32 @@ impl Broker {
             filter: request.filter.clone(),
             options,
         };
-        let seq = self.record_of(journal, session_id, change)?;
+        let seq = match new_group {
+            Some(name) => self.open_shared(journal, &name, session_id, change)?,
+            None => self.record_of(journal, session_id, change)?,
+        };
         Ok(Ok((seq, is_new)))
+    }
+
+    /// Opens a group with its first member, whose subscription `subscribed` is.
+    fn open_shared(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+        member: SessionId,
+        subscribed: Change,
+    ) -> Result<Seq, PeerError> {
+        let opened = |cursor| Change::GroupOpened {
+            name: name.to_owned(),
+            cursor,
+            filters: Vec::new(),
+        };
+        if self.sessions.get(member).is_some_and(Session::is_durable) {
+            let changes = |cursor| vec![opened(cursor), subscribed];
+            return Ok(self.open_cursor(journal, name, changes)?.1);
+        }
+        self.open_cursor(journal, name, |cursor| vec![opened(cursor)])?;
+        Ok(self.record_of(journal, member, subscribed)?)
     }
 
     /// Whether a session may have one subscription more.

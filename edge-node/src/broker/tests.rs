@@ -9,6 +9,7 @@ mod idle;
 mod in_flight;
 mod protocol;
 mod readings;
+mod refusals;
 mod retained;
 mod rules;
 mod sessions;
