@@ -18,6 +18,7 @@
 #[macro_use]
 mod say;
 
+mod backoff;
 mod link;
 mod measure;
 mod queue;

@@ -6,14 +6,11 @@ use embassy_time::{Duration, Timer, with_timeout};
 use heapless::String;
 use minimq::{Buffers, ConfigBuilder, Connection, Property, Publication, QoS, Session};
 
-use crate::{Queue, Unflushed, queue::Numbered};
+use crate::{Queue, Unflushed, backoff::Backoff, queue::Numbered};
 
 /// How long the node may take to answer anything before the link counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_SECONDS: u16 = 30;
-/// The wait before the first new attempt; it doubles up to the last.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LAST_WAIT: Duration = Duration::from_secs(32);
 
 /// The memory of a link, given once for its whole life.
 pub struct LinkBuffers {
@@ -67,22 +64,22 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Connects, sends what is in `queue`, and connects again whenever the link is lost. Never returns.
+    /// Connects, sends what is in `queue`, and connects again whenever the link is lost: after a random wait of at most
+    /// 1 s, and of at most twice as long after each attempt that brought nothing, up to 32 s. Never returns.
     pub async fn run(&self, queue: &Queue, buffers: &mut LinkBuffers) {
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(self.incarnation);
         loop {
             self.stack.wait_config_up().await;
             let mut acknowledged = false;
             let why = self.connect(queue, buffers, &mut acknowledged).await;
-            wait = if acknowledged {
-                FIRST_WAIT
-            } else {
-                wait.checked_mul(2).unwrap_or(LAST_WAIT).min(LAST_WAIT)
-            };
+            if acknowledged {
+                backoff.reset();
+            }
+            let wait = backoff.next_wait();
             say!(
-                "no link to the node: {}; again in {} s",
+                "no link to the node: {}; again in {} ms",
                 why,
-                wait.as_secs()
+                wait.as_millis()
             );
             Timer::after(wait).await;
         }
