@@ -1,13 +1,15 @@
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Write as _},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
+mod monitor;
+
+use monitor::Monitor;
 use provision::Board;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{TestNode, wait_until};
@@ -106,23 +108,29 @@ impl TestBoard {
         fs::read_to_string(self.folder.path().join("console")).expect("QEMU writes it")
     }
 
-    /// Resets it, as its button would: RAM is lost, PSRAM and the loader's files are kept.
+    /// Resets it, as its button would: RAM is lost, PSRAM and the loader's files are kept. It runs on, paused or not.
     pub fn reset(&self) {
-        let monitor = UnixStream::connect(self.folder.path().join("monitor"))
-            .expect("QEMU listens since its start");
-        let mut answers = BufReader::new(monitor.try_clone().expect("a socket can be had twice"));
-        let mut ask = |command: &str| {
-            writeln!(&monitor, "{{\"execute\":\"{command}\"}}").expect("QEMU reads");
-            // Events may come before the answer.
-            let mut line = String::new();
-            while !line.contains("\"return\"") {
-                line.clear();
-                assert_ne!(answers.read_line(&mut line).expect("QEMU answers"), 0);
-                assert!(!line.contains("\"error\""), "{command}: {line}");
-            }
-        };
-        ask("qmp_capabilities");
-        ask("system_reset");
+        let mut monitor = self.monitor();
+        monitor.reset();
+        monitor.ask("cont", &json!({}));
+    }
+
+    /// Stops it between two of its instructions.
+    pub fn pause(&self) {
+        self.monitor().ask("stop", &json!({}));
+    }
+
+    /// What is in its memory.
+    #[must_use]
+    pub fn memory(&self, address: u32, len: usize) -> Vec<u8> {
+        let file = self.folder.path().join("memory");
+        let arguments = json!({ "val": address, "size": len, "filename": file });
+        self.monitor().ask("pmemsave", &arguments);
+        fs::read(file).expect("QEMU wrote it")
+    }
+
+    fn monitor(&self) -> Monitor {
+        Monitor::open(&self.folder.path().join("monitor"))
     }
 
     /// Waits until it ended by itself; its exit status.

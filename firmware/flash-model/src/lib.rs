@@ -7,8 +7,12 @@
 //!
 //! ```text
 //! memory   data: pages × page bytes · erases of each page: u32le · writes of each word since its erase: u8
-//!          journal: operation u8 (0 none, 1 write, 2 erase) · padding 3 · address u32le · word to be written
+//!          journal: operation u8 (0 none, 1 write, 2 erase) · writes before u8 · padding 2 · address u32le ·
+//!                   word to be written · word before
 //! ```
+//!
+//! On a host the cut is chosen ([`Flash::cut_at`]). An emulated board is reset between any two of its instructions: the
+//! note is in memory before the first byte changes, and gone after the last.
 //!
 //! Memory that holds anything else than a flash is [`Flash::format`]ted first.
 
@@ -20,7 +24,10 @@
 
 mod random;
 
-use core::convert::Infallible;
+use core::{
+    convert::Infallible,
+    sync::atomic::{Ordering, compiler_fence},
+};
 
 use embedded_storage_async::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
@@ -39,13 +46,13 @@ impl<const PAGE: usize, const WORD: usize> Geometry<PAGE, WORD> {
     #[must_use]
     pub const fn memory_len(pages: usize) -> usize {
         let words = pages * PAGE / WORD;
-        pages * (PAGE + 4) + words + JOURNAL_HEAD + WORD
+        pages * (PAGE + 4) + words + JOURNAL_HEAD + 2 * WORD
     }
 
     /// How many pages fit into so much memory.
     const fn pages(memory_len: usize) -> usize {
         let each = PAGE + 4 + PAGE / WORD;
-        memory_len.saturating_sub(JOURNAL_HEAD + WORD) / each
+        memory_len.saturating_sub(JOURNAL_HEAD + 2 * WORD) / each
     }
 }
 
@@ -194,14 +201,20 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
             journal + 4,
             u32::try_from(address).expect("a flash is below 4 GiB"),
         );
+        // A reset may come between any two stores, and must not find the second of these without the first, or what
+        // follows without both.
+        compiler_fence(Ordering::SeqCst);
         self.set_byte(journal, operation);
+        compiler_fence(Ordering::SeqCst);
         let is_cut = self.cut_at == Some(self.operations);
         self.operations += 1;
         if is_cut { Err(PowerCut) } else { Ok(()) }
     }
 
     fn done(&mut self) {
+        compiler_fence(Ordering::SeqCst);
         self.set_byte(self.journal(), NONE);
+        compiler_fence(Ordering::SeqCst);
     }
 
     fn write_word(&mut self, address: usize, word: &[u8]) -> Result<(), PowerCut> {
@@ -213,7 +226,9 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
         let noted = self.journal() + JOURNAL_HEAD;
         for (offset, byte) in word.iter().enumerate() {
             self.set_byte(noted + offset, *byte);
+            self.set_byte(noted + WORD + offset, self.byte(address + offset));
         }
+        self.set_byte(self.journal() + 1, writes - 1);
         self.begin(WRITE, address)?;
         self.set_byte(self.writes_at(address), writes);
         for (offset, byte) in word.iter().enumerate() {
@@ -227,30 +242,31 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
     fn erase_page(&mut self, address: usize) -> Result<(), PowerCut> {
         self.begin(ERASE, address)?;
         let page = address / PAGE;
-        self.set_u32(self.erases_at(page), self.u32_at(self.erases_at(page)) + 1);
         for at in address..address + PAGE {
             self.set_byte(at, 0xff);
         }
         for at in (address..address + PAGE).step_by(WORD) {
             self.set_byte(self.writes_at(at), 0);
         }
+        self.set_u32(self.erases_at(page), self.u32_at(self.erases_at(page)) + 1);
         self.done();
         Ok(())
     }
 
-    /// Of the bits that were to be cleared, some are. A word that none was cleared in counts as not written: nobody
-    /// could tell.
+    /// Of the bits that were to be cleared, some are, however far the writing had come. A word that none was cleared in
+    /// counts as not written: nobody could tell.
     fn write_in_part(&mut self, address: u32, random: &mut Random) {
         let address = usize::try_from(address).expect("an address fits");
         let noted = self.journal() + JOURNAL_HEAD;
         let mut is_changed = false;
         for offset in 0..WORD {
             let at = address + offset;
-            let left = self.byte(at) & (self.byte(noted + offset) | random.byte());
-            is_changed |= left != self.byte(at);
+            let before = self.byte(noted + WORD + offset);
+            let left = before & (self.byte(noted + offset) | random.byte());
+            is_changed |= left != before;
             self.set_byte(at, left);
         }
-        let writes = self.byte(self.writes_at(address)) + u8::from(is_changed);
+        let writes = self.byte(self.journal() + 1) + u8::from(is_changed);
         self.set_byte(self.writes_at(address), writes);
     }
 

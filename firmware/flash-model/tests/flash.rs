@@ -123,6 +123,27 @@ fn a_cut_leaves_a_partly_written_word_by_seed() {
     assert!(partly.count() > 16);
 }
 
+/// A board is reset between any two of its instructions, not only before the first of an operation.
+#[test]
+fn what_a_cut_leaves_of_a_word_does_not_depend_on_how_far_its_writing_had_come() {
+    let mut cut = flash();
+    cut.cut_at(0);
+    assert_eq!(write(&mut cut, 0, &[0x0f; 4]), Err(PowerCut));
+    let noted = cut.into_memory();
+    let (word, writes) = (0..4, 3 * 64 + 3 * 4);
+    for seed in 0..32 {
+        let expected = Small::power_on(noted.clone(), seed).into_memory();
+        let mut further = noted.clone();
+        further[writes] = 1;
+        for at in word.clone() {
+            assert_eq!(further[at], 0xff);
+            further[at] = 0x0f;
+            let left = Small::power_on(further.clone(), seed).into_memory();
+            assert_eq!(left, expected, "seed {seed}, {at} bytes written");
+        }
+    }
+}
+
 #[test]
 fn a_cut_leaves_a_partly_erased_page_by_seed() {
     let mut pages = Vec::new();

@@ -1,5 +1,6 @@
 //! Microcontrollers in QEMU: from their boot through DHCP and TCP into a node and out at its sink.
 
+use flash_model::{Flash, Geometry};
 use serde_json::Value;
 use tests::{Received, TestBoard, TestCloud, TestNode, wait_until};
 
@@ -106,6 +107,64 @@ async fn a_board_that_was_never_provisioned_says_so_and_stops() {
         said.contains("write one with `provision` and flash it"),
         "{said}"
     );
+}
+
+/// The oracle is the flash model on the host: given the memory at the reset and the board's seed, it says what the board
+/// must find. Reset until a write and an erase were cut.
+#[tokio::test]
+async fn a_flash_keeps_its_pages_over_a_reset_and_the_operation_in_flight_is_done_in_part() {
+    let board = TestBoard::start_with_block("flash", &[0xff; 8192], "flash");
+    let mut cut = [0; 3];
+    let mut in_part = 0;
+    for boot in (1..MOST_BOOTS).step_by(2) {
+        seed_of(&board, boot).await;
+        board.pause();
+        let before = board.memory(FLASH, FLASH_MEMORY);
+        board.reset();
+        let seed = seed_of(&board, boot + 1).await;
+        let after = board.memory(FLASH, FLASH_MEMORY);
+
+        let expected = OnHost::power_on(before.clone(), seed).into_memory();
+        assert!(
+            after == expected,
+            "boot {boot}: what is there is not what the cut left"
+        );
+        in_part += usize::from(before[..FLASH_DATA] != after[..FLASH_DATA]);
+        cut[usize::from(before[FLASH_JOURNAL])] += 1;
+        if cut[1] > 0 && cut[2] > 0 && in_part > 1 {
+            println!("resets between operations, in writes, in erases: {cut:?}");
+            return;
+        }
+        board.reset();
+    }
+    panic!("no reset came at the right time: {cut:?}, {in_part} left something in part");
+}
+
+/// About every fifth reset meets an operation.
+const MOST_BOOTS: u32 = 200;
+
+type OnHost = Flash<Vec<u8>, 4096, 4>;
+
+/// Where `firmware/boards/mps2/src/flash.rs` has the model's memory.
+const FLASH: u32 = 0x2110_0010;
+const FLASH_DATA: usize = 64 * 4096;
+const FLASH_MEMORY: usize = Geometry::<4096, 4>::memory_len(64);
+/// The model's note of what is in flight: its head of 8 bytes and two words are last.
+const FLASH_JOURNAL: usize = FLASH_MEMORY - 16;
+
+/// The seed that the board said at this boot; waits for it.
+async fn seed_of(board: &TestBoard, boot: u32) -> u64 {
+    let said = format!("boot {boot}, seed ");
+    let mut seed = None;
+    wait_until("the board is on", async || {
+        let console = board.console();
+        let lines = console.split_inclusive('\n');
+        let found = lines.filter_map(|line| line.strip_suffix('\n')?.trim().strip_prefix(&said));
+        seed = found.last().map(|seed| seed.parse().unwrap());
+        seed.is_some()
+    })
+    .await;
+    seed.unwrap()
 }
 
 #[tokio::test]

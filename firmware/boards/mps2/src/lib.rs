@@ -6,7 +6,8 @@
 //!  interrupts ──▶ time        CMSDK timer 0 counts, timer 1 wakes           embassy-time
 //!             ──▶ network     LAN9118, DHCP                                 embassy-net
 //!                 executor    sleeps by WFI                                 embassy-executor
-//!                 psram       seed, configuration block, room for flash     what QEMU's loader put there
+//!                 psram       seed, configuration block                     what QEMU's loader put there
+//!                 flash       pages and words in PSRAM, kept over a reset   embedded-storage-async
 //!                 console     the first serial port                         log
 //!                 exit        ends QEMU with a status, by semihosting
 //! ```
@@ -18,6 +19,7 @@
 pub mod console;
 pub mod executor;
 pub mod exit;
+pub mod flash;
 mod interrupts;
 mod mmio;
 pub mod network;

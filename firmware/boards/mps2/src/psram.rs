@@ -5,8 +5,10 @@
 //! 0x2100_0100  4 bytes: how often the board was started since QEMU was; the loader leaves them alone
 //! 0x2100_1000  configuration block, first copy
 //! 0x2100_2000  configuration block, second copy
-//! 0x2110_0000  1 MiB for a flash model
+//! 0x2110_0000  1 MiB for a flash: see `flash`
 //! ```
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use configuration::COPY_BYTES;
 
@@ -16,8 +18,7 @@ const FIRST_COPY: usize = 0x2100_1000;
 const SECOND_COPY: usize = 0x2100_2000;
 const FLASH: usize = 0x2110_0000;
 
-/// Words of the region for a flash model.
-pub const FLASH_WORDS: usize = 1024 * 1024 / 4;
+const FLASH_BYTES: usize = 1024 * 1024;
 
 /// The seed. All zero if the loader was not asked for one, which is no seed at all.
 #[must_use]
@@ -53,12 +54,12 @@ pub fn configuration() -> [&'static [u8; COPY_BYTES]; 2] {
     [FIRST_COPY, SECOND_COPY].map(|at| unsafe { &*(at as *const [u8; COPY_BYTES]) })
 }
 
-/// The words of the region for a flash model; `None` for all but the first caller.
-pub fn flash() -> Option<&'static mut [u32; FLASH_WORDS]> {
-    static TAKEN: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
-    if TAKEN.swap(true, core::sync::atomic::Ordering::Relaxed) {
+/// The region for a flash; `None` for all but the first caller.
+pub(crate) fn flash() -> Option<&'static mut [u8; FLASH_BYTES]> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
         return None;
     }
     // SAFETY: as in `seed`; and `TAKEN` hands it out once.
-    Some(unsafe { &mut *(FLASH as *mut [u32; FLASH_WORDS]) })
+    Some(unsafe { &mut *(FLASH as *mut [u8; FLASH_BYTES]) })
 }
