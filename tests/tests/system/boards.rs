@@ -159,8 +159,9 @@ async fn seed_of(board: &TestBoard, boot: u32) -> u64 {
     wait_until("the board is on", async || {
         let console = board.console();
         let lines = console.split_inclusive('\n');
-        let found = lines.filter_map(|line| line.strip_suffix('\n')?.trim().strip_prefix(&said));
-        seed = found.last().map(|seed| seed.parse().unwrap());
+        let mut found =
+            lines.filter_map(|line| line.strip_suffix('\n')?.trim().strip_prefix(&said));
+        seed = found.next_back().map(|seed| seed.parse().unwrap());
         seed.is_some()
     })
     .await;
