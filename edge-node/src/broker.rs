@@ -68,7 +68,6 @@ mod withheld;
 pub use action::{Action, ReadRequest, Reader, Ticket};
 pub use connection::ConnectionId;
 pub use counters::Counters;
-pub use device::DeviceCounts;
 pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
 pub use errands::{Errand, RetainedGrant};
 pub use fault::PeerError;

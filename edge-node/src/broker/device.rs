@@ -24,6 +24,7 @@ use super::{
 use crate::{
     device::{Link, Registry, StreamId},
     mqtt::packet::{Publish, QoS, ReasonCode, Version},
+    node::status::DevicesStatus,
 };
 
 /// How long a device waits before it comes again to a node that has no place for it.
@@ -36,7 +37,8 @@ pub(super) struct Devices {
     links: HashMap<ConnectionId, Link>,
     /// Connections on which something is left to be told.
     telling: BTreeSet<ConnectionId>,
-    counts: DeviceCounts,
+    /// Since the start.
+    counts: DevicesStatus,
 }
 
 /// On which terms devices are served.
@@ -44,23 +46,6 @@ struct Served {
     prefix: String,
     /// Devices known at one time.
     most: usize,
-}
-
-/// What was taken from devices since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeviceCounts {
-    /// Events stored.
-    pub events: u64,
-    /// Events dropped because they were stored before.
-    pub repeats: u64,
-    /// Events whose data was not what its kind says; stored as they came.
-    pub invalid: u64,
-    /// Events missing in a stream that no birth announced.
-    pub missing: u64,
-    /// Births accepted.
-    pub births: u64,
-    /// Messages refused.
-    pub refused: u64,
 }
 
 /// Somebody at the other end of a device's topic.
@@ -84,9 +69,14 @@ impl Broker {
         &self.devices.registry
     }
 
-    /// What was taken from them.
-    pub fn device_counts(&self) -> DeviceCounts {
-        self.devices.counts
+    /// The devices, for status.
+    pub fn devices_status(&self) -> DevicesStatus {
+        let links = self.devices.links.values();
+        DevicesStatus {
+            known: self.devices.registry.len() as u64,
+            connected: links.filter(|link| link.born.is_some()).count() as u64,
+            ..self.devices.counts.clone()
+        }
     }
 
     /// What a topic is to devices, if it is theirs.

@@ -12,6 +12,7 @@ pub(super) fn text(status: &NodeStatus) -> String {
     node(&mut page, status);
     listeners(&mut page, status);
     messages(&mut page, status);
+    devices(&mut page, status);
     spool(&mut page, status);
     lanes(&mut page, status);
     sinks(&mut page, status);
@@ -70,6 +71,34 @@ fn listeners(page: &mut Page, status: &NodeStatus) {
     .each("door", &status.listeners, |listener| {
         (listener.door.name(), listener.faulted)
     });
+}
+
+fn devices(page: &mut Page, status: &NodeStatus) {
+    let devices = &status.devices;
+    let mut family = page.gauge(
+        "edge_node_devices",
+        "Devices that speak the compact format.",
+    );
+    family.put(&[("state", "connected")], devices.connected);
+    family.put(
+        &[("state", "away")],
+        devices.known.saturating_sub(devices.connected),
+    );
+    let mut family = page.counter(
+        "edge_node_device_events_total",
+        "Events of devices: stored, dropped as repeats, stored without a valid form, missing without a word.",
+    );
+    family.put(&[("what", "stored")], devices.events);
+    family.put(&[("what", "repeated")], devices.repeats);
+    family.put(&[("what", "invalid")], devices.invalid);
+    family.put(&[("what", "missing")], devices.missing);
+    page.counter("edge_node_device_births_total", "Births accepted.")
+        .put(&[], devices.births);
+    page.counter(
+        "edge_node_device_refused_total",
+        "Messages of devices not taken.",
+    )
+    .put(&[], devices.refused);
 }
 
 fn messages(page: &mut Page, status: &NodeStatus) {

@@ -388,6 +388,7 @@ impl Core {
             uptime_ms: now.0.saturating_sub(self.started.0),
             health: health(&log),
             sessions: self.sessions_status(&log),
+            devices: self.broker.devices_status(),
             messages: MessagesStatus {
                 received: counters.received,
                 acknowledged: counters.acknowledged,

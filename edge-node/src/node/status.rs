@@ -25,6 +25,8 @@ pub struct NodeStatus {
     pub sessions: SessionsStatus,
     /// Messages that came in and went out.
     pub messages: MessagesStatus,
+    /// Devices that speak the compact format.
+    pub devices: DevicesStatus,
     /// The log.
     pub spool: SpoolStatus,
     /// The uplinks of the configuration, and those that left it while events were owed to them.
@@ -152,6 +154,28 @@ pub struct MessagesStatus {
     /// Publishes that were no valid event and were wrapped as opaque data.
     pub wrapped: u64,
     /// Publishes and events refused.
+    pub refused: u64,
+}
+
+/// Devices that speak the compact format.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct DevicesStatus {
+    /// Devices that were ever born, bounded by `max-devices`.
+    pub known: u64,
+    /// With a connection on which they were born.
+    pub connected: u64,
+    /// Births accepted.
+    pub births: u64,
+    /// Events stored.
+    pub events: u64,
+    /// Events dropped because they were stored before.
+    pub repeats: u64,
+    /// Events whose data was not what its kind says; stored as they came.
+    pub invalid: u64,
+    /// Events missing in a stream that no birth announced.
+    pub missing: u64,
+    /// Messages not taken.
     pub refused: u64,
 }
 

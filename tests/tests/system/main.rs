@@ -13,6 +13,7 @@ mod certificates;
 mod clients;
 mod complaints;
 mod demo;
+mod devices;
 mod echo;
 mod eventmesh;
 #[cfg(feature = "peers")]

@@ -328,7 +328,7 @@ fn a_repeat_is_dropped_and_acknowledged_again() {
         assert_eq!(last, Some(Said::Ack(vec![(7, 1)])));
     }
     assert_eq!(ids(&node), [id(1)]);
-    assert_eq!(node.core.broker().device_counts().repeats, 2);
+    assert_eq!(node.core.broker().devices_status().repeats, 2);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn after_a_refusal_nothing_later_is_taken_until_the_event_returns() {
     pump.send(&mut node, "d/pump-7", batch((7, 1), 20));
     pump.send(&mut node, "d/pump-7", single((7, 21)));
     assert_eq!(pump.heard(&mut node).pop(), Some(Said::Ack(vec![(7, 21)])));
-    assert_eq!(node.core.broker().device_counts().events, 21);
+    assert_eq!(node.core.broker().devices_status().events, 21);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! Devices that speak the compact format, on a running node.
+
+use std::collections::BTreeSet;
+
+use tests::{Device, TestCloud, TestNode};
+use wire::{
+    Mark, Stream, Versions,
+    answer::Answer,
+    birth::{self, StreamState, encode_birth},
+    envelope::{BatchEncoder, Head},
+    kind::{Announced, Field, Kind, Scalar, Shape},
+};
+
+const READING: Kind<'static> = Kind {
+    event_type: "pump.reading",
+    version: 1,
+    fields: &[Field {
+        name: "n",
+        scalar: Scalar::U8,
+        shape: Shape::One,
+    }],
+};
+const INCARNATION: u32 = 0x00c0_ffee;
+
+fn stream() -> Stream {
+    Stream::new(0).expect("0 is a stream")
+}
+
+fn birth() -> Vec<u8> {
+    let device = birth::Device {
+        versions: Versions::OURS,
+        incarnation: INCARNATION,
+        boot: 1,
+        uptime_ms: 5_000,
+        firmware: "1.0.0",
+        configuration: 0,
+        kinds: 1,
+    };
+    let outbox = StreamState {
+        incarnation: INCARNATION,
+        stream: stream(),
+        last: Mark::default(),
+        oldest: Mark { boot: 1, seq: 1 },
+    };
+    let mut bytes = [0; 512];
+    let birth = encode_birth(
+        &device,
+        &[outbox],
+        &[],
+        &[Announced::new(READING)],
+        &mut bytes,
+    );
+    birth.expect("a birth").to_vec()
+}
+
+fn batch(first: u8, count: u8) -> Vec<u8> {
+    let head = Head {
+        incarnation: None,
+        stream: stream(),
+        mark: Mark {
+            boot: 1,
+            seq: first.into(),
+        },
+        uptime_ms: 5_000,
+        kind: READING.id(),
+    };
+    let mut bytes = [0; 4096];
+    let mut batch = BatchEncoder::new(&head, &mut bytes).expect("a batch");
+    for n in first..first + count {
+        batch.push(5_000, &[n]).expect("room");
+    }
+    batch.finish().to_vec()
+}
+
+/// A device on a new connection, born; and how far the node says it is.
+async fn born(node: &TestNode, name: &str) -> (Device, u64) {
+    let mut device = node.connect(name).await;
+    device.subscribe(&format!("a/{name}"), 0).await;
+    device
+        .publish(&format!("b/{name}"), birth())
+        .await
+        .expect("the node takes a birth");
+    let said = device
+        .next_message()
+        .await
+        .expect("the node says something");
+    let Ok(Answer::Welcome(_, stored)) = Answer::decode(&said.payload) else {
+        panic!("no welcome: {said:?}");
+    };
+    let mark = stored.iter().next().map_or(0, |it| it.mark.seq);
+    (device, mark)
+}
+
+/// Waits until the node has everything up to `seq`.
+async fn acknowledged(device: &mut Device, seq: u64) {
+    loop {
+        let said = device
+            .next_message()
+            .await
+            .expect("the node says something");
+        if let Ok(Answer::Ack(stored)) = Answer::decode(&said.payload)
+            && stored.iter().any(|it| it.mark.seq >= seq)
+        {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_device_arrive_once_with_its_ids_through_a_kill() {
+    let mut cloud = TestCloud::start().await;
+    let mut node = TestNode::builder()
+        .config("[devices]\n")
+        .uplink(&cloud)
+        .start()
+        .await;
+    cloud.go_offline().await;
+    let (mut device, mark) = born(&node, "pump-7").await;
+    assert_eq!(mark, 0);
+    device
+        .publish("d/pump-7", batch(1, 20))
+        .await
+        .expect("taken");
+    acknowledged(&mut device, 20).await;
+
+    node.restart().await;
+    let (mut device, mark) = born(&node, "pump-7").await;
+    assert_eq!(mark, 20, "the mark came with its events");
+    // The device did not hear of it and sends half of the batch again.
+    device
+        .publish("d/pump-7", batch(11, 20))
+        .await
+        .expect("taken");
+    acknowledged(&mut device, 30).await;
+    let status = node.status().await;
+    let counted = ["events", "repeats", "missing"].map(|it| status["devices"][it].as_u64());
+    assert_eq!(counted, [Some(10), Some(10), Some(0)], "since the start");
+
+    cloud.go_online().await;
+    node.wait_until_drained("cloud").await;
+    let received = cloud.received();
+    let ids: BTreeSet<_> = received
+        .iter()
+        .map(|it| it.attribute("id").to_owned())
+        .collect();
+    let sent = (1..=30).map(|seq| format!("00c0ffee00000001-0-{seq}"));
+    assert_eq!(ids, sent.collect());
+    assert_eq!(received.len(), 30, "once each");
+    let last = received
+        .iter()
+        .find(|it| it.attribute("id").ends_with("-30"));
+    let last = last.expect("it is there");
+    assert_eq!(last.data, br#"{"n":30}"#);
+    assert_eq!(last.attribute("type"), "pump.reading");
+    assert_eq!(last.attribute("source"), "urn:edge-device:pump-7");
+}
