@@ -428,6 +428,29 @@ fn after_a_refusal_nothing_later_is_taken_until_the_event_returns() {
 }
 
 #[test]
+fn of_a_batch_that_does_not_fit_whole_nothing_is_in_the_log() {
+    let mut node = TestNode::with_sink(1, limits(), |options| {
+        options.segment_bytes = Some(256 << 10)
+    });
+    node.settle();
+    let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
+    pump.hear(&mut node);
+    // Sixteen records with their data twice, and the first with the whole message: more than a segment takes at once.
+    let mut bytes = vec![0; wire::MAX_MESSAGE];
+    let mut batch = BatchEncoder::new(&head((7, 1), 11_000), &mut bytes).unwrap();
+    for _ in 0..16 {
+        batch.push(11_000, &[0; 4_000]).unwrap();
+    }
+    pump.send(&mut node, "d/pump-7", batch.finish().to_vec());
+    let refused = Said::Refused(RefusalReason::NoRoom, (7, 1));
+    assert_eq!(pump.heard(&mut node), [refused]);
+    assert!(ids(&node).is_empty());
+    pump.send(&mut node, "d/pump-7", single((7, 1)));
+    assert_eq!(pump.heard(&mut node), [Said::Ack(vec![(7, 1)])]);
+    assert_eq!(ids(&node), [id(1)]);
+}
+
+#[test]
 fn what_a_birth_says_is_gone_is_in_the_ledger_once() {
     let mut node = node();
     let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
