@@ -32,8 +32,9 @@ async fn bytes_per_record(sessions: u64) -> f64 {
         client.disconnect().await;
     }
     node.stop().await;
-    node.start_again().await;
+    // Of a node that rests: one that runs makes and removes files while they are read.
     let before = bytes_held(&node.data());
+    node.start_again().await;
     let mut device = node.connect("pump-7").await;
     device.publish_readings(1..=READINGS).await;
     device.disconnect().await;
