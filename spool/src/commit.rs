@@ -318,6 +318,14 @@ impl State {
                     }
                 }
             }
+            Effect::Joined(runs) => {
+                for (id, runs) in runs {
+                    if let Some(cursor) = self.cursors.get_mut(&id) {
+                        cursor.ack_runs(&runs);
+                        cursor.advance();
+                    }
+                }
+            }
             Effect::Removed { cursor, .. } => {
                 self.cursors.remove(&cursor);
                 self.routes.forget_cursor(cursor);
@@ -375,6 +383,11 @@ impl State {
         if self.floors_changed {
             self.floors_changed = false;
             batch.push_control(&Control::Floors(self.floors.clone()), seq);
+        }
+        let joined = batch.joined.take();
+        if !joined.is_empty() {
+            batch.push_control(&Control::Marks(self.marks_of(&joined)), seq);
+            batch.effects.push(Effect::Joined(joined));
         }
         let marks = self.marks_for_commit();
         if !marks.is_empty() {

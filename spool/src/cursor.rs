@@ -175,6 +175,13 @@ impl LaneWindow {
         if room >= FILL_AT_LEAST { room } else { 0 }
     }
 
+    /// What the window holds from `first` to `last`.
+    fn between(&self, first: u64, last: u64) -> impl Iterator<Item = &Owed> {
+        let start = self.window.partition_point(|owed| owed.seq < first);
+        let rest = self.window.range(start..);
+        rest.take_while(move |owed| owed.seq <= last)
+    }
+
     /// Marks a record of the window as done; false if it is not there or was done.
     fn mark_done(&mut self, seq: u64) -> bool {
         let Ok(at) = self.window.binary_search_by_key(&seq, |owed| owed.seq) else {
@@ -363,6 +370,38 @@ impl Cursor {
         if seq > self.filled() && self.early.len() < MOST_EARLY {
             self.early.insert(seq);
         }
+    }
+
+    /// Acknowledges all that is owed within runs.
+    pub(crate) fn ack_runs(&mut self, runs: &[(u64, u64)]) {
+        for &(first, last) in runs {
+            if first == last {
+                self.ack(first);
+                continue;
+            }
+            let known = self.lanes.iter().flat_map(|lane| lane.between(first, last));
+            let known: Vec<u64> = known.map(|owed| owed.seq).collect();
+            for seq in known {
+                self.mark_done(seq, true);
+            }
+        }
+    }
+
+    /// Whether it is owed something behind one position and before another, or that is not known.
+    pub(crate) fn may_owe_between(&self, after: u64, before: u64) -> bool {
+        let (first, last) = (after.saturating_add(1), before.saturating_sub(1));
+        let mut within = self.lanes.iter().flat_map(|lane| lane.between(first, last));
+        before > self.filled() || within.any(|owed| !owed.is_done())
+    }
+
+    /// The runs of each lane, out of runs of positions.
+    pub(crate) fn lanes_of(&self, runs: &[(u64, u64)]) -> impl Iterator<Item = Vec<(u64, u64)>> {
+        let filled = self.filled();
+        self.lanes.iter().map(move |lane| {
+            let is_in =
+                |run: &&(u64, u64)| run.1 > filled || lane.between(run.0, run.1).next().is_some();
+            runs.iter().filter(is_in).copied().collect()
+        })
     }
 
     /// Marks a record as done if it is in a window and was not.

@@ -130,6 +130,7 @@ mod frame;
 mod housekeeper;
 mod index;
 pub mod inspect;
+mod joined;
 mod lane;
 mod ledger;
 mod lists;

@@ -5,6 +5,7 @@ use crate::{
     control::Control,
     frame::{self, FLAG_LINK, HEADER, Header, Link, PAGE},
     index::Slot,
+    joined::{Joined, Runs},
     record::{self, Base, Identity, Tag},
 };
 
@@ -18,6 +19,7 @@ const SUMMED_AT_ONCE: usize = 32 << 10;
 #[derive(Debug)]
 pub(crate) enum Effect {
     Acks(Vec<(u32, u64)>),
+    Joined(Runs),
     Removed {
         cursor: u32,
         reason: Option<LossReason>,
@@ -39,6 +41,8 @@ pub(crate) struct Pending {
     keys: u32,
     last_key: (u8, u32),
     pub(crate) effects: Vec<Effect>,
+    /// Stored when the frame is committed.
+    pub(crate) joined: Joined,
     flags: u16,
     /// Bytes of the content whose checksum is known, and it.
     summed: (usize, u32),
@@ -68,6 +72,7 @@ impl Pending {
         self.bytes.resize(HEADER, 0);
         self.slots.clear();
         self.effects.clear();
+        self.joined.clear();
         self.base = base;
         self.first_seq = 0;
         self.last_seq = base.seq.saturating_sub(1);
@@ -83,7 +88,7 @@ impl Pending {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.joined.bytes()
     }
 
     pub(crate) fn mark(&self) -> Mark {

@@ -183,7 +183,9 @@ impl<'a> Transaction<'a> {
         Ok(route)
     }
 
-    /// Acknowledges in the same commit as the rest of this transaction.
+    /// Acknowledges in the same commit as the rest of this transaction. Never refused, since it frees: where `waiting_bytes`
+    /// wait for a commit, acknowledgements of transactions without a rest are joined, and take memory only for the gaps
+    /// between them, of which there are no more than a cursor is given at one time.
     pub fn ack(&mut self, cursor: CursorId, seq: Seq) {
         self.acks.push((cursor.0, seq.0));
     }
@@ -210,7 +212,10 @@ impl<'a> Transaction<'a> {
     /// Dropping a transaction instead takes all of it back.
     pub fn finish(mut self) -> Seq {
         let acks = std::mem::take(&mut self.acks);
-        if !acks.is_empty() {
+        let alone = self.state.batch().bytes_since(&self.start.mark) == 0;
+        if alone && self.state.is_waiting_full() && !self.state.batch().is_empty() {
+            self.state.join_acks(&acks);
+        } else if !acks.is_empty() {
             self.control(&Control::Acks(acks.clone()));
             self.state.batch().effects.push(Effect::Acks(acks));
         }

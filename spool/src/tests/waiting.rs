@@ -54,6 +54,68 @@ fn while_the_disk_stalls_new_routes_are_refused_at_the_bound_and_known_ones_foun
 }
 
 #[test]
+fn while_the_disk_stalls_acknowledgements_in_order_take_the_room_of_one() {
+    let mut log = stalling();
+    let (cursor, owed) = owing(&mut log, 3_000);
+    fill(&mut log);
+    // The first has a record, which begins a frame; the second is a run.
+    acknowledge(&log, cursor, &owed[..2]);
+    let before = log.spool.status().waiting_bytes;
+    acknowledge(&log, cursor, &owed[2..]);
+    assert_eq!(log.spool.status().waiting_bytes, before);
+    assert_eq!(log.pending(cursor), 3_000, "none is true before its commit");
+    log.commit();
+    assert_eq!(log.pending(cursor), 0);
+    assert_eq!(
+        log.spool
+            .cursor_status(cursor)
+            .unwrap()
+            .acknowledged_records,
+        3_000
+    );
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), [] as [u64; 0]);
+}
+
+#[test]
+fn acknowledgements_that_waited_out_of_order_are_those_that_are_stored() {
+    let mut log = stalling();
+    let (cursor, owed) = owing(&mut log, 300);
+    fill(&mut log);
+    let even: Vec<Seq> = owed.iter().copied().step_by(2).collect();
+    let odd: Vec<Seq> = owed.iter().copied().skip(1).step_by(2).collect();
+    acknowledge(&log, cursor, &even);
+    let gaps = log.spool.status().waiting_bytes;
+    let (some, left) = odd.split_at(odd.len() - 7);
+    acknowledge(
+        &log,
+        cursor,
+        &some.iter().rev().copied().collect::<Vec<_>>(),
+    );
+    let waits = log.spool.status().waiting_bytes;
+    assert!(
+        waits < gaps,
+        "{waits} bytes without the gaps, {gaps} with them"
+    );
+    log.commit();
+    let left: Vec<u64> = left.iter().map(|seq| seq.0).collect();
+    assert_eq!(log.seqs(cursor), left);
+    let log = log.crash();
+    assert_eq!(log.seqs(cursor), left);
+}
+
+#[test]
+fn an_acknowledgement_that_waits_is_not_stored_before_what_was_appended_before_it() {
+    let mut log = stalling();
+    let (cursor, owed) = owing(&mut log, 10);
+    fill(&mut log);
+    acknowledge(&log, cursor, &owed);
+    log.keep_house();
+    let expected: Vec<u64> = owed.iter().map(|seq| seq.0).collect();
+    assert_eq!(log.crash().seqs(cursor), expected);
+}
+
+#[test]
 fn while_the_disk_stalls_a_cursor_can_be_removed() {
     let mut log = stalling();
     let (cursor, _) = log.reader("sink");
@@ -71,6 +133,31 @@ fn stalling() -> Log {
         waiting_bytes: WAITING,
         ..options()
     })
+}
+
+/// A cursor, and what it is given: records of two lanes among others that it is not owed.
+fn owing(log: &mut Log, count: u64) -> (CursorId, Vec<Seq>) {
+    let (cursor, route) = log.reader("sink");
+    let mut owed = Vec::new();
+    for n in 0..count {
+        owed.push(log.append(n as u8 % 2, route, &body(n, 8)).unwrap());
+        log.append(0, RouteId::NOBODY, &body(n, 8)).unwrap();
+        if n % 100 == 99 {
+            log.commit();
+        }
+    }
+    log.commit();
+    assert_eq!(log.seqs(cursor).len() as u64, count);
+    (cursor, owed)
+}
+
+/// Each in a transaction of its own.
+fn acknowledge(log: &Log, cursor: CursorId, seqs: &[Seq]) {
+    for seq in seqs {
+        let mut transaction = log.spool.transaction(NodeTime(log.now));
+        transaction.ack(cursor, *seq);
+        transaction.finish();
+    }
 }
 
 fn fill(log: &mut Log) {
