@@ -54,6 +54,26 @@ fn every_commit_is_exactly_one_sync_of_one_frame() {
     );
 }
 
+/// The one flush more that a commit may need: nobody made the next segment in time, so that the commit does.
+#[test]
+fn commit_that_has_to_make_its_segment_syncs_that_and_its_directory_once_before_its_frame() {
+    let (storage, spool) = log(1, 1 << 20, 64 << 20);
+    let route = route(&spool, 1);
+    let (mut made, mut commits) = (0, 0);
+    while made < 5 {
+        append(&spool, 40, 1, route, 256);
+        let before = (storage.counters(), spool.status().segments);
+        assert!(spool.commit_once());
+        let after = (storage.counters(), spool.status().segments);
+        let begun = after.1 - before.1;
+        assert_eq!(after.0.syncs - before.0.syncs, 1 + begun);
+        assert_eq!(after.0.directory_syncs - before.0.directory_syncs, begun);
+        made += begun;
+        commits += 1;
+    }
+    assert!(commits > 100, "{commits}");
+}
+
 #[test]
 fn idle_log_writes_nothing() {
     let (storage, spool) = log(2, 1 << 20, 64 << 20);
