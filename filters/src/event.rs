@@ -44,13 +44,28 @@ pub struct Event {
 }
 
 impl Event {
+    /// One that has no more than every event has; whoever fills in the rest calls [`Event::check`].
+    pub fn new(id: String, source: String, r#type: String) -> Event {
+        Event {
+            id,
+            source,
+            r#type,
+            subject: None,
+            time: None,
+            datacontenttype: None,
+            dataschema: None,
+            extensions: BTreeMap::new(),
+            data: None,
+        }
+    }
+
     /// Begins an event from the attributes that every event has.
     pub fn builder(
         id: impl Into<String>,
         source: impl Into<String>,
         r#type: impl Into<String>,
     ) -> EventBuilder {
-        EventBuilder::new(id.into(), source.into(), r#type.into())
+        EventBuilder::new(Event::new(id.into(), source.into(), r#type.into()))
     }
 
     /// The value of an extension, as text whatever its type.

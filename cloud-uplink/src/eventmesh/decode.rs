@@ -126,17 +126,7 @@ impl Parts {
     fn new(id: String, source: String, r#type: String) -> Parts {
         Parts {
             mesh_topic: String::new(),
-            event: Event {
-                id,
-                source,
-                r#type,
-                subject: None,
-                time: None,
-                datacontenttype: None,
-                dataschema: None,
-                extensions: BTreeMap::new(),
-                data: None,
-            },
+            event: Event::new(id, source, r#type),
             own_media_type: None,
             no_data: false,
             text_data: false,

@@ -203,7 +203,7 @@ pub struct SpoolStatus {
     pub commits: u64,
     /// Median time of the latest commits, in microseconds.
     pub commit_p50_us: u64,
-    /// Longest time of the latest commits, in microseconds.
+    /// Longest time of a commit since the start, in microseconds.
     pub commit_max_us: u64,
     /// Bytes that wait for a commit.
     pub waiting_bytes: u64,

@@ -1,4 +1,4 @@
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::cell::OnceCell;
 
 use filters::{DataView, Event};
 
@@ -39,17 +39,7 @@ impl<'a> Subject<'a> {
 
 /// In place of an event that cannot be made.
 pub(super) fn nothing() -> Event {
-    Event {
-        id: String::new(),
-        source: String::new(),
-        r#type: String::new(),
-        subject: None,
-        time: None,
-        datacontenttype: None,
-        dataschema: None,
-        extensions: BTreeMap::new(),
-        data: None,
-    }
+    Event::new(String::new(), String::new(), String::new())
 }
 
 /// The payload as a decoder shows it: `Some(None)` if it cannot, `None` where the payload needs none.

@@ -8,18 +8,7 @@ pub struct EventBuilder {
 }
 
 impl EventBuilder {
-    pub(super) fn new(id: String, source: String, r#type: String) -> EventBuilder {
-        let event = Event {
-            id,
-            source,
-            r#type,
-            subject: None,
-            time: None,
-            datacontenttype: None,
-            dataschema: None,
-            extensions: Default::default(),
-            data: None,
-        };
+    pub(super) fn new(event: Event) -> EventBuilder {
         EventBuilder {
             event,
             payload: None,
@@ -83,9 +72,5 @@ impl EventBuilder {
         };
         event.check_attributes()?;
         Ok(event)
-    }
-
-    pub(super) fn into_unchecked(self) -> Event {
-        self.event
     }
 }

@@ -1,4 +1,4 @@
-use super::{Data, Event, EventBuilder, EventError, EventProblem, MAX_EXTENSIONS, Value};
+use super::{Data, Event, EventError, EventProblem, MAX_EXTENSIONS, Value};
 
 /// An event being read from what a sender wrote, attribute by attribute, in any order.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ impl EventReader {
     )]
     pub fn new() -> EventReader {
         EventReader {
-            event: EventBuilder::new(String::new(), String::new(), String::new()).into_unchecked(),
+            event: Event::new(String::new(), String::new(), String::new()),
             has_version: false,
         }
     }
