@@ -13,12 +13,12 @@
 //!   [`wire::MAX_JUMP`] is refused and the device asked for its birth.
 //! - **After a refusal nothing later of that stream is taken** until the refused event returns.
 
-mod epoch;
+mod clock;
 mod link;
 mod place;
 mod registry;
 
-pub(crate) use epoch::Epoch;
+pub(crate) use clock::{BootClock, happened};
 pub(crate) use link::{Link, Verdict};
 pub use place::{Place, StreamId};
 pub use registry::{Born, Device, Reception, Registry};

@@ -22,7 +22,7 @@ use super::{
     session::SessionId,
 };
 use crate::{
-    device::{Link, Registry, StreamId},
+    device::{BootClock, Link, Registry, StreamId},
     mqtt::packet::{Publish, QoS, ReasonCode, Version},
     node::status::DevicesStatus,
 };
@@ -35,6 +35,8 @@ pub(super) struct Devices {
     pub(super) registry: Registry,
     served: Option<Served>,
     links: HashMap<ConnectionId, Link>,
+    /// When those that were born since the start booted, by their name.
+    clocks: HashMap<String, BootClock>,
     /// Connections on which something is left to be told.
     telling: BTreeSet<ConnectionId>,
     /// Since the start.

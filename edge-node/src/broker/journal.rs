@@ -10,7 +10,6 @@ use spool::{
 
 use super::subscriptions::Terms;
 use crate::{
-    device::Epoch,
     ingest::{DeviceEvent, Ingest, Minted, PublishView, PublishedEvent, Received},
     mqtt::{
         packet::{Publish, ReasonCode},
@@ -174,25 +173,18 @@ impl<'a> Journal<'a> {
 
     /// Milliseconds since 1970; `None` while the clock is not plausible.
     pub(crate) fn plausible_time(&self) -> Option<u64> {
-        self.wall.is_plausible().then_some(self.wall.0)
+        self.is_plausible().then_some(self.wall.0)
     }
 
-    /// When an event of a device happened, milliseconds since 1970, and whether that is sure. `epoch` is that of its boot;
-    /// where nobody knows it, the event was before the device's `present` boot.
-    pub(crate) fn time_of(
-        &self,
-        uptime_ms: u64,
-        epoch: Option<Epoch>,
-        present: Option<Epoch>,
-    ) -> (u64, bool) {
-        let at = match (epoch, present) {
-            (Some(epoch), _) => epoch.time_of(uptime_ms),
-            (None, Some(present)) => present.time_of(0),
-            (None, None) => self.now,
-        };
+    /// Whether the time of day can be right.
+    pub(crate) fn is_plausible(&self) -> bool {
+        self.wall.is_plausible()
+    }
+
+    /// What happened at this time of the node clock, milliseconds since 1970; no later than now.
+    pub(crate) fn time_of(&self, at: NodeTime) -> u64 {
         let ago = self.now.0.saturating_sub(at.0);
-        let is_sure = epoch.is_some() && self.wall.is_plausible();
-        (self.wall.0.saturating_sub(ago), is_sure)
+        self.wall.0.saturating_sub(ago)
     }
 
     /// Where the transaction stands, to come back to.

@@ -6,7 +6,7 @@ use filters::decode::device::DeviceKinds;
 use spool::{NodeTime, Seq};
 use wire::{MAX_JUMP, Mark, answer::BirthReason, answer::Stored, envelope::Envelope};
 
-use super::{Device, Epoch, place::StreamId};
+use super::{Device, place::StreamId};
 
 /// Milliseconds between two acknowledgements to one device.
 const ACK_EVERY_MS: u64 = 20;
@@ -18,8 +18,6 @@ pub(crate) struct Link {
     pub(crate) born: Option<u32>,
     /// Tables that came before the birth.
     pub(crate) beside: DeviceKinds,
-    /// When the device booted, followed from message to message.
-    epoch: Option<Epoch>,
     /// Streams of which an event was refused, and its place.
     stopped: BTreeMap<StreamId, Mark>,
     /// What the device is not yet told: stored once this position is committed.
@@ -49,23 +47,10 @@ pub(crate) type Stop = (StreamId, Mark);
 
 impl Link {
     /// Begins a connection, or a new birth on it.
-    pub(crate) fn be_born(&mut self, incarnation: u32, epoch: Epoch) {
+    pub(crate) fn be_born(&mut self, incarnation: u32) {
         self.born = Some(incarnation);
-        self.epoch = Some(epoch);
         self.stopped.clear();
         self.beside = DeviceKinds::default();
-    }
-
-    /// The device said its uptime, now or a while ago.
-    pub(crate) fn observe(&mut self, now: NodeTime, uptime_ms: u64) {
-        if let Some(epoch) = &mut self.epoch {
-            epoch.observe(now, uptime_ms);
-        }
-    }
-
-    /// When the device booted, for its present boot.
-    pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.epoch
     }
 
     /// What to do with a message of events of a device that was born on this connection.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use filters::decode::device::{DeviceKinds, KindConflict};
 use serde::{Deserialize, Serialize};
-use spool::NodeTime;
 use wire::{
     Mark,
     answer::{BirthRefusal, Stored},
@@ -13,7 +12,7 @@ use wire::{
 };
 
 use super::{
-    Epoch,
+    BootClock,
     place::{Place, StreamId},
 };
 
@@ -68,7 +67,8 @@ struct StreamMark {
 struct Boot {
     incarnation: u32,
     boot: u32,
-    epoch: Epoch,
+    /// When it began, milliseconds on the node clock.
+    epoch_ms: i64,
 }
 
 /// What a birth tells the log.
@@ -76,7 +76,8 @@ struct Boot {
 pub struct Born {
     about: About,
     kinds: DeviceKinds,
-    epoch: Epoch,
+    /// The latest boots, the present one last.
+    boots: Vec<Boot>,
     /// The streams it names, with the first place that may still come.
     streams: Vec<(StreamId, (u32, u64))>,
     lost: u64,
@@ -122,13 +123,13 @@ impl Registry {
     }
 
     /// What a birth means to the node, which knows at most `bound` devices; `beside` are tables that came before it on the
-    /// same connection.
+    /// same connection, `clocks` what is known of the device's latest boots.
     pub(crate) fn receive_birth(
         &self,
         name: &str,
         birth: &Birth<'_>,
         beside: &DeviceKinds,
-        now: NodeTime,
+        clocks: &[BootClock],
         bound: usize,
     ) -> Result<Reception, BirthRefusal> {
         let known = self.get(name);
@@ -160,7 +161,7 @@ impl Registry {
         let born = Born {
             about: About::of(&birth.device),
             kinds,
-            epoch: Epoch::at(now, birth.device.uptime_ms),
+            boots: known.boots_with(clocks),
             streams,
             lost: gaps.iter().map(|gap| gap.count).sum(),
         };
@@ -184,17 +185,7 @@ impl Registry {
             let mark = device.streams.entry(*id).or_default();
             mark.floor = mark.floor.max(*floor);
         }
-        let boot = Boot {
-            incarnation: current,
-            boot: born.about.boot,
-            epoch: born.epoch,
-        };
-        if device.boot(current, boot.boot).is_none() {
-            if device.boots.len() >= MAX_BOOTS {
-                device.boots.remove(0);
-            }
-            device.boots.push(boot);
-        }
+        device.boots = born.boots;
         device.about = born.about;
         device.kinds = born.kinds;
         device.lost = device.lost.saturating_add(born.lost);
@@ -251,15 +242,23 @@ impl Device {
         self.streams.get(&stream).map_or(0, |mark| mark.time_ms)
     }
 
-    /// When it booted, as of its first birth of that boot.
-    pub(crate) fn epoch(&self, incarnation: u32, boot: u32) -> Option<Epoch> {
-        self.boot(incarnation, boot).map(|boot| boot.epoch)
+    /// When a boot began, milliseconds on the node clock, as it was known when the next one came.
+    pub(crate) fn epoch_ms(&self, incarnation: u32, boot: u32) -> Option<i64> {
+        let mut boots = self.boots.iter();
+        let boot = boots.find(|it| it.incarnation == incarnation && it.boot == boot);
+        boot.map(|boot| boot.epoch_ms)
     }
 
-    fn boot(&self, incarnation: u32, boot: u32) -> Option<&Boot> {
-        self.boots
-            .iter()
-            .find(|it| it.incarnation == incarnation && it.boot == boot)
+    /// Its latest boots, those of `clocks` as these have them.
+    fn boots_with(&self, clocks: &[BootClock]) -> Vec<Boot> {
+        let known = clocks.iter().filter_map(Boot::of);
+        let mut boots = self.boots.clone();
+        for boot in known {
+            boots.retain(|it| (it.incarnation, it.boot) != (boot.incarnation, boot.boot));
+            boots.push(boot);
+        }
+        boots.drain(..boots.len().saturating_sub(MAX_BOOTS));
+        boots
     }
 
     fn with_kinds<'a>(
@@ -284,7 +283,8 @@ impl Device {
         let floor = |(id, floor): &(StreamId, (u32, u64))| {
             self.streams.get(id).is_some_and(|it| it.floor >= *floor)
         };
-        let has_boot = self.boot(born.about.incarnation, born.about.boot).is_some();
+        let present = &born.about;
+        let has_boot = self.epoch_ms(present.incarnation, present.boot).is_some();
         let named = |id: &StreamId| {
             id.incarnation == born.about.incarnation || born.streams.iter().any(|(it, _)| it == id)
         };
@@ -293,6 +293,16 @@ impl Device {
             && self.kinds == born.kinds
             && born.streams.iter().all(floor)
             && self.streams.keys().all(named)
+    }
+}
+
+impl Boot {
+    fn of(clock: &BootClock) -> Option<Boot> {
+        Some(Boot {
+            incarnation: clock.incarnation,
+            boot: clock.boot,
+            epoch_ms: clock.epoch_ms()?,
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     NO_PLACE_AGAIN_MS, Peer,
 };
 use crate::{
-    device::{Place, StreamId, Verdict},
+    device::{Place, StreamId, Verdict, happened},
     ingest::{DeviceData, DeviceEvent},
     mqtt::{packet::ReasonCode, stored},
     record::PublishRecord,
@@ -208,9 +208,10 @@ impl Broker {
         envelope: &Envelope<'_>,
         have: usize,
     ) -> Vec<Expanded> {
-        let (Some(link), Some(device)) = (
-            self.devices.links.get_mut(&peer.connection),
+        let (Some(link), Some(device), Some(clock)) = (
+            self.devices.links.get(&peer.connection),
             self.devices.registry.get(peer.client),
+            self.devices.clocks.get_mut(peer.client),
         ) else {
             return Vec::new();
         };
@@ -218,17 +219,20 @@ impl Broker {
         let kind = envelope.head().kind;
         let is_present = envelope.head().incarnation.is_none_or(|it| it == born)
             && envelope.head().mark.boot == device.about.boot;
+        let latest = envelope.events(born).map(|event| event.uptime_ms).max();
+        if let Some(uptime_ms) = latest.filter(|_| is_present) {
+            clock.note(journal.now, uptime_ms);
+        }
         let mut floor = 0;
         let mut expanded = Vec::new();
         for event in envelope.events(born).skip(have) {
-            if is_present {
-                link.observe(journal.now, event.uptime_ms);
-            }
-            let known = match is_present {
-                true => link.epoch(),
-                false => device.epoch(event.id.incarnation, event.id.boot),
+            let at = match is_present {
+                true => clock.happened(event.uptime_ms),
+                false => device
+                    .epoch_ms(event.id.incarnation, event.id.boot)
+                    .map_or(clock.happened(0), |it| happened(it, event.uptime_ms)),
             };
-            let (time_ms, is_sure) = journal.time_of(event.uptime_ms, known, link.epoch());
+            let time_ms = journal.time_of(at);
             let mut place = Place::of(event.id, time_ms);
             floor = device.time_of_latest(place.stream).max(floor);
             place.time_ms = time_ms.max(floor);
@@ -250,7 +254,9 @@ impl Broker {
                         .unwrap_or_default()
                         .to_owned(),
                     time_ms: place.time_ms,
-                    is_synced: is_sure && is_present,
+                    is_synced: is_present
+                        && journal.is_plausible()
+                        && clock.is_sure(journal.now, at),
                     data,
                 },
                 place,

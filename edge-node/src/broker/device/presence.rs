@@ -15,7 +15,7 @@ use super::{
     super::{Broker, journal::Journal},
     NO_PLACE_AGAIN_MS, Peer,
 };
-use crate::{device::Epoch, mqtt::packet::ReasonCode, record::Change};
+use crate::{device::BootClock, mqtt::packet::ReasonCode, record::Change};
 
 impl Broker {
     pub(super) fn take_presence(
@@ -48,7 +48,11 @@ impl Broker {
                     }
                 }
             }
-            Presence::Report { uptime_ms, .. } => link.observe(journal.now, uptime_ms),
+            Presence::Report { uptime_ms, .. } => {
+                if let Some(clock) = self.devices.clocks.get_mut(peer.client) {
+                    clock.note(journal.now, uptime_ms);
+                }
+            }
             Presence::Offline { .. } | Presence::Result { .. } | Presence::Configured { .. } => {}
         }
         Ok(Seq::ZERO)
@@ -72,7 +76,14 @@ impl Broker {
         }
         let beside: &DeviceKinds = &link.beside;
         let registry = &self.devices.registry;
-        let received = registry.receive_birth(peer.client, birth, beside, journal.now, most);
+        let device = &birth.device;
+        let before = self.devices.clocks.get(peer.client).copied();
+        let mut clock = before
+            .filter(|clock| clock.is_of(device.incarnation, device.boot))
+            .unwrap_or_else(|| BootClock::of(device));
+        clock.note(journal.now, device.uptime_ms);
+        let clocks: Vec<BootClock> = before.into_iter().chain([clock]).collect();
+        let received = registry.receive_birth(peer.client, birth, beside, &clocks, most);
         let reception = received.map_err(|reason| self.refuse_birth(peer, reason))?;
         if let Some(born) = reception.born {
             let device = peer.client.to_owned();
@@ -83,14 +94,9 @@ impl Broker {
             self.note_missing(peer.client, gap.stream, gap.count, journal.now);
         }
         self.devices.counts.births += 1;
-        let device = &birth.device;
-        let known = self.devices.registry.get(peer.client);
-        let mut epoch = known
-            .and_then(|known| known.epoch(device.incarnation, device.boot))
-            .unwrap_or_else(|| Epoch::at(journal.now, device.uptime_ms));
-        epoch.observe(journal.now, device.uptime_ms);
+        self.devices.clocks.insert(peer.client.to_owned(), clock);
         if let Some(link) = self.devices.links.get_mut(&peer.connection) {
-            link.be_born(device.incarnation, epoch);
+            link.be_born(device.incarnation);
         }
         // What it says is stored may be about to be.
         let gate = journal.appended();

@@ -1,6 +1,8 @@
 //! Devices that speak the compact format: marks, acknowledgements, births, gaps.
 
-use std::collections::BTreeMap;
+mod times;
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use filters::Event;
@@ -565,35 +567,4 @@ fn another_version_is_told_what_the_node_speaks() {
     let mut pump = Pump::connect(&mut node, "pump-7");
     pump.send(&mut node, "b/pump-7", vec![0b0110_0000, 3, 4]);
     assert_eq!(pump.heard(&mut node), [Said::NoVersion]);
-}
-
-#[test]
-fn times_within_a_stream_never_go_back() {
-    let mut node = node();
-    let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
-    // The birth of the next boot is quick, those of the one before were late: what boot 7 still has comes first.
-    pump.send(&mut node, "d/pump-7", single((7, 1)));
-    node.pass(60_000);
-    let again = Birth {
-        uptime_ms: 50_000,
-        last: (7, 1),
-        ..birth(8)
-    };
-    let mut pump = Pump::born(&mut node, "pump-7", &again);
-    for seq in 1..=3 {
-        let mut bytes = [0; 64];
-        let at = [1_000, 40_000, 39_000][usize::try_from(seq - 1).unwrap()];
-        let event = encode_event(&head((8, seq), at), &celsius(1), &mut bytes)
-            .unwrap()
-            .to_vec();
-        pump.send(&mut node, "d/pump-7", event);
-    }
-    node.settle();
-    let times: Vec<_> = events(&node)
-        .iter()
-        .map(|it| it.time.clone().unwrap())
-        .collect();
-    assert!(times.is_sorted(), "{times:?}");
-    let distinct: BTreeMap<_, ()> = times.iter().map(|it| (it, ())).collect();
-    assert_eq!((times.len(), distinct.len()), (4, 3), "{times:?}");
 }
