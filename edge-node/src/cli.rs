@@ -22,6 +22,7 @@ use crate::{
 
 mod check;
 pub(crate) mod client;
+mod device;
 mod error;
 mod node;
 mod rules;
@@ -58,6 +59,9 @@ enum Command {
     /// Look after the places events go to
     #[command(subcommand)]
     Sink(sink::SinkCommand),
+    /// Look after the microcontrollers that publish in the compact format
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Check rules and try them on events
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -161,6 +165,7 @@ impl Cli {
             Some(Command::Check(args)) => check::check(&args, out),
             Some(Command::Spool(command)) => spool::execute(&command, out),
             Some(Command::Sink(command)) => sink::execute(&command, out),
+            Some(Command::Device(command)) => device::execute(&command, out),
             Some(Command::Rules(command)) => rules::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),
             Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),

@@ -15,10 +15,12 @@
 
 mod clock;
 mod link;
+mod losses;
 mod place;
 mod registry;
 
 pub(crate) use clock::{BootClock, happened};
 pub(crate) use link::{Link, Verdict};
+pub use losses::{LossCause, LossReport};
 pub use place::{Place, StreamId};
-pub use registry::{Born, Device, Reception, Registry};
+pub use registry::{About, Born, Device, Reception, Registry};

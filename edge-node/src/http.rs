@@ -7,6 +7,9 @@
 //! DELETE /api/v1/replay/NAME           no more of that for the sink of this name         204 once that is durable
 //! POST /api/v1/rules/reload            the files of rules, read again            200 once they are in use
 //! DELETE /api/v1/sinks/NAME            what is held for a sink that left the configuration  204 once that is durable
+//! GET  /api/v1/devices?after=ID&limit=N  some devices, by name; `next` is the `after` of the next page
+//! GET  /api/v1/devices/ID              all that is known of one
+//! DELETE /api/v1/devices/ID            nothing more of one that is away          204 once that is durable
 //! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
 //! GET  /metrics                        the same for Prometheus
 //! GET  /health                         200, or 503 while nothing is acknowledged
@@ -34,6 +37,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::HttpConfig,
     node::{
+        devices::{DeviceError, DevicePage, DeviceStatus, DevicesQuery},
         door::DoorCounters,
         handle::{Incoming, NodeHandle, Origin, PublishError, RemoveError},
         reload::{ReloadAnswer, ReloadError},
@@ -45,6 +49,7 @@ use crate::{
 mod answer;
 mod body;
 mod connection;
+mod devices;
 mod inspect;
 mod metrics;
 mod publish;
@@ -79,6 +84,18 @@ pub trait Node: Clone + Send + Sync + 'static {
     fn reload_rules(&self) -> impl Future<Output = Result<ReloadAnswer, ReloadError>> + Send;
     /// See [`NodeHandle::remove_sink`].
     fn remove_sink(&self, name: &str) -> impl Future<Output = Result<(), RemoveError>> + Send;
+    /// See [`NodeHandle::devices`].
+    fn devices(
+        &self,
+        query: DevicesQuery,
+    ) -> impl Future<Output = Result<DevicePage, DeviceError>> + Send;
+    /// See [`NodeHandle::device`].
+    fn device(
+        &self,
+        device: &str,
+    ) -> impl Future<Output = Result<DeviceStatus, DeviceError>> + Send;
+    /// See [`NodeHandle::remove_device`].
+    fn remove_device(&self, device: &str) -> impl Future<Output = Result<(), DeviceError>> + Send;
 }
 
 impl Node for NodeHandle {
@@ -108,6 +125,18 @@ impl Node for NodeHandle {
 
     async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
         NodeHandle::remove_sink(self, name).await
+    }
+
+    async fn devices(&self, query: DevicesQuery) -> Result<DevicePage, DeviceError> {
+        NodeHandle::devices(self, query).await
+    }
+
+    async fn device(&self, device: &str) -> Result<DeviceStatus, DeviceError> {
+        NodeHandle::device(self, device).await
+    }
+
+    async fn remove_device(&self, device: &str) -> Result<(), DeviceError> {
+        NodeHandle::remove_device(self, device).await
     }
 }
 
@@ -144,6 +173,11 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
         .route("/api/v1/replay/{sink}", delete(replay::stop::<N>))
         .route("/api/v1/rules/reload", post(rules::reload::<N>))
         .route("/api/v1/sinks/{name}", delete(sinks::remove::<N>))
+        .route("/api/v1/devices", get(devices::list::<N>))
+        .route(
+            "/api/v1/devices/{device}",
+            get(devices::show::<N>).delete(devices::remove::<N>),
+        )
         .route("/api/v1/status", get(inspect::status::<N>))
         .route("/metrics", get(inspect::metrics::<N>))
         .route("/health", get(inspect::health::<N>))

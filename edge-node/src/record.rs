@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use crate::{
-    device::{Born, Place},
+    device::{Born, LossReport, Place},
     mqtt::{packet::QoS, stored},
     rules::NamedStage,
 };
@@ -319,6 +319,10 @@ pub enum Change {
     Judged { settled: Vec<u8> },
     /// A device said something new at its birth.
     DeviceBorn { device: String, born: Box<Born> },
+    /// It said what it lost.
+    DeviceLost { device: String, report: LossReport },
+    /// It is not known any more.
+    DeviceRemoved { device: String },
 }
 
 impl Change {

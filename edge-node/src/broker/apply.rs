@@ -113,6 +113,10 @@ impl Broker {
             Change::DeviceBorn { device, born } => {
                 self.devices.registry.apply_birth(&device, *born)
             }
+            Change::DeviceLost { device, report } => {
+                self.devices.registry.apply_report(&device, &report)
+            }
+            Change::DeviceRemoved { device } => self.devices.registry.remove(&device),
             Change::WillRefused { ref client }
             | Change::SessionConnected { ref client, .. }
             | Change::SessionDisconnected { ref client, .. }

@@ -12,6 +12,7 @@ use wire::topic::{Channel, DeviceId, Prefix};
 mod events;
 mod presence;
 mod telling;
+mod views;
 
 use super::{
     Broker,
@@ -35,12 +36,20 @@ pub(super) struct Devices {
     pub(super) registry: Registry,
     served: Option<Served>,
     links: HashMap<ConnectionId, Link>,
-    /// When those that were born since the start booted, by their name.
-    clocks: HashMap<String, BootClock>,
+    /// Those that were born since the start, by their name.
+    heard: HashMap<String, Heard>,
     /// Connections on which something is left to be told.
     telling: BTreeSet<ConnectionId>,
     /// Since the start.
     counts: DevicesStatus,
+}
+
+/// What is heard of a device since the start.
+struct Heard {
+    /// When it booted.
+    clock: BootClock,
+    /// When it last said something.
+    at: NodeTime,
 }
 
 /// On which terms devices are served.
@@ -79,6 +88,14 @@ impl Broker {
             connected: links.filter(|link| link.born.is_some()).count() as u64,
             ..self.devices.counts.clone()
         }
+    }
+
+    /// The connection on which a device was born.
+    fn device_connection(&self, name: &str) -> Option<ConnectionId> {
+        let session = self.clients.get(name).and_then(|id| self.sessions.get(*id));
+        let connection = session?.connection?;
+        let link = self.devices.links.get(&connection)?;
+        link.born.map(|_| connection)
     }
 
     /// What a topic is to devices, if it is theirs.
@@ -124,6 +141,9 @@ impl Broker {
             topic,
             publish,
         };
+        if let Some(heard) = self.devices.heard.get_mut(&*client).filter(|_| is_own) {
+            heard.at = journal.now;
+        }
         let taken = match channel {
             _ if !is_own || publish.qos == QoS::ExactlyOnce || publish.retain => {
                 Err(ReasonCode::NotAuthorized)
@@ -161,8 +181,9 @@ impl Broker {
         self.answer(peer.connection, Gate::Committed(gate), answer);
     }
 
-    fn note_missing(&mut self, client: &str, stream: StreamId, count: u64, now: NodeTime) {
+    fn note_lost(&mut self, client: &str, stream: StreamId, count: u64, now: NodeTime) {
         if count > 0 {
+            self.devices.counts.lost += count;
             let scope = format!("device {client}/{}", stream.number);
             self.lose(LossReason::LostAtDevice, scope, count, 0, now);
         }

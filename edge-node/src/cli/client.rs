@@ -1,6 +1,7 @@
 //! One request to a node's HTTP door.
 
 use std::{
+    fmt::Write as _,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
@@ -37,6 +38,22 @@ pub(super) fn post<T: DeserializeOwned>(
 pub(super) fn delete(address: SocketAddr, path: &str) -> Result<(), CliError> {
     let request = format!("DELETE {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
     body(address, &exchange(address, request.as_bytes())?).map(drop)
+}
+
+/// A text as one segment or one value of a path and its query.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            _ => {
+                let _ = write!(escaped, "%{byte:02X}"); // a string takes all text
+            }
+        }
+    }
+    escaped
 }
 
 /// In HTTP/1.0 the end of the connection is the end of the answer.

@@ -1,6 +1,6 @@
 //! What the node knows of devices: the fold of their births and events over the log.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use filters::decode::device::{DeviceKinds, KindConflict};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use wire::{
 };
 
 use super::{
-    BootClock,
+    BootClock, LossCause, LossReport,
+    losses::Losses,
     place::{Place, StreamId},
 };
 
@@ -37,6 +38,7 @@ pub struct Device {
     boots: Vec<Boot>,
     /// Events that never come, as far as they were announced or missed.
     pub lost: u64,
+    reported: Losses,
 }
 
 /// What a device says of itself.
@@ -107,9 +109,11 @@ impl Registry {
         self.devices.get(device)
     }
 
-    /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Device)> {
-        self.devices.iter().map(|(name, it)| (name.as_str(), it))
+    /// Those whose names are behind this one, by name.
+    pub fn behind(&self, name: &str) -> impl Iterator<Item = (&str, &Device)> {
+        let behind = (Bound::Excluded(name), Bound::Unbounded);
+        let devices = self.devices.range::<str, _>(behind);
+        devices.map(|(name, it)| (name.as_str(), it))
     }
 
     /// How many there are.
@@ -191,6 +195,18 @@ impl Registry {
         device.lost = device.lost.saturating_add(born.lost);
     }
 
+    /// Folds what a device said it lost.
+    pub(crate) fn apply_report(&mut self, name: &str, report: &LossReport) {
+        if let Some(device) = self.devices.get_mut(name) {
+            device.reported.apply(report);
+        }
+    }
+
+    /// Folds the removal of a device.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.devices.remove(name);
+    }
+
     /// Folds an event.
     pub(crate) fn apply_event(&mut self, name: &str, place: &Place) {
         let Some(device) = self.devices.get_mut(name) else {
@@ -224,6 +240,16 @@ impl Device {
     /// Its streams and how far the node is in them.
     pub fn streams(&self) -> impl Iterator<Item = (StreamId, Mark)> {
         self.streams.iter().map(|(id, mark)| (*id, mark.mark()))
+    }
+
+    /// What it says it lost in all its boots: stream, cause, and how many.
+    pub fn reported(&self) -> impl Iterator<Item = (u8, LossCause, u64)> {
+        self.reported.totals()
+    }
+
+    /// What a report adds to that.
+    pub(crate) fn added(&self, report: &LossReport) -> BTreeMap<(u8, LossCause), u64> {
+        self.reported.added(report)
     }
 
     /// Whether one stream more may be kept.

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::node::status::{NodeHealth, NodeStatus, SinkState};
+use crate::{
+    device::LossCause,
+    node::status::{NodeHealth, NodeStatus, SinkState},
+};
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -92,6 +95,19 @@ fn devices(page: &mut Page, status: &NodeStatus) {
     family.put(&[("what", "repeated")], devices.repeats);
     family.put(&[("what", "invalid")], devices.invalid);
     family.put(&[("what", "missing")], devices.missing);
+    page.counter(
+        "edge_node_device_lost_total",
+        "Events of devices that never come: announced by births, or missing.",
+    )
+    .put(&[], devices.lost);
+    let mut family = page.counter(
+        "edge_node_device_reported_total",
+        "Events that devices say they lost, by cause.",
+    );
+    for cause in LossCause::ALL.map(LossCause::name) {
+        let count = devices.reported.get(cause).copied();
+        family.put(&[("cause", cause)], count.unwrap_or(0));
+    }
     page.counter("edge_node_device_births_total", "Births accepted.")
         .put(&[], devices.births);
     page.counter(

@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::node::status::{Door, LossStatus, NodeHealth, SinkState, SinkStatus};
+use crate::node::{
+    devices::DeviceSummary,
+    status::{Door, LossStatus, NodeHealth, SinkState, SinkStatus},
+};
 
 const STRUCTURED: &str = "content-type: application/cloudevents+json\r\n";
 const BATCH: &str = "content-type: application/cloudevents-batch+json\r\n";
@@ -121,6 +124,38 @@ async fn a_batch_is_one_transaction_in_its_order() {
         .collect();
     assert_eq!(ids, ["7", "8"]);
     assert_eq!(door.node.0.transactions.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn devices_are_listed_page_by_page() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let ids = async |query: &str| {
+        let answer = get(door.address, &format!("/api/v1/devices{query}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page: DevicePage = serde_json::from_str(&answer.body).unwrap();
+        let ids = page.devices.into_iter().map(|it| it.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, ["pump-7", "pump/8"]);
+    assert_eq!(ids("?limit=1").await, ["pump-7"]);
+    assert_eq!(ids("?limit=1&after=pump-7").await, ["pump/8"]);
+    for query in ["?limit=0", "?limit=1001", "?limit=x", "?from=pump-7"] {
+        let answer = get(door.address, &format!("/api/v1/devices{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_shown_and_removed_by_its_name() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let shown = get(door.address, "/api/v1/devices/pump%207").await;
+    assert_eq!(shown.status, 200);
+    let shown: DeviceStatus = serde_json::from_str(&shown.body).unwrap();
+    assert_eq!(shown.summary, summary("pump 7"));
+    for (name, status) in [("pump%207", 204), ("here", 409), ("nobody", 404)] {
+        let answer = delete(door.address, &format!("/api/v1/devices/{name}")).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.body);
+    }
 }
 
 #[tokio::test]
@@ -613,6 +648,27 @@ impl Node for FakeNode {
         }
     }
 
+    async fn devices(&self, query: DevicesQuery) -> Result<DevicePage, DeviceError> {
+        let devices = ["pump-7", "pump/8"].map(summary).into_iter();
+        let behind = devices.filter(|it| it.id > query.after);
+        Ok(DevicePage {
+            devices: behind.take(query.limit).collect(),
+            next: None,
+        })
+    }
+
+    async fn device(&self, device: &str) -> Result<DeviceStatus, DeviceError> {
+        let summary = known(device).map(|()| summary(device))?;
+        Ok(DeviceStatus {
+            summary,
+            ..DeviceStatus::default()
+        })
+    }
+
+    async fn remove_device(&self, device: &str) -> Result<(), DeviceError> {
+        known(device)
+    }
+
     async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {
         let sink = sink.to_owned();
         match sink.as_str() {
@@ -634,6 +690,23 @@ impl Node for FakeNode {
                 names: vec!["mesh".to_owned()],
             }),
         }
+    }
+}
+
+fn summary(device: &str) -> DeviceSummary {
+    DeviceSummary {
+        id: device.to_owned(),
+        firmware: "1.4.2".to_owned(),
+        ..DeviceSummary::default()
+    }
+}
+
+fn known(device: &str) -> Result<(), DeviceError> {
+    let device = device.to_owned();
+    match device.as_str() {
+        "pump 7" => Ok(()),
+        "here" => Err(DeviceError::Connected { device }),
+        _ => Err(DeviceError::Unknown { device }),
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{
     rules::Judge,
 };
 
+mod devices;
+
 /// Tells the time: the node clock, by which ages are measured, and the wall clock, which events carry.
 pub type Clock = Arc<dyn Fn() -> ClockMark + Send + Sync>;
 
@@ -356,6 +358,7 @@ impl Core {
                 drop(reply.send(removed.map_err(full)));
             }
             Request::RemoveSink { name, reply } => drop(reply.send(self.remove_sink(&name))),
+            Request::Devices(request) => self.handle_device_request(request),
             Request::Status { reply } => drop(reply.send(self.status())),
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::NodeId;
 
 use super::{
+    devices::DeviceRequest,
     reload::{ReloadAnswer, ReloadError, ReloadOrder},
     replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
     status::NodeStatus,
@@ -202,6 +203,8 @@ pub enum Request {
         /// The position that must be committed before it is gone.
         reply: oneshot::Sender<Result<Seq, RemoveError>>,
     },
+    /// Something about devices.
+    Devices(DeviceRequest),
     /// Tell how the node is.
     Status {
         /// All but the sinks.
@@ -351,7 +354,7 @@ impl NodeHandle {
         self.commits.clone()
     }
 
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, PublishError> {
@@ -363,7 +366,7 @@ impl NodeHandle {
         answer.await.map_err(|_| PublishError::Stopping)
     }
 
-    async fn committed(&self, seq: Seq) -> Result<(), PublishError> {
+    pub(super) async fn committed(&self, seq: Seq) -> Result<(), PublishError> {
         let mut commits = self.commits.clone();
         commits
             .wait_for(|committed| *committed >= seq)

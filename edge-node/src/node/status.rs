@@ -3,7 +3,7 @@
 //! Times are ages or waits in milliseconds, so that a reader needs no clock that agrees with the node's. Counters count
 //! from the start of the process.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +175,10 @@ pub struct DevicesStatus {
     pub invalid: u64,
     /// Events missing in a stream that no birth announced.
     pub missing: u64,
+    /// Events that never come: announced by births, or missing.
+    pub lost: u64,
+    /// Events that devices say they lost, by cause.
+    pub reported: BTreeMap<String, u64>,
     /// Messages not taken.
     pub refused: u64,
 }

@@ -186,6 +186,12 @@ impl DeviceKinds {
         self.kinds.get(&kind.0).map(|known| &*known.event_type)
     }
 
+    /// Type and version of each kind.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u16)> {
+        let kinds = self.kinds.values();
+        kinds.map(|kind| (&*kind.event_type, kind.version))
+    }
+
     /// How many kinds there are.
     pub fn len(&self) -> usize {
         self.kinds.len()

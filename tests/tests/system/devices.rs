@@ -1,8 +1,8 @@
 //! Devices that speak the compact format, on a running node.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path, process::Command};
 
-use tests::{Device, TestCloud, TestNode};
+use tests::{Device, TestCloud, TestNode, edge_node, wait_until};
 use wire::{
     Mark, Stream, Versions,
     answer::Answer,
@@ -153,4 +153,43 @@ async fn events_of_a_device_arrive_once_with_its_ids_through_a_kill() {
     assert_eq!(last.data, br#"{"n":30}"#);
     assert_eq!(last.attribute("type"), "pump.reading");
     assert_eq!(last.attribute("source"), "urn:edge-device:pump-7");
+}
+
+#[tokio::test]
+async fn an_operator_lists_shows_and_removes_devices() {
+    let node = TestNode::builder().config("[devices]\n").start().await;
+    let (mut device, _) = born(&node, "pump 7").await;
+    device
+        .publish("d/pump 7", batch(3, 2))
+        .await
+        .expect("taken");
+    acknowledged(&mut device, 4).await;
+    let listed = run(&["device", "list"], &node.data());
+    let line = listed.lines().find(|line| line.starts_with("pump 7"));
+    let cells: Vec<_> = line.expect(&listed).split_whitespace().collect();
+    assert_eq!(cells[2], "connected", "{listed}");
+    assert_eq!(cells[cells.len() - 3..], ["1.0.0", "1", "2"], "{listed}");
+    let shown = run(&["device", "show", "pump 7", "--json"], &node.data());
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
+    assert_eq!(shown["streams"][0]["seq"], 4);
+    assert_eq!(shown["kinds"][0]["type"], "pump.reading");
+    let refused = run(&["device", "remove", "pump 7"], &node.data());
+    assert!(refused.contains("is connected"), "{refused}");
+    drop(device);
+    wait_until("the device is away", async || {
+        node.status().await["devices"]["connected"] == 0
+    })
+    .await;
+    let removed = run(&["device", "remove", "pump 7"], &node.data());
+    assert_eq!(removed, "pump 7 is removed\n");
+    assert_eq!(node.status().await["devices"]["known"], 0);
+}
+
+/// What the command says on both of its outputs.
+fn run(arguments: &[&str], data: &Path) -> String {
+    let mut command = Command::new(edge_node());
+    let output = command.args(arguments).arg("--data").arg(data).output();
+    let output = output.expect("the command runs");
+    let said = [output.stdout, output.stderr].concat();
+    String::from_utf8(said).expect("it is text")
 }

@@ -14,7 +14,7 @@ use super::{
         publish::{Appended, Arrival},
         subscriptions::Audience,
     },
-    NO_PLACE_AGAIN_MS, Peer,
+    Heard, NO_PLACE_AGAIN_MS, Peer,
 };
 use crate::{
     device::{Place, StreamId, Verdict, happened},
@@ -59,7 +59,7 @@ impl Broker {
                     return Err(ReasonCode::QuotaExceeded);
                 };
                 self.devices.counts.missing += missing;
-                self.note_missing(peer.client, stream, missing, journal.now);
+                self.note_lost(peer.client, stream, missing, journal.now);
                 Ok(seq)
             }
             Verdict::Repeat => {
@@ -208,10 +208,10 @@ impl Broker {
         envelope: &Envelope<'_>,
         have: usize,
     ) -> Vec<Expanded> {
-        let (Some(link), Some(device), Some(clock)) = (
+        let (Some(link), Some(device), Some(Heard { clock, .. })) = (
             self.devices.links.get(&peer.connection),
             self.devices.registry.get(peer.client),
-            self.devices.clocks.get_mut(peer.client),
+            self.devices.heard.get_mut(peer.client),
         ) else {
             return Vec::new();
         };

@@ -3,19 +3,23 @@
 use filters::decode::device::DeviceKinds;
 use spool::Seq;
 use wire::{
-    Versions,
+    List, Versions,
     answer::{
         BirthReason, BirthRefusal, Welcome, encode_birth_refused, encode_birth_wanted,
         encode_no_version, encode_welcome,
     },
-    birth::{Birth, Presence},
+    birth::{Birth, Loss, Presence},
 };
 
 use super::{
     super::{Broker, journal::Journal},
-    NO_PLACE_AGAIN_MS, Peer,
+    Heard, NO_PLACE_AGAIN_MS, Peer,
 };
-use crate::{device::BootClock, mqtt::packet::ReasonCode, record::Change};
+use crate::{
+    device::{BootClock, LossReport},
+    mqtt::packet::ReasonCode,
+    record::Change,
+};
 
 impl Broker {
     pub(super) fn take_presence(
@@ -48,10 +52,8 @@ impl Broker {
                     }
                 }
             }
-            Presence::Report { uptime_ms, .. } => {
-                if let Some(clock) = self.devices.clocks.get_mut(peer.client) {
-                    clock.note(journal.now, uptime_ms);
-                }
+            Presence::Report { uptime_ms, losses } => {
+                return self.take_report(journal, peer, uptime_ms, &losses);
             }
             Presence::Offline { .. } | Presence::Result { .. } | Presence::Configured { .. } => {}
         }
@@ -77,7 +79,7 @@ impl Broker {
         let beside: &DeviceKinds = &link.beside;
         let registry = &self.devices.registry;
         let device = &birth.device;
-        let before = self.devices.clocks.get(peer.client).copied();
+        let before = self.devices.heard.get(peer.client).map(|heard| heard.clock);
         let mut clock = before
             .filter(|clock| clock.is_of(device.incarnation, device.boot))
             .unwrap_or_else(|| BootClock::of(device));
@@ -91,10 +93,14 @@ impl Broker {
                 .map_err(|_| self.refuse_birth(peer, BirthRefusal::Devices))?;
         }
         for gap in &reception.gaps {
-            self.note_missing(peer.client, gap.stream, gap.count, journal.now);
+            self.note_lost(peer.client, gap.stream, gap.count, journal.now);
         }
         self.devices.counts.births += 1;
-        self.devices.clocks.insert(peer.client.to_owned(), clock);
+        let heard = Heard {
+            clock,
+            at: journal.now,
+        };
+        self.devices.heard.insert(peer.client.to_owned(), heard);
         if let Some(link) = self.devices.links.get_mut(&peer.connection) {
             link.be_born(device.incarnation);
         }
@@ -109,6 +115,39 @@ impl Broker {
             encode_welcome(&welcome, &reception.stored, into)
         });
         Ok(gate)
+    }
+
+    /// What a device lost shows in its sequences, and is counted there; here it says why.
+    fn take_report(
+        &mut self,
+        journal: &mut Journal<'_>,
+        peer: &Peer<'_>,
+        uptime_ms: u64,
+        losses: &List<'_, Loss>,
+    ) -> Result<Seq, ReasonCode> {
+        let is_born =
+            (self.devices.links.get(&peer.connection)).is_some_and(|it| it.born.is_some());
+        let device = self.devices.registry.get(peer.client);
+        let Some(device) = device.filter(|_| is_born) else {
+            return Err(ReasonCode::ImplementationSpecificError);
+        };
+        if let Some(heard) = self.devices.heard.get_mut(peer.client) {
+            heard.clock.note(journal.now, uptime_ms);
+        }
+        let report = LossReport::of(&device.about, losses);
+        let added = device.added(&report);
+        if added.is_empty() {
+            return Ok(journal.appended());
+        }
+        let device = peer.client.to_owned();
+        let lost = Change::DeviceLost { device, report };
+        let seq = self.change(journal, lost);
+        let seq = seq.map_err(|_| ReasonCode::QuotaExceeded)?;
+        for ((_, cause), count) in added {
+            let reported = &mut self.devices.counts.reported;
+            *reported.entry(cause.name().to_owned()).or_default() += count;
+        }
+        Ok(seq)
     }
 
     pub(super) fn refuse_birth(&mut self, peer: &Peer<'_>, reason: BirthRefusal) -> ReasonCode {

@@ -1,5 +1,6 @@
 //! Devices that speak the compact format: marks, acknowledgements, births, gaps.
 
+mod registry;
 mod times;
 
 use std::collections::BTreeSet;
