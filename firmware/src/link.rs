@@ -24,15 +24,20 @@ pub struct Manners {
     pub in_flight: u16,
 }
 
+impl Manners {
+    /// Those of [`Manners::default`].
+    pub const DEFAULT: Manners = Manners {
+        backoff_least_ms: 1_000,
+        backoff_most_ms: 60_000,
+        patience_ms: 10_000,
+        keep_alive_s: 30,
+        in_flight: 8,
+    };
+}
+
 impl Default for Manners {
     fn default() -> Self {
-        Manners {
-            backoff_least_ms: 1_000,
-            backoff_most_ms: 60_000,
-            patience_ms: 10_000,
-            keep_alive_s: 30,
-            in_flight: 8,
-        }
+        Manners::DEFAULT
     }
 }
 

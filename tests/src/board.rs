@@ -74,7 +74,7 @@ impl TestBoard {
                 "stdio",
             ])
             .args(["-semihosting-config", "enable=on,target=native"])
-            .args(["-nic", "user,model=lan9118,mac=52:54:00:00:00:01"])
+            .args(["-nic", "user,id=link,model=lan9118,mac=52:54:00:00:00:01"])
             .args(["-device", &load("seed", SEED_ADDRESS)])
             .args(["-device", &load("block", Board::Mps2.address())])
             .arg("-qmp")
@@ -113,6 +113,21 @@ impl TestBoard {
         let mut monitor = self.monitor();
         monitor.reset();
         monitor.ask("cont", &json!({}));
+    }
+
+    /// Pulls its network cable.
+    pub fn cut_link(&self) {
+        self.set_link(false);
+    }
+
+    /// Plugs its network cable in.
+    pub fn mend_link(&self) {
+        self.set_link(true);
+    }
+
+    fn set_link(&self, is_up: bool) {
+        let arguments = json!({ "name": "link", "up": is_up });
+        self.monitor().ask("set_link", &arguments);
     }
 
     /// Stops it between two of its instructions.

@@ -2,37 +2,39 @@
 //! `no_std`, without an allocator. A board brings pins, memory and a network stack; nothing here knows which board it is.
 //!
 //! ```text
-//!  Sensor ──▶ measure ──▶ Publisher (Queue) ──▶ Link::run ──▶ MQTT 5 over embassy-net ──▶ node
+//!  Sensor ──▶ measure ──▶ Publisher (Outbox, in flash) ──▶ Link::run ──▶ TCP over embassy-net ──▶ node
 //!   Sht31
 //!   Simulated
 //! ```
 //!
 //! # What it promises
 //!
-//! A reading leaves the queue when the node has acknowledged it; after a lost link it is sent again with the same id,
-//! so that the node's rules can tell a repeat. The queue is in RAM and holds [`QUEUED`] readings: one more pushes the
-//! oldest out, counted and reported with the next reading, and a reset empties it.
+//! A reading is in flash before the next one is taken, and stays there until the node has acknowledged it: a reset, a
+//! lost link and a node that is away cost none. When the flash is full the oldest page of readings makes room, and the
+//! node is told which ones.
 
 #![no_std]
 
 #[macro_use]
 mod say;
 
-mod backoff;
+mod blocking;
 mod link;
 mod measure;
-mod queue;
+mod outbox;
 mod reading;
 mod sensor;
 mod sht31;
 mod simulated;
-mod wire;
+mod socket;
 
-pub use link::{Link, LinkBuffers};
+pub use blocking::Blocking;
+pub use firmware::{Region, outbox::OpenError};
+pub use link::Link;
 pub use measure::{Publisher, measure};
-pub use queue::{QUEUED, Queue};
+pub use outbox::{LEAST_PAGES, Outbox, open};
 pub use reading::Reading;
 pub use sensor::Sensor;
 pub use sht31::{ADDRESS, Sht31, Sht31Error};
 pub use simulated::Simulated;
-pub use wire::Unflushed;
+pub use socket::LinkBuffers;

@@ -3,7 +3,7 @@ use embassy_time::{Duration, Ticker};
 use crate::{Reading, Sensor};
 
 /// Takes readings off the application's hands.
-#[allow(
+#[expect(
     async_fn_in_trait,
     reason = "a board has one executor and its tasks are not sent between threads"
 )]
@@ -59,13 +59,13 @@ mod tests {
         let temperatures: Vec<_> = taken
             .borrow()
             .iter()
-            .map(|reading| reading.temperature_millis)
+            .map(|reading| reading.temperature)
             .collect();
-        assert_eq!(temperatures, vec![1, 3, 4]);
+        assert_eq!(temperatures, vec![1.0, 3.0, 4.0]);
     }
 
     struct Failing {
-        asked: i32,
+        asked: i16,
     }
 
     impl Sensor for Failing {
@@ -74,8 +74,8 @@ mod tests {
             match self.asked {
                 2 => Err("as planned"),
                 asked => Ok(Reading {
-                    temperature_millis: asked,
-                    humidity_millis: 0,
+                    temperature: f32::from(asked),
+                    humidity: 0.0,
                 }),
             }
         }

@@ -1,7 +1,7 @@
 use crate::Reading;
 
 /// Something that measures. Its drivers stand on embedded-hal-async, so that any board's pins will do.
-#[allow(
+#[expect(
     async_fn_in_trait,
     reason = "a board has one executor and its tasks are not sent between threads"
 )]

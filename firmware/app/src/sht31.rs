@@ -72,8 +72,8 @@ impl<B: I2c, D: DelayNs> Sht31<B, D> {
             return Err(Sht31Error::Check);
         }
         Ok(Reading {
-            temperature_millis: temperature_millis(u16::from_be_bytes([t0, t1])),
-            humidity_millis: humidity_millis(u16::from_be_bytes([h0, h1])),
+            temperature: temperature(u16::from_be_bytes([t0, t1])),
+            humidity: humidity(u16::from_be_bytes([h0, h1])),
         })
     }
 }
@@ -88,22 +88,18 @@ impl<B: I2c, D: DelayNs> Sensor for Sht31<B, D> {
 }
 
 /// −45 °C to 130 °C over the whole range.
-fn temperature_millis(raw: u16) -> i32 {
-    scale(raw, 175_000).cast_signed().saturating_sub(45_000)
+fn temperature(raw: u16) -> f32 {
+    share(raw) * 175.0 - 45.0
 }
 
 /// 0 % to 100 % over the whole range.
-fn humidity_millis(raw: u16) -> u32 {
-    scale(raw, 100_000)
+fn humidity(raw: u16) -> f32 {
+    share(raw) * 100.0
 }
 
-/// `raw` of 65535 parts of `full`, rounded to the nearest; at most `full`.
-fn scale(raw: u16, full: u32) -> u32 {
-    let scaled = u64::from(raw)
-        .saturating_mul(u64::from(full))
-        .saturating_add(32_767)
-        / 65_535;
-    u32::try_from(scaled).unwrap_or(full)
+/// From 0 to 1.
+fn share(raw: u16) -> f32 {
+    f32::from(raw) / f32::from(u16::MAX)
 }
 
 /// CRC-8 with the polynomial 0x31, as the sensor sends it behind each word.
@@ -135,20 +131,16 @@ mod tests {
         assert_eq!(
             measured(answer),
             Ok(Reading {
-                temperature_millis: 25_000,
-                humidity_millis: 50_001
+                temperature: 25.0,
+                humidity: 50.000_763
             })
         );
     }
 
     #[test]
     fn the_ends_of_both_ranges_are_exact() {
-        assert_eq!(temperature_millis(0), -45_000);
-        assert_eq!(temperature_millis(u16::MAX), 130_000);
-        assert_eq!(
-            (humidity_millis(0), humidity_millis(u16::MAX)),
-            (0, 100_000)
-        );
+        assert_eq!((temperature(0), temperature(u16::MAX)), (-45.0, 130.0));
+        assert_eq!((humidity(0), humidity(u16::MAX)), (0.0, 100.0));
     }
 
     #[test]

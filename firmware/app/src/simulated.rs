@@ -5,7 +5,9 @@ use crate::{Reading, Sensor};
 /// Temperature wanders within 15 to 30 °C and humidity within 30 to 70 %, by at most 0.1 from reading to reading.
 pub struct Simulated {
     state: u32,
-    reading: Reading,
+    /// In thousandths, so that the walk is exact.
+    temperature: i32,
+    humidity: i32,
 }
 
 impl Simulated {
@@ -15,10 +17,8 @@ impl Simulated {
         Simulated {
             // The generator below stays at 0 for ever.
             state: seed.max(1),
-            reading: Reading {
-                temperature_millis: 20_000,
-                humidity_millis: 50_000,
-            },
+            temperature: 20_000,
+            humidity: 50_000,
         }
     }
 
@@ -35,18 +35,21 @@ impl Simulated {
 impl Sensor for Simulated {
     async fn read(&mut self) -> Result<Reading, &'static str> {
         let (warmer, wetter) = (self.step(), self.step());
-        let Reading {
-            temperature_millis,
-            humidity_millis,
-        } = &mut self.reading;
-        *temperature_millis = temperature_millis
+        self.temperature = self
+            .temperature
             .saturating_add(warmer)
             .clamp(15_000, 30_000);
-        *humidity_millis = humidity_millis
-            .saturating_add_signed(wetter)
-            .clamp(30_000, 70_000);
-        Ok(self.reading)
+        self.humidity = self.humidity.saturating_add(wetter).clamp(30_000, 70_000);
+        Ok(Reading {
+            temperature: thousandths(self.temperature),
+            humidity: thousandths(self.humidity),
+        })
     }
+}
+
+/// Exact to the last of three decimals: there are fewer than 2^24 thousandths.
+fn thousandths(count: i32) -> f32 {
+    count as f32 / 1000.0
 }
 
 #[cfg(test)]
@@ -69,10 +72,10 @@ mod tests {
     fn readings_move_by_small_steps_within_their_ranges() {
         for pair in readings(42).windows(2) {
             let [before, after] = [pair[0], pair[1]];
-            assert!((15_000..=30_000).contains(&after.temperature_millis));
-            assert!((30_000..=70_000).contains(&after.humidity_millis));
-            assert!(before.temperature_millis.abs_diff(after.temperature_millis) <= 100);
-            assert!(before.humidity_millis.abs_diff(after.humidity_millis) <= 100);
+            assert!((15.0..=30.0).contains(&after.temperature));
+            assert!((30.0..=70.0).contains(&after.humidity));
+            assert!((before.temperature - after.temperature).abs() < 0.1001);
+            assert!((before.humidity - after.humidity).abs() < 0.1001);
             assert_ne!(before, after);
         }
     }

@@ -1,5 +1,7 @@
 //! Microcontrollers in QEMU: from their boot through DHCP and TCP into a node and out at its sink.
 
+use std::collections::BTreeSet;
+
 use flash_model::{Flash, Geometry};
 use serde_json::Value;
 use tests::{Received, TestBoard, TestCloud, TestNode, wait_until};
@@ -7,95 +9,81 @@ use tests::{Received, TestBoard, TestCloud, TestNode, wait_until};
 #[tokio::test]
 async fn readings_of_a_board_reach_the_sink_each_as_an_event_of_its_own() {
     let cloud = TestCloud::start().await;
-    let node = TestNode::builder().uplink(&cloud).start().await;
+    let node = node_for_devices(&cloud).await;
     let board = TestBoard::start(&node, "pump-7");
     wait_for(&cloud, &board, 3).await;
 
-    let events = of(&cloud, &board);
-    let incarnation = incarnations(&events);
-    assert_eq!(incarnation.len(), 1, "one boot, one incarnation");
-    for (event, sequence) in events.iter().zip(1..) {
-        assert_eq!(
-            event.attribute("id"),
-            format!("{}-{sequence}", incarnation[0])
-        );
+    for event in of(&cloud, &board) {
         assert_eq!(event.attribute("type"), "edge.reading.v1");
         assert_eq!(event.attribute("datacontenttype"), "application/json");
-        assert_eq!(event.attribute("dropped"), "", "nothing was");
         let reading: Value = serde_json::from_slice(&event.data).unwrap();
         let temperature = reading["temperature"].as_f64().unwrap();
         let humidity = reading["humidity"].as_f64().unwrap();
         assert!((15.0..=30.0).contains(&temperature) && (30.0..=70.0).contains(&humidity));
     }
+    let boots = boots(&of(&cloud, &board));
+    assert_eq!(boots.len(), 1, "{boots:?}");
+    assert_eq!(boots[0].boot, 1);
 }
 
 #[tokio::test]
 async fn ten_boards_at_once_each_have_their_readings_at_the_sink() {
     let cloud = TestCloud::start().await;
-    let node = TestNode::builder().uplink(&cloud).start().await;
+    let node = node_for_devices(&cloud).await;
     let boards: Vec<_> = (0..10)
         .map(|number| TestBoard::start(&node, &format!("pump-{number}")))
         .collect();
-    let mut all = Vec::new();
+    let mut incarnations = BTreeSet::new();
     for board in &boards {
         wait_for(&cloud, board, 3).await;
-        let incarnations = incarnations(&of(&cloud, board));
-        assert_eq!(incarnations.len(), 1, "{}", board.id());
-        all.extend(incarnations);
+        let boots = boots(&of(&cloud, board));
+        assert_eq!(boots.len(), 1, "{}: {boots:?}", board.id());
+        incarnations.insert(boots[0].incarnation);
     }
-    all.sort();
-    all.dedup();
-    assert_eq!(all.len(), 10, "each board has numbers of its own");
+    assert_eq!(incarnations.len(), 10, "each board has numbers of its own");
 }
 
+/// What is said to be in flash is the oracle: the board says it behind each commit.
 #[tokio::test]
-async fn readings_taken_while_the_node_is_away_come_in_order_when_it_is_back() {
+async fn each_reading_in_flash_arrives_once_in_order_through_resets_a_kill_and_a_cut_link() {
     let cloud = TestCloud::start().await;
-    let mut node = TestNode::builder().uplink(&cloud).start().await;
+    let mut node = node_for_devices(&cloud).await;
     let board = TestBoard::start(&node, "pump-7");
     wait_for(&cloud, &board, 2).await;
-    let before = board.console().matches("no link to the node").count();
+
     node.kill().await;
     wait_until("the board misses the node", async || {
-        board.console().matches("no link to the node").count() > before
+        board.console().contains("the link to the node is lost")
     })
     .await;
+    wait_for_commits(&board, 2).await;
+    board.reset();
+    wait_for_commits(&board, 2).await;
     node.start_again().await;
-    let so_far = of(&cloud, &board).len();
-    wait_for(&cloud, &board, so_far + 3).await;
+    wait_for_commits(&board, 1).await;
+    all_arrived(&cloud, &board, 2).await;
 
-    let events = of(&cloud, &board);
-    let incarnations = incarnations(&events);
-    assert_eq!(incarnations.len(), 1);
-    let mut expected = 1;
-    for event in &events {
-        let id = event.attribute("id");
-        // The reading in flight at the kill may come twice, as the same event; none is missing.
-        let sequence: u32 = id.rsplit_once('-').unwrap().1.parse().unwrap();
-        assert!(
-            sequence == expected || sequence + 1 == expected,
-            "{id} where {expected} is due"
-        );
-        expected = expected.max(sequence + 1);
-    }
+    board.cut_link();
+    wait_for_commits(&board, 2).await;
+    board.reset();
+    wait_for_commits(&board, 2).await;
+    board.mend_link();
+    wait_for_commits(&board, 1).await;
+    all_arrived(&cloud, &board, 3).await;
 }
 
 #[tokio::test]
-async fn a_board_that_is_reset_publishes_on_under_new_ids() {
+async fn what_the_node_has_acknowledged_is_not_sent_again_after_a_reset() {
     let cloud = TestCloud::start().await;
-    let node = TestNode::builder().uplink(&cloud).start().await;
+    let node = node_for_devices(&cloud).await;
     let board = TestBoard::start(&node, "pump-7");
-    wait_for(&cloud, &board, 2).await;
+    wait_for(&cloud, &board, 3).await;
     board.reset();
-    wait_until("it publishes after its reset", async || {
-        incarnations(&of(&cloud, &board)).len() == 2
+    wait_until("the board is up again", async || {
+        boots(&of(&cloud, &board)).len() == 2
     })
     .await;
-    let mut ids: Vec<_> = of(&cloud, &board).iter().map(Received::identity).collect();
-    let events = ids.len();
-    ids.sort();
-    ids.dedup();
-    assert_eq!(ids.len(), events, "no id is used twice");
+    assert_eq!(node.status().await["devices"]["repeats"], 0);
 }
 
 #[tokio::test]
@@ -201,23 +189,109 @@ async fn wait_for(cloud: &TestCloud, board: &TestBoard, count: usize) {
 
 /// The events of `board`, as they came.
 fn of(cloud: &TestCloud, board: &TestBoard) -> Vec<Received> {
-    let source = format!("/devices/{}", board.id());
+    let source = format!("urn:edge-device:{}", board.id());
     let mut events = cloud.received();
     events.retain(|event| event.attribute("source") == source);
     events
 }
 
-/// The first parts of the ids, each once, in order of appearance.
-fn incarnations(events: &[Received]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+/// A node that forwards what devices publish.
+async fn node_for_devices(cloud: &TestCloud) -> TestNode {
+    TestNode::builder()
+        .config("[devices]\n")
+        .uplink(cloud)
+        .start()
+        .await
+}
+
+/// The readings of one boot that arrived: their sequences are 1 up to `last`.
+#[derive(Debug)]
+struct Boot {
+    incarnation: u32,
+    boot: u32,
+    last: u64,
+}
+
+/// The boots whose readings arrived. Fails if one is missing or came out of order; what a killed node sent shortly before
+/// comes again as the same event, and counts where it came first.
+fn boots(events: &[Received]) -> Vec<Boot> {
+    let mut boots: Vec<Boot> = Vec::new();
+    let mut known = BTreeSet::new();
     for event in events {
         let id = event.attribute("id");
-        let incarnation = id
-            .split_once('-')
-            .map_or(id, |(incarnation, _)| incarnation);
-        if !found.iter().any(|known| known == incarnation) {
-            found.push(incarnation.to_owned());
+        if !known.insert(id) {
+            continue;
+        }
+        let (head, seq) = id.split_once("-0-").expect("one stream, number 0");
+        let (incarnation, boot) = head.split_at(8);
+        let incarnation = u32::from_str_radix(incarnation, 16).expect("a hexadecimal number");
+        let boot = u32::from_str_radix(boot, 16).expect("a hexadecimal number");
+        let seq: u64 = seq.parse().expect("a number");
+        match boots.last_mut() {
+            Some(last) if last.boot == boot => {
+                assert_eq!(
+                    (seq, incarnation),
+                    (last.last + 1, last.incarnation),
+                    "{id}"
+                );
+                last.last = seq;
+            }
+            last => {
+                let is_next = last.is_none_or(|last| last.boot < boot);
+                assert!(is_next && seq == 1, "{id} out of order");
+                boots.push(Boot {
+                    incarnation,
+                    boot,
+                    last: seq,
+                });
+            }
         }
     }
-    found
+    boots
+}
+
+/// How many readings the board said to be in flash, boot by boot.
+fn commits(board: &TestBoard) -> Vec<u64> {
+    let console = board.console();
+    let boots = console.split(" of incarnation ").skip(1);
+    boots
+        .map(|said| said.matches("a reading is in flash\n").count() as u64)
+        .collect()
+}
+
+/// Waits until so many more readings are in flash of the board's newest boot.
+async fn wait_for_commits(board: &TestBoard, count: u64) {
+    let total = || {
+        (
+            commits(board).len(),
+            commits(board).last().copied().unwrap_or(0),
+        )
+    };
+    let (boot, before) = total();
+    wait_until("more readings are in flash", async || {
+        let (newest, committed) = total();
+        committed >= count + if newest > boot { 0 } else { before }
+    })
+    .await;
+}
+
+/// Waits until all that the board has said to be in flash is at the cloud, of so many boots; and nothing beside it but
+/// the reading of each boot that a reset kept from being said.
+async fn all_arrived(cloud: &TestCloud, board: &TestBoard, count: usize) {
+    let committed = commits(board);
+    assert_eq!(committed.len(), count, "{}", board.console());
+    let due = committed[count - 1];
+    wait_until("all of the newest boot is at the cloud", async || {
+        let boots = boots(&of(cloud, board));
+        boots.len() == count && boots[count - 1].last >= due
+    })
+    .await;
+    let boots = boots(&of(cloud, board));
+    let (_, earlier) = boots.split_last().expect("there is one");
+    for (boot, committed) in earlier.iter().zip(committed) {
+        let unsaid = boot.last - committed;
+        assert!(unsaid <= 1, "{boot:?}, {committed} said to be in flash");
+    }
+    let incarnations: BTreeSet<_> = boots.iter().map(|boot| boot.incarnation).collect();
+    assert_eq!(incarnations.len(), 1, "{boots:?}");
 }

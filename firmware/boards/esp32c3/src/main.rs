@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use app::{ADDRESS, Link, LinkBuffers, Queue, Sht31, measure};
+use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Region, Sht31, measure};
 use configuration::{COPY_BYTES, Wifi};
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, StackResources};
@@ -28,25 +28,31 @@ const REJOIN: Duration = Duration::from_secs(5);
 
 /// Offsets of the two copies in flash, as in `partitions.csv`.
 const COPIES: [u32; 2] = [0x003f_e000, 0x003f_f000];
+/// The outbox, as in `partitions.csv`, in sectors of 4 KiB.
+const OUTBOX: Region = Region {
+    start: 0x003e_0000,
+    pages: 16,
+};
 /// For the radio; its driver asks for this much at least.
 const HEAP_BYTES: usize = 72 * 1024;
 
 type Sensor = Sht31<I2c<'static, Async>, Delay>;
+type BoardOutbox = Outbox<Blocking<FlashStorage<'static>>>;
 type Copies = [[u8; COPY_BYTES]; 2];
-
-static QUEUE: Queue = Queue::new();
 
 #[esp_rtos::main]
 async fn main(spawner: Spawner) {
     static COPIED: StaticCell<Copies> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
     esp_println::logger::init_logger_from_env();
     let p = esp_hal::init(esp_hal::Config::default());
     esp_alloc::heap_allocator!(size: HEAP_BYTES);
     esp_rtos::start(TimerGroup::new(p.TIMG0).timer0, p.FROM_CPU_INTR0);
 
-    let [first, second] = COPIED.init(copies(FlashStorage::new(p.FLASH)));
+    let mut flash = FlashStorage::new(p.FLASH);
+    let [first, second] = COPIED.init(copies(&mut flash));
     let settings = match configuration::read(first, second) {
         Ok(configuration) => configuration.settings,
         Err(error) => panic!("{error}"),
@@ -60,7 +66,10 @@ async fn main(spawner: Spawner) {
     let controller = controller.expect("the radio starts");
     let random = Rng::new();
     let seed = (u64::from(random.random()) << 32) | u64::from(random.random());
-    let incarnation = random.random();
+    let outbox = match app::open(Blocking(flash), OUTBOX, random.random()).await {
+        Ok(outbox) => &*KEPT.init(outbox),
+        Err(error) => panic!("the outbox cannot be opened: {error:?}"),
+    };
 
     let resources = RESOURCES.init(StackResources::new());
     let config = Config::dhcpv4(Default::default());
@@ -69,9 +78,10 @@ async fn main(spawner: Spawner) {
     let bus = bus.with_sda(p.GPIO5).with_scl(p.GPIO6).into_async();
     spawner.spawn(join(controller, network).expect("it is started once"));
     spawner.spawn(run(runner).expect("it is started once"));
-    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS)).expect("it is started once"));
-    let link = Link::new(stack, settings, incarnation);
-    link.run(&QUEUE, BUFFERS.init(LinkBuffers::new())).await;
+    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
+    let link = Link::new(stack, settings, random.random());
+    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    panic!("the flash fails: {error:?}");
 }
 
 /// Joins the network, and again whenever it is lost.
@@ -111,12 +121,12 @@ async fn run(mut runner: Runner<'static, Interface>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn sense(sensor: Sensor) {
-    measure(sensor, &QUEUE, PERIOD).await;
+async fn sense(sensor: Sensor, outbox: &'static BoardOutbox) {
+    measure(sensor, outbox, PERIOD).await;
 }
 
 /// Both copies; one that cannot be read stays zero, which is no configuration.
-fn copies(mut flash: FlashStorage<'_>) -> Copies {
+fn copies(flash: &mut FlashStorage<'_>) -> Copies {
     COPIES.map(|at| {
         let mut copy = [0; COPY_BYTES];
         if let Err(error) = flash.read(at, &mut copy) {

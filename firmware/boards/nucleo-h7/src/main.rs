@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use app::{ADDRESS, Link, LinkBuffers, Queue, Sht31, measure};
+use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Region, Sht31, measure};
 use configuration::COPY_BYTES;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
@@ -11,6 +11,7 @@ use embassy_net::{Config, Runner, StackResources};
 use embassy_stm32::{
     bind_interrupts, dma,
     eth::{self, Ethernet, GenericPhy, PacketQueue, Sma},
+    flash::{self, Flash},
     i2c::{self, I2c, Master},
     mode::Async,
     peripherals::{DMA1_CH0, DMA1_CH1, ETH, ETH_SMA, I2C1, RNG},
@@ -26,6 +27,12 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// The last two sectors of the flash; `memory.x` keeps the program out of them.
 const COPIES: [usize; 2] = [0x081c_0000, 0x081e_0000];
 
+/// The sectors of the second bank before them, of 128 KiB each.
+const OUTBOX: Region = Region {
+    start: 0x0010_0000,
+    pages: 6,
+};
+
 bind_interrupts!(struct Interrupts {
     ETH => eth::InterruptHandler;
     I2C1_EV => i2c::EventInterruptHandler<I2C1>;
@@ -36,15 +43,15 @@ bind_interrupts!(struct Interrupts {
 });
 
 type Network = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
+type BoardOutbox = Outbox<Blocking<Flash<'static, flash::Blocking>>>;
 type Sensor = Sht31<I2c<'static, Async, Master>, Delay>;
-
-static QUEUE: Queue = Queue::new();
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     static PACKETS: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
     let p = embassy_stm32::init(clocks());
     let [first, second] = COPIES.map(copy);
     let settings = match configuration::read(first, second) {
@@ -54,7 +61,14 @@ async fn main(spawner: Spawner) {
 
     let mut random = Rng::new(p.RNG, Interrupts);
     let seed = u64::from(random.next_u32()) << 32 | u64::from(random.next_u32());
-    let incarnation = random.next_u32();
+    let flash = Blocking(Flash::new_blocking(p.FLASH));
+    let outbox = match app::open(flash, OUTBOX, random.next_u32()).await {
+        Ok(outbox) => &*KEPT.init(outbox),
+        Err(error) => defmt::panic!(
+            "the outbox cannot be opened: {}",
+            defmt::Debug2Format(&error)
+        ),
+    };
 
     let ethernet = Ethernet::new(
         PACKETS.init(PacketQueue::new()),
@@ -89,9 +103,10 @@ async fn main(spawner: Spawner) {
         i2c::Config::default(),
     );
     spawner.spawn(network(runner).expect("it is started once"));
-    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS)).expect("it is started once"));
-    let link = Link::new(stack, settings, incarnation);
-    link.run(&QUEUE, BUFFERS.init(LinkBuffers::new())).await;
+    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
+    let link = Link::new(stack, settings, random.next_u32());
+    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    defmt::panic!("the flash fails: {}", defmt::Debug2Format(&error));
 }
 
 #[embassy_executor::task]
@@ -100,8 +115,8 @@ async fn network(mut runner: Runner<'static, Network>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn sense(sensor: Sensor) {
-    measure(sensor, &QUEUE, PERIOD).await;
+async fn sense(sensor: Sensor, outbox: &'static BoardOutbox) {
+    measure(sensor, outbox, PERIOD).await;
 }
 
 /// 400 MHz from the internal oscillator, and 48 MHz for the generator of random numbers.

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use app::{ADDRESS, Link, LinkBuffers, Queue, Sht31, measure};
+use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Region, Sht31, measure};
 use configuration::{COPY_BYTES, Wifi};
 use cyw43::{A4, Aligned, Control, JoinOptions, NetDriver, SpiBus, State};
 use cyw43_pio::{DEFAULT_CLOCK_DIVIDER, PioSpi};
@@ -14,9 +14,10 @@ use embassy_rp::{
     bind_interrupts,
     clocks::RoscRng,
     dma::{self, Channel},
+    flash::{self, Flash},
     gpio::{Level, Output},
     i2c::{self, I2c},
-    peripherals::{DMA_CH0, I2C0, PIO0},
+    peripherals::{DMA_CH0, FLASH, I2C0, PIO0},
     pio::{self, Pio},
 };
 use embassy_time::{Delay, Duration, Timer};
@@ -28,6 +29,13 @@ const REJOIN: Duration = Duration::from_secs(5);
 
 /// The last two sectors of the flash; `memory.x` keeps the program out of them.
 const COPIES: [usize; 2] = [0x101f_e000, 0x101f_f000];
+
+const FLASH_BYTES: usize = 2 * 1024 * 1024;
+/// The sectors before them, of 4 KiB each.
+const OUTBOX: Region = Region {
+    start: 0x001e_e000,
+    pages: 16,
+};
 
 /// What `fetch-radio` fetched.
 struct Radio {
@@ -45,15 +53,15 @@ bind_interrupts!(struct Interrupts {
 });
 
 type Bus = SpiBus<Output<'static>, PioSpi<'static, PIO0, 0>>;
+type BoardOutbox = Outbox<Blocking<Flash<'static, FLASH, flash::Blocking, FLASH_BYTES>>>;
 type Sensor = Sht31<I2c<'static, I2C0, i2c::Async>, Delay>;
-
-static QUEUE: Queue = Queue::new();
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     static STATE: StaticCell<State> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
     let p = embassy_rp::init(Default::default());
     // Linked whole even without the radio's firmware, so that the size it prints is the program's.
     let Some(radio) = core::hint::black_box(&RADIO) else {
@@ -70,6 +78,15 @@ async fn main(spawner: Spawner) {
         defmt::panic!(
             "the configuration block names no Wi-Fi: write one with `provision` for pico-w"
         );
+    };
+
+    let flash = Blocking(Flash::new_blocking(p.FLASH));
+    let outbox = match app::open(flash, OUTBOX, random() as u32).await {
+        Ok(outbox) => &*KEPT.init(outbox),
+        Err(error) => defmt::panic!(
+            "the outbox cannot be opened: {}",
+            defmt::Debug2Format(&error)
+        ),
     };
 
     let power = Output::new(p.PIN_23, Level::Low);
@@ -101,9 +118,10 @@ async fn main(spawner: Spawner) {
     let bus = I2c::new_async(p.I2C0, p.PIN_5, p.PIN_4, Interrupts, i2c::Config::default());
     spawner.spawn(run_network(runner).expect("it is started once"));
     spawner.spawn(join(control, stack, network).expect("it is started once"));
-    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS)).expect("it is started once"));
+    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
     let link = Link::new(stack, settings, random() as u32);
-    link.run(&QUEUE, BUFFERS.init(LinkBuffers::new())).await;
+    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    defmt::panic!("the flash fails: {}", defmt::Debug2Format(&error));
 }
 
 /// Joins the network, and again whenever the link goes down.
@@ -137,8 +155,8 @@ async fn run_network(mut runner: embassy_net::Runner<'static, NetDriver<'static>
 }
 
 #[embassy_executor::task]
-async fn sense(sensor: Sensor) {
-    measure(sensor, &QUEUE, PERIOD).await;
+async fn sense(sensor: Sensor, outbox: &'static BoardOutbox) {
+    measure(sensor, outbox, PERIOD).await;
 }
 
 /// From the jitter of the ring oscillator: enough to tell boots apart, not enough for keys.

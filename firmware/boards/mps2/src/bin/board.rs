@@ -3,16 +3,26 @@
 #![no_std]
 #![no_main]
 
-use app::{Link, LinkBuffers, Queue, Simulated, measure};
+use app::{LinkBuffers, Outbox, Region, Simulated, measure};
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_time::Duration;
-use mps2::{exit, network, psram};
+use mps2::{
+    exit,
+    flash::{self, BoardFlash},
+    network, psram,
+};
 use static_cell::StaticCell;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-static QUEUE: Queue = Queue::new();
+/// The whole flash is the outbox.
+const OUTBOX: Region = Region {
+    start: 0,
+    pages: flash::PAGES as u32,
+};
+
+type BoardOutbox = Outbox<BoardFlash>;
 
 #[entry]
 fn main() -> ! {
@@ -21,22 +31,29 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn run(spawner: Spawner) {
+    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
     static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
     let [first, second] = psram::configuration();
-    let configuration = match configuration::read(first, second) {
-        Ok(configuration) => configuration,
+    let settings = match configuration::read(first, second) {
+        Ok(configuration) => configuration.settings,
         Err(error) => exit::failure(format_args!("{error}")),
     };
-    let random = psram::random(psram::count_boot());
-    // The halves of one random number: the application's and the stack's need not be independent.
-    let incarnation = (random >> 32) as u32;
-    let stack = network::start(spawner, random);
-    spawner.spawn(sense(incarnation).expect("it is started once"));
-    let link = Link::new(stack, configuration.settings, incarnation);
-    link.run(&QUEUE, BUFFERS.init(LinkBuffers::new())).await;
+    let seed = psram::random(psram::count_boot());
+    // The halves of one random number: the outbox's and the stack's need not be independent.
+    let random = (seed >> 32) as u32;
+    let flash = flash::power_on(seed).expect("it is taken once");
+    let outbox = match app::open(flash, OUTBOX, random).await {
+        Ok(outbox) => &*KEPT.init(outbox),
+        Err(error) => exit::failure(format_args!("the outbox cannot be opened: {error:?}")),
+    };
+    let stack = network::start(spawner, seed);
+    spawner.spawn(sense(outbox, random).expect("it is started once"));
+    let link = app::Link::new(stack, settings, random);
+    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    exit::failure(format_args!("the flash fails: {error:?}"))
 }
 
 #[embassy_executor::task]
-async fn sense(seed: u32) {
-    measure(Simulated::new(seed), &QUEUE, PERIOD).await;
+async fn sense(outbox: &'static BoardOutbox, seed: u32) {
+    measure(Simulated::new(seed), outbox, PERIOD).await;
 }
