@@ -21,7 +21,7 @@ use std::{
 
 use bytes::BytesMut;
 use slab::Slab;
-use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
+use spool::{CursorId, Full, NodeTime, Seq, clock::ClockMark};
 
 mod acknowledgement;
 mod action;
@@ -33,6 +33,7 @@ mod connection;
 mod counters;
 mod deadline;
 mod delivery;
+mod derived;
 mod device;
 mod disconnect;
 mod doors;
@@ -75,7 +76,7 @@ pub use journal::Journal;
 pub use limits::Limits;
 pub use start::Identity;
 
-use crate::{mqtt::packet::ReasonCode, rules::Judge};
+use crate::{mqtt::packet::ReasonCode, record::Change, rules::Judge};
 use connection::Connection;
 use deadline::Timer;
 use device::Devices;
@@ -105,6 +106,12 @@ pub struct Broker {
     judge: Judge,
     /// Whether the log had no room to learn of a stage.
     stages_wait: bool,
+    /// Whether what was derived found no room, and waits for a commit or a second.
+    derived_rests: bool,
+    /// After a closing found no room.
+    closings_rest_until: NodeTime,
+    /// What the operator calls the node; else its number.
+    name: Option<String>,
     devices: Devices,
     timers: BTreeSet<(NodeTime, Timer)>,
     /// Readers that are behind.
@@ -156,6 +163,9 @@ impl Broker {
             routes: HashMap::new(),
             judge: Judge::default(),
             stages_wait: false,
+            derived_rests: false,
+            closings_rest_until: NodeTime::default(),
+            name: None,
             devices: Devices::default(),
             timers: BTreeSet::new(),
             hungry: BTreeSet::new(),
@@ -191,17 +201,49 @@ impl Broker {
         std::mem::replace(&mut self.judge, judge)
     }
 
-    /// Tells the log of stages it does not know. Where it has no room for them, what they remember is lost with the run.
+    /// What the operator calls the node, for the source of what stages of rules derive.
+    pub fn set_name(&mut self, name: &str) {
+        self.name = Some(name.to_owned());
+        self.name_rules();
+    }
+
+    fn name_rules(&mut self) {
+        let number = || format!("{:016x}", self.identity.node);
+        let name = self.name.clone().unwrap_or_else(number);
+        self.judge.name_node(&name);
+    }
+
+    /// Tells the log of stages it does not know. Where it has no room for them, what gates remember is lost with the run, and what is
+    /// input of a window, debounce or absence is not taken in.
     pub fn handle_stages(&mut self, journal: &mut Journal<'_>) {
-        for change in self.judge.stage_changes() {
-            if let Err(error) = self.change(journal, change) {
-                if !std::mem::replace(&mut self.stages_wait, true) {
-                    tracing::warn!(%error, "what new stages of rules remember is not kept before there is room");
-                }
-                return;
-            }
+        let changes = self.judge.stage_changes();
+        let mut told = self.change_all(journal, changes);
+        if told.is_ok() {
+            let openings = self.judge.openings(journal.now);
+            told = self.change_all(journal, openings);
         }
-        self.stages_wait = false;
+        match told {
+            Ok(()) => self.stages_wait = false,
+            Err(error) if !std::mem::replace(&mut self.stages_wait, true) => {
+                tracing::warn!(%error, "new stages of rules are not in use before the log has room for them");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn change_all(&mut self, journal: &mut Journal<'_>, changes: Vec<Change>) -> Result<(), Full> {
+        let mut changes = changes.into_iter();
+        changes.try_for_each(|change| self.change(journal, change).map(drop))
+    }
+
+    /// Whether so much moved in stages that derive that a checkpoint is due.
+    pub fn is_checkpoint_due(&self, now: NodeTime) -> bool {
+        self.judge.is_checkpoint_due(now)
+    }
+
+    /// A checkpoint of the state as it is was taken.
+    pub fn is_covered(&mut self, now: NodeTime) {
+        self.judge.is_covered(now);
     }
 
     /// Learns the cursors of the uplinks that rules name.

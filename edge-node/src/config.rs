@@ -12,7 +12,7 @@
 
 use std::{fs, path::Path};
 
-use filters::{rules::StepDefinition, stage::Moment};
+use filters::stage::Moment;
 use serde::{Deserialize, Serialize};
 
 mod check;
@@ -100,16 +100,7 @@ impl Config {
     ///
     /// The first fault found in the files, with its place.
     pub fn load_rules(&self, now: Moment) -> Result<Rules, ConfigError> {
-        let rules = Rules::load(&self.rules.files, Some(self.known_to_rules()), now)?;
-        for rule in &rules.definitions {
-            if let Some(stage) = rule.step.iter().find_map(StepDefinition::derives) {
-                return Err(ConfigError::Stage {
-                    rule: rule.name.clone(),
-                    stage,
-                });
-            }
-        }
-        Ok(rules)
+        Rules::load(&self.rules.files, Some(self.known_to_rules()), now)
     }
 
     /// What rules may name under this configuration.

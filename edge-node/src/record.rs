@@ -47,7 +47,7 @@ pub struct PublishRecord<'a> {
     pub place: Option<Place>,
     /// The client identifier, empty for what came through another door.
     pub sender: &'a str,
-    /// The peer it came from by another door than MQTT: `http:…`, `grpc:…`; empty for MQTT.
+    /// The peer it came from by another door than MQTT: `http:…`, `grpc:…`, or the rule that derived it: `rule:…`; empty for MQTT.
     pub origin: &'a str,
     /// The topic name.
     pub topic: &'a str,
@@ -323,6 +323,18 @@ pub enum Change {
     DeviceLost { device: String, report: LossReport },
     /// It is not known any more.
     DeviceRemoved { device: String },
+    /// A stage that derives begins, defined by this text; the keys it lists are watched from then on.
+    StageOpened {
+        number: u32,
+        definition: String,
+        at: NodeTime,
+    },
+    /// The time of a key of a stage is over.
+    KeyClosed { stage: u32, key: String },
+    /// The node was down for so long: no key of a stage was silent meanwhile.
+    Downtime { milliseconds: u64 },
+    /// What this rule derived first, of all that waits, is too large for the log and is lost.
+    DerivedLost { rule: String },
 }
 
 impl Change {

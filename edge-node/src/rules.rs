@@ -7,12 +7,15 @@
 //! ```
 //!
 //! What gates remember moves when an event is judged, and back if it is not appended. What must survive stands in the record, or in a record of its own
-//! if nobody is owed the event ([`Change::Judged`]): the fold of these is the memory at recovery.
+//! if nobody is owed the event ([`Change::Judged`](crate::record::Change::Judged)): the fold of these is the memory at recovery. What windows and their like take of an event
+//! stands there too, and they are told of it once it is appended: see `derivations`.
 //!
 //! An event is judged by one set of rules, in the transaction that appends it. A record keeps what was decided and not who decided, so that no set
 //! of rules is needed to read it: retries, restarts and other rules give every uplink the same bytes.
 
+mod derivations;
 mod judged;
+mod log;
 mod settled;
 mod stages;
 mod subject;
@@ -26,19 +29,22 @@ use std::collections::HashMap;
 use filters::{
     DataView, EventView,
     index::{RuleId, Scratch},
-    rules::{Arrival, Fate, Owed, RuleDefinition, RuleMemory, Ruling, StageId},
+    rules::{
+        Arrival, Fate, Owed, RuleDefinition, RuleMemory, Ruling, StageId, StageInput,
+        StepDefinition,
+    },
     stage::Moment,
 };
-use serde::{Deserialize, Serialize};
-use spool::{CursorId, Lane, NodeTime};
+use spool::{CursorId, Lane, clock::ClockMark};
 
+use derivations::{Derivations, Inputs};
 use stages::{Remembered, Stages};
 use subject::{Subject, decoded, nothing};
 
 use crate::{
     config::Rules,
-    node::status::RuleStatus,
-    record::{Change, PublishRecord},
+    node::status::{RuleStatus, StageStatus},
+    record::PublishRecord,
 };
 
 /// A set of rules, the uplinks it names, and what it counts.
@@ -53,14 +59,9 @@ pub struct Judge {
     /// The rules by name.
     places: HashMap<String, usize>,
     stages: Stages,
-}
-
-/// What rules remember, as a checkpoint keeps it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Memories {
-    next: u32,
-    stages: Vec<NamedStage>,
-    gates: Vec<Remembered>,
+    /// The stages of the set that derive.
+    deriving: Vec<StageId>,
+    derivations: Derivations,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +80,8 @@ impl Judge {
             counts: vec![Counts::default(); rules.set.len()],
             places: places.map(|(it, place)| (it.name.clone(), place)).collect(),
             stages: Stages::of(&rules.definitions),
+            deriving: deriving(&rules.definitions),
+            derivations: Derivations::default(),
             scratch: Scratch::default(),
             cursors: Vec::new(),
             rules,
@@ -106,6 +109,7 @@ impl Judge {
         let memory = std::mem::take(&mut before.memory);
         self.memory = RuleMemory::carry(memory, &before.rules.set, &self.rules.set);
         self.stages.go_on_from(&before.stages);
+        self.derivations = std::mem::take(&mut before.derivations);
         for (rule, counts) in before.rules.definitions.iter().zip(&before.counts) {
             let place = self.places.get(&rule.name);
             if let Some(mine) = place.and_then(|it| self.counts.get_mut(*it)) {
@@ -114,12 +118,55 @@ impl Judge {
         }
     }
 
-    /// Judges a publish that would be kept in `lane`.
+    /// Judges a publish that would be kept in `lane`; `derived_by` are the rules from which it is derived.
     pub(crate) fn judge(
         &mut self,
         record: &PublishRecord<'_>,
         lane: Lane,
-        now: NodeTime,
+        clock: ClockMark,
+        derived_by: &[String],
+    ) -> Judged {
+        let arrival = Arrival {
+            at: Moment(clock.node.0),
+            derived_by,
+        };
+        let mut judged = self.judge_as_arrived(record, lane, &arrival);
+        let ruling = judged.ruling.as_mut();
+        let inputs = ruling.map(|it| std::mem::take(&mut it.inputs));
+        self.add_inputs(&mut judged, inputs.unwrap_or_default(), clock, derived_by);
+        judged.settled = judged.decision.encode();
+        judged
+    }
+
+    /// Puts beside what was decided what stages that derive are to be told.
+    fn add_inputs(
+        &self,
+        judged: &mut Judged,
+        inputs: Vec<StageInput>,
+        clock: ClockMark,
+        derived_by: &[String],
+    ) {
+        if inputs.is_empty() && derived_by.is_empty() {
+            return;
+        }
+        let count = inputs.len();
+        let told = inputs.into_iter().filter_map(|StageInput { stage, told }| {
+            let number = self.stages.number(stage)?;
+            self.derivations.is_open(number).then_some((number, told))
+        });
+        let told: Vec<_> = told.collect();
+        // What is derived makes room where too much of it waits.
+        let is_full = derived_by.is_empty() && count > 0 && self.derivations.is_full();
+        judged.waits = told.len() < count || is_full;
+        judged.decision.inputs = Inputs::new(clock, told, derived_by);
+        judged.is_remembered = true;
+    }
+
+    fn judge_as_arrived(
+        &mut self,
+        record: &PublishRecord<'_>,
+        lane: Lane,
+        arrival: &Arrival<'_>,
     ) -> Judged {
         if self.rules.set.is_empty() {
             return Judged::untouched(lane);
@@ -136,9 +183,9 @@ impl Judge {
                     data,
                     ..EventView::default()
                 };
-                self.rule(&seen, &subject, now)
+                self.rule(&seen, &subject, arrival)
             }
-            None => self.rule_by_event(&subject, now),
+            None => self.rule_by_event(&subject, arrival),
         };
         match ruling {
             Some(ruling) => self.judged(ruling, &subject, lane),
@@ -146,7 +193,7 @@ impl Judge {
         }
     }
 
-    fn rule_by_event(&mut self, subject: &Subject<'_>, now: NodeTime) -> Option<Ruling> {
+    fn rule_by_event(&mut self, subject: &Subject<'_>, arrival: &Arrival<'_>) -> Option<Ruling> {
         let event = subject.event()?;
         let decoded = decoded(event);
         let mut seen = EventView::of(event, Some(subject.record.topic));
@@ -155,7 +202,7 @@ impl Judge {
             Some(None) => seen.data = DataView::Opaque,
             None => {}
         }
-        self.rule(&seen, subject, now)
+        self.rule(&seen, subject, arrival)
     }
 
     /// `None`: what was minted for the publish does not belong to it; no rule looks at it.
@@ -163,12 +210,8 @@ impl Judge {
         &mut self,
         seen: &EventView<'_>,
         subject: &Subject<'_>,
-        now: NodeTime,
+        arrival: &Arrival<'_>,
     ) -> Option<Ruling> {
-        let arrival = Arrival {
-            at: Moment(now.0),
-            derived_by: &[],
-        };
         let mut is_event = true;
         let event = || {
             let event = subject.event().cloned();
@@ -176,78 +219,12 @@ impl Judge {
             event.unwrap_or_else(nothing)
         };
         let (memory, scratch) = (&mut self.memory, &mut self.scratch);
-        let ruling = self.rules.set.judge(memory, scratch, seen, event, &arrival);
+        let ruling = self.rules.set.judge(memory, scratch, seen, event, arrival);
         if is_event {
             return Some(ruling);
         }
         self.memory.undo(ruling);
         None
-    }
-
-    /// What the log has to learn of the stages: which numbers are no stage any more, and which stages get one.
-    pub(crate) fn stage_changes(&self) -> Vec<Change> {
-        let (numbers, named) = self.stages.news();
-        let closed = (!numbers.is_empty()).then_some(Change::StagesClosed { numbers });
-        let named = named
-            .into_iter()
-            .map(|stages| Change::StagesNamed { stages });
-        closed.into_iter().chain(named).collect()
-    }
-
-    /// Whether what a stage remembers is in no record until the log knows the stage.
-    pub(crate) fn has_unnamed_stages(&self) -> bool {
-        self.stages.has_unnamed()
-    }
-
-    /// The log knows these stages.
-    pub(crate) fn apply_named(&mut self, stages: Vec<NamedStage>) {
-        self.stages.open(stages);
-    }
-
-    /// These numbers are no stages any more.
-    pub(crate) fn apply_closed(&mut self, numbers: &[u32]) {
-        for number in numbers {
-            if let Some(gate) = self.stages.close(*number) {
-                self.memory.forget(gate);
-            }
-        }
-    }
-
-    /// Puts back what gates came to remember of a record, at recovery.
-    pub(crate) fn recover(&mut self, settled: &[u8]) {
-        let settled = Settled::decode(settled).unwrap_or_default(); // what it cannot read may let an event pass twice
-        self.recover_all(settled.remembered);
-    }
-
-    /// What is remembered, for a checkpoint.
-    pub(crate) fn memories(&self) -> Memories {
-        let (next, stages) = self.stages.snapshot();
-        let gates = self.memory.iter().filter_map(|(id, key, memory)| {
-            Some(Remembered {
-                stage: self.stages.number(id)?,
-                key: key.to_owned(),
-                memory: memory.clone(),
-            })
-        });
-        Memories {
-            next,
-            stages,
-            gates: gates.collect(),
-        }
-    }
-
-    /// Begins recovery with what a checkpoint kept.
-    pub(crate) fn restore(&mut self, memories: Memories) {
-        self.stages.restore(memories.next, memories.stages);
-        self.recover_all(memories.gates);
-    }
-
-    fn recover_all(&mut self, remembered: Vec<Remembered>) {
-        for Remembered { stage, key, memory } in remembered {
-            if let Some(gate) = self.stages.stage(stage) {
-                self.memory.recover(gate, &key, memory);
-            }
-        }
     }
 
     /// The publish is not in the log.
@@ -283,14 +260,31 @@ impl Judge {
             matched: counts.matched,
             dropped: counts.dropped,
             errors: counts.errors,
-            forgotten: self.forgotten(place, rule.step.len()),
+            stages: self.stages_status(place, rule),
         };
         rules.zip(0..).map(status).collect()
     }
 
-    fn forgotten(&self, rule: u32, steps: usize) -> u64 {
-        let steps = (0..).take(steps).map(|step| StageId { rule, step });
-        steps.map(|stage| self.memory.evicted(stage)).sum()
+    fn stages_status(&self, rule: u32, definition: &RuleDefinition) -> Vec<StageStatus> {
+        let steps = (0..).zip(&definition.step);
+        let stages = steps.filter_map(|(step, it)| Some((StageId { rule, step }, it.stage()?)));
+        let status = |(id, stage): (StageId, &str)| {
+            let number = self.stages.number(id);
+            let derives = number.and_then(|it| self.derivations.usage(it));
+            let usage = derives
+                .or_else(|| self.memory.usage(id))
+                .unwrap_or_default();
+            StageStatus {
+                step: id.step + 1,
+                stage: stage.to_owned(),
+                keys: usage.keys as u64,
+                bytes: usage.bytes as u64,
+                forgotten: usage.evicted,
+                late: usage.late,
+                invalid: usage.invalid,
+            }
+        };
+        stages.map(status).collect()
     }
 
     fn judged(&self, ruling: Ruling, subject: &Subject<'_>, lane: Lane) -> Judged {
@@ -333,8 +327,9 @@ impl Judge {
             lane,
             owed,
             is_remembered: !settled.remembered.is_empty(),
-            settled: settled.encode(),
+            decision: settled,
             ruling: Some(ruling),
+            ..Judged::untouched(lane)
         }
     }
 
@@ -346,7 +341,7 @@ impl Judge {
         };
         let definition = self.rules.definitions.get(rule.0 as usize);
         let definition = definition.and_then(|it| it.step.get(step as usize));
-        match definition.and_then(filters::rules::StepDefinition::stage) {
+        match definition.and_then(StepDefinition::stage) {
             Some(stage) => format!("{name}/{stage}"),
             None => format!("{name}/step {}", step + 1),
         }
@@ -367,6 +362,16 @@ impl Default for Judge {
     fn default() -> Judge {
         Judge::new(Rules::default())
     }
+}
+
+fn deriving(definitions: &[RuleDefinition]) -> Vec<StageId> {
+    let rules = (0..).zip(definitions);
+    let stages = rules.flat_map(|(rule, definition)| {
+        let steps = (0..).zip(&definition.step);
+        let deriving = steps.filter(|(_, it)| it.derives().is_some());
+        deriving.map(move |(step, _)| StageId { rule, step })
+    });
+    stages.collect()
 }
 
 fn is_shaped(owed: &Owed) -> bool {

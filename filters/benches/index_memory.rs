@@ -150,9 +150,10 @@ fn remembering(step: &str) -> (RuleSet, RuleMemory, RuleStages) {
                 position,
                 at: arrival.at,
                 time: EventTime(arrival.at.0.cast_signed()),
+                derived_by: &[],
             };
             for input in &ruling.inputs {
-                stages.handle_input(input, stored, "/node");
+                stages.handle_input(input.stage, &input.told, stored, "/node");
             }
         }
     }

@@ -26,17 +26,20 @@ mod stages;
 mod step;
 #[cfg(test)]
 mod tests;
+mod text;
 mod working;
 
 pub use compile::{Known, RuleError, RuleProblem};
 pub use definition::{OnError, RuleDefinition, RuleFile, TableDefinition};
 pub use duration::HumanDuration;
-pub use emit::Derived;
+pub use emit::{Derived, MAX_DERIVATIONS};
 pub use field::{Field, Key, KeyPart};
 pub use judge::{Arrival, RuleSet};
 pub use memory::RuleMemory;
-pub use ruling::{Cause, Failure, Fate, Form, GateMove, Owed, Ruling, StageInput, WindowReadings};
-pub use stages::{RuleStages, StageCounts, StageMemory, Stored};
+pub use ruling::{
+    Cause, Failure, Fate, Form, GateMove, Owed, Ruling, StageInput, Told, WindowReadings,
+};
+pub use stages::{KeyMemory, RuleStages, StageUsage, Stored};
 pub use step::{
     AbsenceDefinition, AggregateDefinition, AggregateError, DeadbandDefinition, DebounceDefinition,
     DedupeDefinition, SampleDefinition, StageId, StepDefinition, ThresholdDefinition,

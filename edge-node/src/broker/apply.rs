@@ -16,10 +16,12 @@ impl Broker {
     pub fn apply(&mut self, entry: &Entry) {
         match Record::decode(&entry.body) {
             Some(Record::Publish(record)) => {
-                self.judge.recover(record.settled);
+                self.judge.recover(record.settled, entry.seq, entry.time);
                 self.apply_publish(entry.seq, entry.time, &record);
             }
-            Some(Record::Change(Change::Judged { settled })) => self.judge.recover(&settled),
+            Some(Record::Change(Change::Judged { settled })) => {
+                self.judge.recover(&settled, entry.seq, entry.time);
+            }
             Some(Record::Change(change)) => self.apply_change(change, entry.seq),
             Some(Record::Dead(_)) => {}
             None => tracing::error!(position = entry.seq.0, "a state record cannot be read"),
@@ -72,7 +74,10 @@ impl Broker {
 
     pub(super) fn apply_change(&mut self, change: Change, seq: Seq) {
         match change {
-            Change::Named { node } => self.identity.node = node,
+            Change::Named { node } => {
+                self.identity.node = node;
+                self.name_rules();
+            }
             Change::Started { boot, clock } => {
                 self.identity.boot = boot;
                 self.clock = Some(clock);
@@ -98,8 +103,16 @@ impl Broker {
             }
             Change::StagesNamed { stages } => self.judge.apply_named(stages),
             Change::StagesClosed { numbers } => self.judge.apply_closed(&numbers),
-            // Gates moved when it was judged.
+            // Gates moved when it was judged, and stages were told.
             Change::Judged { .. } => {}
+            Change::StageOpened {
+                number,
+                definition,
+                at,
+            } => self.judge.apply_opened(number, &definition, seq, at),
+            Change::KeyClosed { stage, key } => self.judge.apply_key_closed(stage, &key),
+            Change::Downtime { milliseconds } => self.judge.apply_downtime(milliseconds),
+            Change::DerivedLost { rule } => self.judge.apply_derived_lost(&rule),
             Change::SinkLeft { name, at } => match at {
                 Some(at) => drop(self.sinks.insert(name, at)),
                 None => drop(self.sinks.remove(&name)),

@@ -19,11 +19,13 @@ pub(super) enum Timer {
 impl Broker {
     /// When `handle_deadline` wants to be called.
     pub fn next_deadline(&self) -> Option<NodeTime> {
-        self.timers.first().map(|(at, _)| *at)
+        let timer = self.timers.first().map(|(at, _)| *at);
+        timer.into_iter().chain(self.next_closing()).min()
     }
 
     /// Does what is due.
     pub fn handle_deadline(&mut self, journal: &mut Journal<'_>) {
+        self.close_due_keys(journal);
         while let Some((at, timer)) = self.timers.first().cloned() {
             if at > journal.now {
                 return;

@@ -49,7 +49,7 @@ impl Broker {
         let mut last = Seq::ZERO;
         for (incoming, one) in events.iter().zip(&taken) {
             let record = one.record(&origin, incoming);
-            self.count_judged(&one.judged, one.appended, &record, journal.now);
+            self.follow_judged(&one.judged, one.appended, &record, journal.now);
             let place = one.appended.publish().map(Place::Stored);
             let audience = self
                 .subscriptions
@@ -81,13 +81,14 @@ impl Broker {
             appended: Appended::Nothing { after: Seq::ZERO },
         };
         let record = one.record(origin, incoming);
-        let judged = self.judge.judge(&record, minted.lane, journal.now);
+        let judged = self.judge.judge(&record, minted.lane, journal.clock(), &[]);
         let arrival = Arrival {
             record,
             publisher: None,
             lane: minted.lane,
             in_turn: None,
             withheld: None,
+            derived_by: &[],
         };
         match self.append_publish(journal, &arrival, &audience, &judged) {
             Ok(appended) => {

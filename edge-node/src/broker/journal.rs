@@ -26,6 +26,8 @@ pub struct Journal<'a> {
     transaction: Transaction<'a>,
     ingest: &'a mut Ingest,
     keeps_history: bool,
+    /// The last position before it.
+    before: Seq,
 }
 
 /// What ingest decided about a publish, as it goes into its record.
@@ -49,10 +51,12 @@ impl<'a> Journal<'a> {
         clock: ClockMark,
         keeps_history: bool,
     ) -> Journal<'a> {
+        let transaction = spool.transaction(clock.node);
         Journal {
             now: clock.node,
             wall: clock.wall,
-            transaction: spool.transaction(clock.node),
+            before: transaction.appended(),
+            transaction,
             ingest,
             keeps_history,
         }
@@ -77,6 +81,11 @@ impl<'a> Journal<'a> {
     /// Whether so much waits for a commit that the log takes nothing.
     pub(crate) fn is_waiting_full(&self) -> bool {
         self.transaction.is_waiting_full()
+    }
+
+    /// Whether nothing was appended yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.transaction.appended() == self.before
     }
 
     /// The last position assigned.

@@ -38,6 +38,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) in_turn: Option<ConnectionId>,
     /// Already delivered to those listed there.
     pub(crate) withheld: Option<&'a Rc<Withheld>>,
+    /// The rules from which it is derived, the latest last.
+    pub(crate) derived_by: &'a [String],
 }
 
 /// A publish found no room in this lane.
@@ -136,6 +138,7 @@ impl Broker {
             lane: minted.lane,
             in_turn: (publish.qos != QoS::AtMostOnce).then_some(id),
             withheld: None,
+            derived_by: &[],
         };
         let taken = self.take(journal, &arrival);
         let Some(packet_id) = packet_id else {
@@ -250,7 +253,9 @@ impl Broker {
     ) -> Result<Taken, NoRoom> {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
-        let judged = self.judge.judge(record, arrival.lane, journal.now);
+        let judged = self
+            .judge
+            .judge(record, arrival.lane, journal.clock(), arrival.derived_by);
         let appended = match self.append_publish(journal, arrival, &audience, &judged) {
             Ok(appended) => appended,
             Err(full) => {
@@ -259,7 +264,7 @@ impl Broker {
                 return Err(NoRoom { full, lane });
             }
         };
-        self.count_judged(&judged, appended, record, journal.now);
+        self.follow_judged(&judged, appended, record, journal.now);
         let message = Message::of(record, journal.now);
         let publisher = arrival.publisher;
         let seq = match appended {
@@ -294,6 +299,9 @@ impl Broker {
             settled: &judged.settled,
             ..arrival.record
         };
+        if judged.waits {
+            return Err(Full::Waiting);
+        }
         let waits = |id| self.waits_in_lane(id, judged.lane);
         if arrival.in_turn.is_some_and(waits) {
             return Err(Full::Bound {
@@ -327,14 +335,16 @@ impl Broker {
         Ok(Appended::Publish(seq))
     }
 
-    /// Counts what rules made of a publish that was taken in.
-    pub(super) fn count_judged(
+    /// Counts what rules made of a publish that was taken in, and tells their stages of it. Publishes follow in the order of their
+    /// positions.
+    pub(super) fn follow_judged(
         &mut self,
         judged: &Judged,
         appended: Appended,
         record: &PublishRecord<'_>,
         now: NodeTime,
     ) {
+        self.judge.tell(judged, appended.last(), now);
         if let Some(rule) = self.judge.count(judged) {
             let (seq, bytes) = (appended.publish(), record.payload.len() as u64);
             self.lose_at(

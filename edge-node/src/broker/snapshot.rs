@@ -49,23 +49,33 @@ impl Broker {
                 .collect(),
             clock: Some(clock),
         };
-        let parts = (&snapshot, self.judge.memories(), &self.devices.registry);
+        let parts = (
+            &snapshot,
+            self.judge.memories(),
+            &self.devices.registry,
+            self.judge.derivations(),
+        );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
 
     /// Begins recovery from a checkpoint. Fails where the bytes are none; the broker is then as it was.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
         let (snapshot, rest) = postcard::take_from_bytes::<Snapshot>(bytes)?;
-        // Nothing follows in a checkpoint from before there were rules, and no devices in one from before these.
+        // Nothing follows in a checkpoint from before there were rules, and no devices in one from before these, nor stages that derive.
         if !rest.is_empty() {
             let (memories, rest) = postcard::take_from_bytes(rest)?;
             self.judge.restore(memories);
-            self.devices.registry = match rest {
-                [] => Registry::default(),
-                rest => postcard::from_bytes(rest)?,
+            let (registry, rest) = match rest {
+                [] => (Registry::default(), rest),
+                rest => postcard::take_from_bytes(rest)?,
             };
+            self.devices.registry = registry;
+            if !rest.is_empty() {
+                self.judge.restore_derivations(postcard::from_bytes(rest)?);
+            }
         }
         self.identity = snapshot.identity;
+        self.name_rules();
         self.retained = snapshot.retained.restored();
         self.sinks = snapshot.sinks.into_iter().collect();
         self.clock = snapshot.clock;

@@ -29,7 +29,14 @@ pub(super) const WILL_GRACE_MS: u64 = 30_000;
 impl Broker {
     /// Ends recovery: names the node where it has no name yet, and lets wills and expiries run. A node that has a name
     /// starts without room in the log too: to serve who is owed something is what makes room.
-    pub fn start(&mut self, journal: &mut Journal<'_>, random: u64) -> Result<Identity, Full> {
+    ///
+    /// `alive` is when the node was running last, as far as the log tells.
+    pub fn start(
+        &mut self,
+        journal: &mut Journal<'_>,
+        random: u64,
+        alive: NodeTime,
+    ) -> Result<Identity, Full> {
         self.recovered = journal.appended();
         let clock = journal.clock();
         self.appended = self.recovered;
@@ -47,6 +54,7 @@ impl Broker {
             // The next start counts on from the last that is in the log: this one stands apart from all of them.
             self.identity.boot = (random >> 32) as u32 | 1 << 31;
         }
+        self.note_downtime(journal, alive);
         for seq in self.retained.positions() {
             self.actions.push_back(Action::Pin(seq));
         }
@@ -56,6 +64,18 @@ impl Broker {
                 .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
         }
         Ok(self.identity)
+    }
+
+    fn note_downtime(&mut self, journal: &mut Journal<'_>, alive: NodeTime) {
+        let milliseconds = journal.now.0.saturating_sub(alive.0);
+        if milliseconds == 0 || !self.judge.has_open_stages() {
+            return;
+        }
+        let downtime = Change::Downtime { milliseconds };
+        // No room: it holds for this run all the same.
+        if self.change(journal, downtime.clone()).is_err() {
+            self.apply_change(downtime, Seq::ZERO);
+        }
     }
 
     /// Brings what recovery folded to life: clients are away, wills and expiries run from `now`.

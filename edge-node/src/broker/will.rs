@@ -81,6 +81,7 @@ impl Broker {
             lane: minted.lane,
             in_turn: None,
             withheld: None,
+            derived_by: &[],
         };
         let taken = self.take(journal, &arrival);
         taken.map(drop).map_err(|no_room| no_room.full)

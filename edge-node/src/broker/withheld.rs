@@ -286,6 +286,7 @@ impl Broker {
                     lane: withheld.minted_lane,
                     in_turn: None,
                     withheld: Some(&withheld),
+                    derived_by: &[],
                 };
                 let taken = match full.contains(&withheld.lane.0) {
                     true => None,

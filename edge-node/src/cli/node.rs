@@ -166,6 +166,27 @@ fn rules(rules: &[RuleStatus], out: &mut dyn Write) -> Result<(), CliError> {
         let [matched, dropped, errors] = counts;
         table.row([rule.name.clone(), matched, dropped, errors]);
     }
+    table.print(out)?;
+    stages(rules, out)
+}
+
+fn stages(rules: &[RuleStatus], out: &mut dyn Write) -> Result<(), CliError> {
+    if rules.iter().all(|it| it.stages.is_empty()) {
+        return Ok(());
+    }
+    let mut table = Table::new(&["stage", "keys", "bytes", "forgotten", "late", "invalid"]);
+    for rule in rules {
+        for stage in &rule.stages {
+            table.row([
+                format!("{}/{} {}", rule.name, stage.step, stage.stage),
+                stage.keys.to_string(),
+                size(stage.bytes),
+                stage.forgotten.to_string(),
+                stage.late.to_string(),
+                stage.invalid.to_string(),
+            ]);
+        }
+    }
     table.print(out)
 }
 

@@ -21,16 +21,6 @@ pub enum ConfigError {
         /// What it is.
         fault: Fault,
     },
-    /// A rule remembers, which a node has no place for.
-    #[error(
-        "rule `{rule}`: a node does not apply the stage `{stage}`; `edge-node rules test` does"
-    )]
-    Stage {
-        /// The rule.
-        rule: String,
-        /// Its stage.
-        stage: &'static str,
-    },
 }
 
 /// Where something wrong is written.

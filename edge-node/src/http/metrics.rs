@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     device::LossCause,
-    node::status::{NodeHealth, NodeStatus, SinkState},
+    node::status::{NodeHealth, NodeStatus, SinkState, StageStatus},
 };
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -20,7 +20,7 @@ pub(super) fn text(status: &NodeStatus) -> String {
     lanes(&mut page, status);
     sinks(&mut page, status);
     rules(&mut page, status);
-    forgotten(&mut page, status);
+    stages(&mut page, status);
     ledger(&mut page, status);
     page.0
 }
@@ -353,12 +353,57 @@ fn rules(page: &mut Page, status: &NodeStatus) {
     .each("rule", rules, |rule| (&rule.name, rule.errors));
 }
 
-fn forgotten(page: &mut Page, status: &NodeStatus) {
-    page.counter(
-        "edge_node_rule_forgotten_total",
-        "Keys that stages of the rule forgot at a bound.",
+fn stages(page: &mut Page, status: &NodeStatus) {
+    page.gauge(
+        "edge_node_derived_waiting",
+        "Events derived by stages of rules that wait for room in the log.",
     )
-    .each("rule", &status.rules, |rule| (&rule.name, rule.forgotten));
+    .put(&[], status.derived_waiting);
+    let put = |mut family: Family<'_>, value: fn(&StageStatus) -> u64| {
+        for rule in &status.rules {
+            for stage in &rule.stages {
+                let step = stage.step.to_string();
+                let labels = [
+                    ("rule", &*rule.name),
+                    ("step", &step),
+                    ("stage", &stage.stage),
+                ];
+                family.put(&labels, value(stage));
+            }
+        }
+    };
+    put(
+        page.gauge("edge_node_stage_keys", "Keys the stage remembers."),
+        |it| it.keys,
+    );
+    put(
+        page.gauge(
+            "edge_node_stage_bytes",
+            "Bytes its keys take, as counted against its bound.",
+        ),
+        |it| it.bytes,
+    );
+    put(
+        page.counter(
+            "edge_node_stage_forgotten_total",
+            "Keys the stage forgot at a bound.",
+        ),
+        |it| it.forgotten,
+    );
+    put(
+        page.counter(
+            "edge_node_stage_late_total",
+            "Events that came too late for the windows of the stage.",
+        ),
+        |it| it.late,
+    );
+    put(
+        page.counter(
+            "edge_node_stage_invalid_total",
+            "What the stage derived that would have been no valid event.",
+        ),
+        |it| it.invalid,
+    );
 }
 
 fn ledger(page: &mut Page, status: &NodeStatus) {

@@ -202,6 +202,9 @@ impl Core {
             self.keeps_history,
         );
         let result = door(&mut self.broker, &mut journal);
+        if self.broker.has_derived() {
+            self.broker.publish_derived(&mut journal);
+        }
         journal.finish();
         self.carry_out();
         result
@@ -277,10 +280,19 @@ impl Core {
     pub fn handle_commit(&mut self) {
         let now = (self.clock)().node;
         self.broker.handle_commit(self.spool.committed(), now);
+        self.publish_derived();
         if self.broker.is_withholding() {
             self.transact(|broker, journal| broker.handle_room(journal));
         }
         self.carry_out();
+    }
+
+    /// Tries what was derived and found no room once more.
+    fn publish_derived(&mut self) {
+        self.broker.let_derived_go();
+        if self.broker.has_derived() {
+            self.transact(|_, _| ());
+        }
     }
 
     /// A reading is done. A read that failed is tried again after a while.
@@ -317,8 +329,11 @@ impl Core {
         if self.broker.rules().has_unnamed_stages() {
             self.transact(Broker::handle_stages);
         }
-        if self.spool.checkpoint_due() {
-            self.spool.checkpoint(self.broker.snapshot((self.clock)()));
+        self.publish_derived();
+        let now = (self.clock)();
+        if self.spool.checkpoint_due() || self.broker.is_checkpoint_due(now.node) {
+            self.spool.checkpoint(self.broker.snapshot(now));
+            self.broker.is_covered(now.node);
         }
     }
 
@@ -336,6 +351,7 @@ impl Core {
                     Journal::begin(&self.spool, &mut self.ingest, now, self.keeps_history);
                 let taken = self.broker.handle_events(&mut journal, &origin, &events);
                 if taken.is_ok() {
+                    self.broker.publish_derived(&mut journal);
                     journal.finish();
                 } else {
                     drop(journal); // takes back what was appended of the batch
@@ -402,6 +418,7 @@ impl Core {
             },
             spool: SpoolStatus::of(&log, now),
             rules: self.broker.rules().status(),
+            derived_waiting: self.broker.rules().waiting() as u64,
             ledger: log
                 .ledger
                 .iter()

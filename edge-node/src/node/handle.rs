@@ -100,6 +100,9 @@ pub enum Origin {
     },
 }
 
+/// How the origin of what a stage of a rule derived begins; the name of the rule follows.
+pub const RULE_ORIGIN: &str = "rule:";
+
 /// How the origin of what another node sent begins.
 pub const NODE_ORIGIN: &str = "node:";
 

@@ -11,7 +11,11 @@ use cloud_uplink::{
 use filters::TopicFilter;
 use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Spool, Transaction};
 
-use super::{core::Clock, handle::NODE_ORIGIN, view};
+use super::{
+    core::Clock,
+    handle::{NODE_ORIGIN, RULE_ORIGIN},
+    view,
+};
 use crate::{record::DeadRecord, rules::Uplinks};
 
 /// The records of one sink.
@@ -94,6 +98,9 @@ impl RecordSource for Source {
     fn came_from_peer(&self, origin: &str) -> bool {
         if let Some(node) = origin.strip_prefix(NODE_ORIGIN) {
             return self.peers.have_met(node);
+        }
+        if origin.starts_with(RULE_ORIGIN) {
+            return false;
         }
         let address = origin.split_once(':').and_then(|(_, address)| {
             let with_port = address.parse::<SocketAddr>().map(|it| it.ip());
@@ -184,6 +191,7 @@ mod tests {
             ("grpc:192.0.2.7:4711", true),
             ("grpc:[::ffff:192.0.2.7]:4711", true),
             ("http:192.0.2.8", false),
+            ("rule:192.0.2.7", false),
             ("http:127.0.0.1", false),
             ("grpc:127.0.0.1:4711", false),
         ] {

@@ -33,6 +33,9 @@ pub struct NodeStatus {
     pub sinks: Vec<SinkStatus>,
     /// The rules that look at every event, in their order; counted since they are in use.
     pub rules: Vec<RuleStatus>,
+    /// Events that stages of rules derived and that wait for room in the log. At 4,096 no input of such stages is taken in.
+    #[serde(default)]
+    pub derived_waiting: u64,
     /// What is gone, by reason and whose it was, in all runs of this data directory.
     pub ledger: Vec<LossStatus>,
 }
@@ -350,8 +353,28 @@ pub struct RuleStatus {
     pub dropped: u64,
     /// Of these: its steps failed.
     pub errors: u64,
-    /// Keys that its stages forgot at a bound.
+    /// Its stages, in their order.
+    #[serde(default)]
+    pub stages: Vec<StageStatus>,
+}
+
+/// A stage of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct StageStatus {
+    /// Its place among the steps of the rule, from 1.
+    pub step: u32,
+    /// `dedupe`, `window`, …
+    pub stage: String,
+    /// Keys it remembers.
+    pub keys: u64,
+    /// Bytes these take, as counted against its bound.
+    pub bytes: u64,
+    /// Keys that it forgot at a bound.
     pub forgotten: u64,
+    /// Events that came too late for its windows.
+    pub late: u64,
+    /// What it derived that would have been no valid event, or would have had no valid topic.
+    pub invalid: u64,
 }
 
 /// One entry of the ledger.

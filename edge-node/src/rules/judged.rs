@@ -1,6 +1,8 @@
 use filters::rules::{Cause, Fate, Ruling};
 use spool::{CursorId, Lane};
 
+use super::settled::Settled;
+
 /// What a set of rules makes of one publish; to be counted once it is appended, else to be taken back.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -8,8 +10,12 @@ pub(crate) struct Judged {
     pub(crate) owed: OwedUplinks,
     /// As the record keeps it.
     pub(crate) settled: Vec<u8>,
-    /// Whether a gate came to remember something that has to survive with it.
+    /// Whether a stage has something of it that has to survive with it.
     pub(crate) is_remembered: bool,
+    /// Whether it cannot be taken in yet: a stage that it is input of is not in the log, or has too much derived that waits.
+    pub(crate) waits: bool,
+    /// What `settled` is the text of.
+    pub(super) decision: Settled,
     pub(super) ruling: Option<Ruling>,
 }
 
@@ -31,6 +37,8 @@ impl Judged {
             owed: OwedUplinks::Accepting,
             settled: Vec::new(),
             is_remembered: false,
+            waits: false,
+            decision: Settled::default(),
             ruling: None,
         }
     }

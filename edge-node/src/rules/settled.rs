@@ -1,7 +1,7 @@
 use filters::{Data, Event, Value, rules::Owed};
 use serde::{Deserialize, Serialize};
 
-use super::stages::Remembered;
+use super::{derivations::Inputs, stages::Remembered};
 
 /// What rules made of a publish for the uplinks, as its record keeps it: whatever the rules become, every uplink gets it in this form.
 ///
@@ -17,6 +17,9 @@ pub struct Settled {
     own: Vec<(String, Form)>,
     /// What gates came to remember of it.
     pub(super) remembered: Vec<Remembered>,
+    /// What stages that derive are told of it. Stands behind all else, and only where there is some.
+    #[serde(skip)]
+    pub(super) inputs: Inputs,
 }
 
 /// To which uplinks an event is owed.
@@ -55,6 +58,8 @@ enum Payload {
     Text(String),
     Binary(Vec<u8>),
 }
+
+const SERIALISABLE: &str = "what is settled has no unserialisable part";
 
 impl Settled {
     /// Of an event owed as rules say; `names` are the uplinks by their places. Without the original no form differs from it.
@@ -95,7 +100,11 @@ impl Settled {
         if *self == Settled::default() {
             return Vec::new();
         }
-        postcard::to_stdvec(self).expect("what is settled has no unserialisable part")
+        let mut bytes = postcard::to_stdvec(self).expect(SERIALISABLE);
+        if !self.inputs.is_empty() {
+            bytes = postcard::to_extend(&self.inputs, bytes).expect(SERIALISABLE);
+        }
+        bytes
     }
 
     /// From a record. `None`: the bytes are not what [`Settled::encode`] gave.
@@ -103,7 +112,11 @@ impl Settled {
         if bytes.is_empty() {
             return Some(Settled::default());
         }
-        postcard::from_bytes(bytes).ok()
+        let (mut settled, rest) = postcard::take_from_bytes::<Settled>(bytes).ok()?;
+        if !rest.is_empty() {
+            settled.inputs = postcard::from_bytes(rest).ok()?;
+        }
+        Some(settled)
     }
 
     /// To which uplinks it is owed.

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedStage {
     number: u32,
-    rule: String,
-    step: u32,
+    pub(super) rule: String,
+    pub(super) step: u32,
     /// Of its definition: one that changes is another stage.
     fingerprint: u64,
 }
@@ -85,6 +85,11 @@ impl Stages {
             self.numbers.remove(&id);
         }
         Some(id)
+    }
+
+    /// The stage of this number, whether the set has it or not.
+    pub(super) fn named(&self, number: u32) -> Option<&NamedStage> {
+        self.named.get(&number)
     }
 
     pub(super) fn number(&self, id: StageId) -> Option<u32> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use filters::TopicFilter;
-use spool::{CursorStatus, Full, Recovery, Spool, Start, clock::SystemClock};
+use spool::{CursorStatus, Full, NodeTime, Recovery, Spool, Start, clock::SystemClock};
 
 use super::node::RunError;
 use crate::{
@@ -43,6 +43,10 @@ pub(super) fn recover(
     if let Some(devices) = &config.devices {
         broker.serve_devices(devices.prefix.clone(), devices.max_devices as usize);
     }
+    let marked = broker
+        .clock_mark()
+        .map_or(NodeTime::default(), |it| it.node);
+    let alive = marked.max(spool.last_time());
     let clock = SystemClock::start(broker.clock_mark(), spool.last_time());
     let clock: Clock = Arc::new(move || clock.mark());
     if spool.checkpoint_due() {
@@ -64,10 +68,12 @@ pub(super) fn recover(
     let mut unnamed = Ingest::new(config, node_id(config, Identity::default()), [0; 16]);
     let keeps_history = config.uplink.is_empty();
     let mut journal = Journal::begin(spool, &mut unnamed, clock(), keeps_history);
-    let met = broker.start(&mut journal, name).and_then(|identity| {
-        let sinks = meet_sinks(config, &mut broker, &mut journal, &known)?;
-        Ok((identity, sinks))
-    });
+    let met = broker
+        .start(&mut journal, name, alive)
+        .and_then(|identity| {
+            let sinks = meet_sinks(config, &mut broker, &mut journal, &known)?;
+            Ok((identity, sinks))
+        });
     let (identity, sinks) = match met {
         Ok(met) => met,
         Err(_) => {
@@ -108,6 +114,9 @@ fn read_state(
     let mut broker = Broker::new(limits(config, spool.status().bound_bytes));
     // Before anything is read: what their stages remember is in the log.
     broker.set_rules(Judge::new(rules));
+    if let Some(id) = &config.node.id {
+        broker.set_name(id.as_str());
+    }
     if let Some(checkpoint) = &recovery.checkpoint {
         broker
             .restore(checkpoint)

@@ -14,7 +14,7 @@ use super::{
     judge::{DefinitionDigest, Rule},
     run::Step,
 };
-use step::step;
+pub(super) use step::step;
 
 /// What rules may name.
 #[derive(Clone, Debug, Default)]

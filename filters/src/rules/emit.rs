@@ -6,7 +6,7 @@ use crate::{
     timestamp_text, without_control_characters,
 };
 
-use super::{Key, StageId};
+use super::Key;
 
 /// The topic of what a rule derives: text in which `{topic}` and `{rule}` stand for those.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,22 @@ pub(super) struct EmitTopic(String);
 /// What a rule derived from events, or from their silence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derived {
-    /// The rule that made it, which is not asked about it.
-    pub rule: String,
     /// The topic on which it is published.
     pub topic: String,
     /// The event. Its identity follows from rule, key and input, so that it is the same whenever it is derived again.
     pub event: Event,
+    /// The rules from which it is derived, at least the one that made it, which stands last; none of them is asked about it.
+    pub derived_by: Vec<String>,
+}
+
+/// How often what is derived goes through the rules again.
+pub const MAX_DERIVATIONS: usize = 8;
+
+impl Derived {
+    /// The rule that made it.
+    pub fn rule(&self) -> &str {
+        self.derived_by.last().map_or("", String::as_str)
+    }
 }
 
 impl EmitTopic {
@@ -45,16 +55,13 @@ impl EmitTopic {
 /// Positions name the input, since an event is input of one key only.
 pub(super) fn window_event(
     rule: &str,
-    stage: StageId,
+    step: u32,
     names: &[String],
     emission: &Emission,
     source: &str,
 ) -> Option<Event> {
     let (first, last) = emission.positions;
-    let id = format!(
-        "{rule}/{}/{}/{first}-{last}",
-        stage.step, emission.span.start.0
-    );
+    let id = format!("{rule}/{step}/{}/{first}-{last}", emission.span.start.0);
     let mut data = Map::new();
     data.insert("key".into(), key_json(&emission.key));
     data.insert("start".into(), time_json(emission.span.start));
@@ -76,27 +83,26 @@ pub(super) fn window_event(
 
 pub(super) fn absence_event(
     rule: &str,
-    stage: StageId,
+    step: u32,
     change: &AbsenceChange,
     source: &str,
 ) -> Option<Event> {
     let mut data = Map::new();
     let (key, word, presence) = match change {
-        AbsenceChange::Absent { key, presence } => (key, "absent", Some(presence)),
+        AbsenceChange::Absent { key, presence } => (key, "absent", presence),
         AbsenceChange::Returned {
             key,
             presence,
             silence,
         } => {
             data.insert("silence".into(), (silence.as_millis() as u64).into());
-            (key, "returned", Some(presence))
+            (key, "returned", presence)
         }
-        AbsenceChange::Evicted { key } => (key, "evicted", None),
+        AbsenceChange::Evicted { key, presence } => (key, "evicted", presence),
     };
     data.insert("key".into(), key_json(key));
-    let position = presence.map_or(0, |it| it.position);
     let name = without_control_characters(key);
-    let id = format!("{rule}/{}/{word}/{position}/{name}", stage.step);
+    let id = format!("{rule}/{step}/{word}/{}/{name}", presence.position);
     event(rule, id, &format!("rule.{word}"), None, data, source)
 }
 

@@ -1,4 +1,4 @@
-use std::{cell::OnceCell, str::FromStr};
+use std::{cell::OnceCell, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
@@ -162,6 +162,12 @@ impl FromStr for Field {
 
     fn from_str(text: &str) -> Result<Field, PathError> {
         JsonPath::parse(text).map(Field)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
-    Failure, Fate, GateMove, OnError, RuleMemory, Ruling, StageId, StageInput, StepDefinition,
-    ruling::Cause, run::Step, working::Working,
+    Failure, Fate, GateMove, MAX_DERIVATIONS, OnError, RuleMemory, Ruling, StageId, StageInput,
+    StepDefinition, Told, ruling::Cause, run::Step, working::Working,
 };
 
 /// Rules, compiled. Does not change.
@@ -51,7 +51,8 @@ pub(super) struct Rule {
 pub struct Arrival<'a> {
     /// When, by the node's clock.
     pub at: Moment,
-    /// The names of the rules from which it is derived, the latest last; none of them is asked again.
+    /// The names of the rules from which it is derived, the latest last; none of them is asked again. Of more than [`MAX_DERIVATIONS`] no
+    /// rule is asked.
     pub derived_by: &'a [String],
 }
 
@@ -88,7 +89,10 @@ impl RuleSet {
     ) -> Ruling {
         let mut working = Working::new(event, view.data);
         let mut ruling = Ruling::default();
-        let ids = self.index.matches(view, scratch);
+        let ids = match arrival.derived_by.len() <= MAX_DERIVATIONS {
+            true => self.index.matches(view, scratch),
+            false => &[],
+        };
         let asked = ids.iter().filter_map(|id| Some((*id, self.rule(*id)?)));
         for (id, rule) in asked.filter(|it| !arrival.derived_by.contains(&it.1.name)) {
             ruling.matched.push(id);
@@ -274,19 +278,19 @@ impl Rule {
                     working.take_verdict(verdict)
                 }
                 Step::Window(window) => {
-                    let input = window.input(stage, working.payload(), topic);
-                    applied
-                        .inputs
-                        .push(input.map_err(|it| self.failure(id, number, it.class(), &it))?);
+                    let told = window.told(working.payload(), topic);
+                    let told = told.map_err(|it| self.failure(id, number, it.class(), &it))?;
+                    applied.inputs.push(StageInput { stage, told });
                     !window.consume
                 }
                 Step::Debounce(debounce) => {
                     let payload = working.payload();
-                    let key = debounce.key.of(payload, topic);
-                    let event = Some(crate::json::encode(payload.event));
-                    applied
-                        .inputs
-                        .push(StageInput::of(stage, &key, None, event));
+                    let told = Told {
+                        key: debounce.key.of(payload, topic),
+                        window: None,
+                        event: Some(crate::json::encode(payload.event)),
+                    };
+                    applied.inputs.push(StageInput { stage, told });
                     false
                 }
                 Step::Transform(transform) => {
@@ -295,8 +299,12 @@ impl Rule {
                     true
                 }
                 Step::Absence(absence) => {
-                    let key = absence.key.of(working.payload(), topic);
-                    applied.inputs.push(StageInput::of(stage, &key, None, None));
+                    let told = Told {
+                        key: absence.key.of(working.payload(), topic),
+                        window: None,
+                        event: None,
+                    };
+                    applied.inputs.push(StageInput { stage, told });
                     true
                 }
             };

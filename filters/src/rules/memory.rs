@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::stage::{Gate, GateMemory};
 
-use super::{RuleSet, Ruling, StageId, run::Step};
+use super::{RuleSet, Ruling, StageId, StageUsage, run::Step};
 
 /// What the gates of a set remember. It is moved by judgements, and a judgement whose event is not committed is taken back.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +64,15 @@ impl RuleMemory {
         })
     }
 
-    /// Keys that a gate forgot at its bounds.
-    pub fn evicted(&self, gate: StageId) -> u64 {
-        self.gates.get(&gate).map_or(0, Gate::evicted)
+    /// What a gate holds and forgot.
+    pub fn usage(&self, gate: StageId) -> Option<StageUsage> {
+        let gate = self.gates.get(&gate)?;
+        Some(StageUsage {
+            keys: gate.memories().len(),
+            bytes: gate.memories().bytes(),
+            evicted: gate.evicted(),
+            ..StageUsage::default()
+        })
     }
 
     pub(super) fn gate(&mut self, id: StageId) -> Option<&mut Gate> {

@@ -1,4 +1,6 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Event,
@@ -108,13 +110,20 @@ pub struct GateMove {
     pub(super) undo: crate::stage::Undo,
 }
 
-/// What one window, debounce or absence is told of an event.
+/// What one window, debounce or absence is to be told of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageInput {
     /// The stage.
     pub stage: StageId,
+    /// What it is told, to be stored with the event.
+    pub told: Told,
+}
+
+/// What a window, debounce or absence is told of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
     /// The key.
-    pub key: Arc<str>,
+    pub key: String,
     /// For a window: the event's own time, and the readings of its fields.
     pub window: Option<WindowReadings>,
     /// For a debounce, and for a window with `late-to`: the event as the step saw it, in structured JSON.
@@ -122,7 +131,7 @@ pub struct StageInput {
 }
 
 /// See [`WindowInput`](crate::stage::WindowInput).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as there")]
 pub struct WindowReadings {
     pub time: Option<EventTime>,

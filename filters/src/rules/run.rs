@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use crate::{
     stage::{
         Absence, Bounds, Debounce, EventTime, GateError, GateInput, GateKind, Verdict, Window,
@@ -10,8 +8,8 @@ use crate::{
 };
 
 use super::{
-    Arrival, Field, GateMove, Key, RuleMemory, StageId, StageInput, WindowReadings,
-    emit::EmitTopic, field::Payload, working::sampledrate,
+    Arrival, Field, GateMove, Key, RuleMemory, StageId, Told, WindowReadings, emit::EmitTopic,
+    field::Payload, working::sampledrate,
 };
 
 #[derive(Debug)]
@@ -90,12 +88,11 @@ impl GateStep {
 
 impl WindowStep {
     /// Asks the window whether it can take the event, so that one it cannot take fails its rule while it is published.
-    pub(super) fn input(
+    pub(super) fn told(
         &self,
-        stage: StageId,
         payload: Payload<'_>,
         topic: Option<&str>,
-    ) -> Result<StageInput, WindowError> {
+    ) -> Result<Told, WindowError> {
         let readings: Vec<_> = self.fields.iter().map(|it| it.reading(payload)).collect();
         self.window.check(&readings)?;
         let time = payload.event.time.as_deref().and_then(timestamp_millis);
@@ -107,22 +104,10 @@ impl WindowStep {
         // Whether it is late is known when it is told to the window.
         let event = self.late_to.as_ref();
         let event = event.map(|_| crate::json::encode(payload.event));
-        Ok(StageInput::of(stage, &key, Some(window), event))
-    }
-}
-
-impl StageInput {
-    pub(super) fn of(
-        stage: StageId,
-        key: &str,
-        window: Option<WindowReadings>,
-        event: Option<Vec<u8>>,
-    ) -> StageInput {
-        StageInput {
-            stage,
-            key: Arc::from(key),
-            window,
+        Ok(Told {
+            key,
+            window: Some(window),
             event,
-        }
+        })
     }
 }

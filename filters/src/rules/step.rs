@@ -4,7 +4,7 @@ use std::{
     str::FromStr,
 };
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{Field, HumanDuration, Key};
 use crate::{
@@ -180,7 +180,7 @@ pub struct ThresholdDefinition {
 }
 
 /// See [`Window`](crate::stage::Window). One of `size`, `gap` and `count`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WindowDefinition {
     /// How long a window is.
@@ -209,7 +209,7 @@ pub struct WindowDefinition {
 }
 
 /// See [`Debounce`](crate::stage::Debounce).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DebounceDefinition {
     /// How long nothing else must come.
@@ -219,7 +219,7 @@ pub struct DebounceDefinition {
 }
 
 /// See [`Absence`](crate::stage::Absence).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AbsenceDefinition {
     /// How long a key must be silent.

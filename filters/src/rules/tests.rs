@@ -69,9 +69,10 @@ impl Bench {
             position: self.position,
             at: Moment(second * 1000),
             time: EventTime(second as i64 * 1000),
+            derived_by: &[],
         };
-        for input in &ruling.inputs {
-            self.stages.handle_input(input, stored, SOURCE);
+        for StageInput { stage, told } in &ruling.inputs {
+            self.stages.handle_input(*stage, told, stored, SOURCE);
         }
         ruling
     }

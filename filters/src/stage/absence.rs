@@ -20,7 +20,7 @@ pub struct Absence {
 pub struct Presence {
     /// When it was last seen, or began to be watched.
     pub seen: Moment,
-    /// Where its last event stands in the log; 0 before the first.
+    /// Where its last event stands in the log; before the first, where it began to be watched.
     pub position: u64,
     /// Whether its absence was said.
     pub absent: bool,
@@ -49,6 +49,8 @@ pub enum AbsenceChange {
     Evicted {
         /// The key.
         key: Arc<str>,
+        /// What was known of it.
+        presence: Presence,
     },
 }
 
@@ -74,6 +76,11 @@ impl Absence {
             absence.put(&Arc::from(key), presence);
         }
         absence
+    }
+
+    /// That keys are watched stands there in the log.
+    pub fn watch_from(&mut self, position: u64) {
+        self.watch.change_all(|it| it.position = position);
     }
 
     /// There is an event of this key, stored then and there.
@@ -123,12 +130,8 @@ impl Absence {
 
     /// The node was down for so long: that was no silence of anybody.
     pub fn handle_downtime(&mut self, downtime: Duration) {
-        for key in self.watch.names() {
-            if let Some(mut presence) = self.watch.take(&key) {
-                presence.seen = presence.seen.after(downtime);
-                self.put(&Arc::from(key), presence);
-            }
-        }
+        self.watch
+            .change_all(|it| it.seen = it.seen.after(downtime));
     }
 
     /// What is said, in order.
@@ -147,6 +150,13 @@ impl Absence {
         self.put(&Arc::from(key), presence);
     }
 
+    /// Watches nothing.
+    pub fn forget(&mut self) {
+        for key in self.watch.names() {
+            self.watch.take(&key);
+        }
+    }
+
     /// Keys that went at a bound.
     pub fn evicted(&self) -> u64 {
         self.watch.evicted()
@@ -154,7 +164,10 @@ impl Absence {
 
     fn put(&mut self, key: &Arc<str>, presence: Presence) {
         let evicted = self.watch.put(key, presence).into_iter();
-        let changes = evicted.map(|it| AbsenceChange::Evicted { key: it.key });
+        let changes = evicted.map(|it| AbsenceChange::Evicted {
+            key: it.key,
+            presence: it.state,
+        });
         self.changes.extend(changes);
     }
 }
@@ -195,7 +208,7 @@ mod tests {
                 AbsenceChange::Returned { key, silence, .. } => {
                     format!("{key} back after {}", silence.as_secs() / 60)
                 }
-                AbsenceChange::Evicted { key } => format!("{key} evicted"),
+                AbsenceChange::Evicted { key, .. } => format!("{key} evicted"),
             })
             .collect()
     }

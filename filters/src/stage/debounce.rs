@@ -86,6 +86,11 @@ impl<E> Debounce<E> {
         }
     }
 
+    /// The node was down for so long: that was no quiet of anybody.
+    pub fn handle_downtime(&mut self, downtime: Duration) {
+        self.watch.change_all(|it| it.at = it.at.after(downtime));
+    }
+
     /// What goes on, in order.
     pub fn poll_settled(&mut self) -> Option<Settled<E>> {
         self.settled.pop_front()

@@ -84,6 +84,12 @@ impl<S> Table<S> {
         self.entries.iter().map(|(key, slot)| (&**key, &slot.state))
     }
 
+    /// All keys, the one used least recently first: put back in this order, the same key goes next.
+    pub fn iter_by_use(&self) -> impl Iterator<Item = (&str, &S)> {
+        let keys = self.order.values();
+        keys.filter_map(|key| Some((&**key, &self.entries.get(key)?.state)))
+    }
+
     /// Keeps `state`, whose own allocations hold `heap_bytes`, for `key`, which thereby is the key used last. What had to go for it is in what
     /// is given back, and so is what was there before.
     pub(super) fn put(&mut self, key: &str, state: S, heap_bytes: usize) -> Before<S> {

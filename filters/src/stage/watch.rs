@@ -61,9 +61,20 @@ impl<S: Watched> Watch<S> {
         Some(since.after(silence))
     }
 
-    /// The names of all keys, as they are now.
+    /// The names of all keys, as they are now, the one used least recently first.
     pub(super) fn names(&self) -> Vec<String> {
-        self.keys.iter().map(|(key, _)| key.to_owned()).collect()
+        let keys = self.keys.iter_by_use();
+        keys.map(|(key, _)| key.to_owned()).collect()
+    }
+
+    /// Changes what is kept of every key, whose sizes and turns stay what they are.
+    pub(super) fn change_all(&mut self, change: impl Fn(&mut S)) {
+        for key in self.names() {
+            if let Some(mut state) = self.take(&key) {
+                change(&mut state);
+                self.put(&Arc::from(key), state);
+            }
+        }
     }
 
     pub(super) fn keys(&self) -> &Table<S> {

@@ -187,6 +187,11 @@ impl Window {
         self.put(&key, panes);
     }
 
+    /// The node was down for so long: that was no silence of anybody.
+    pub fn handle_downtime(&mut self, downtime: Duration) {
+        self.watch.change_all(|it| it.at = it.at.after(downtime));
+    }
+
     /// Gives all it holds as partial and forgets it: the stage is changed or gone.
     pub fn release(&mut self) {
         for key in self.watch.names() {

@@ -29,5 +29,6 @@ mod peers;
 mod refusals;
 mod replay;
 mod rules;
+mod rules_deriving;
 mod stalling_disk;
 mod stopping;

@@ -172,10 +172,6 @@ async fn a_file_of_rules_that_is_wrong_refuses_the_start_with_place_and_nearest_
             "[[rule]]\nname = \"a\"\ntopc = \"b\"\n",
             "rules.toml:3:1: unknown key `topc`, did you mean `topic`?",
         ),
-        (
-            "[[rule]]\nname = \"a\"\n[[rule.step]]\ndebounce = { quiet = \"1s\" }\n",
-            "rule `a`: a node does not apply the stage `debounce`",
-        ),
     ] {
         let folder = Folder::new(rules);
         let builder = TestNode::builder().config(&folder.config()).uplink(&cloud);
@@ -290,7 +286,7 @@ async fn reload_over_http(node: &TestNode) -> tests::Response {
     tests::request(node.http(), head, b"{}").await
 }
 
-async fn reload(node: &TestNode) -> std::process::Output {
+pub(super) async fn reload(node: &TestNode) -> std::process::Output {
     let mut command = std::process::Command::new(tests::edge_node());
     command.args(["rules", "reload", "--data"]).arg(node.data());
     let running = tokio::task::spawn_blocking(move || command.output());
@@ -298,16 +294,16 @@ async fn reload(node: &TestNode) -> std::process::Output {
 }
 
 /// A folder with a file of rules.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(rules: &str) -> Folder {
+    pub(super) fn new(rules: &str) -> Folder {
         let folder = Folder(tempfile::tempdir().unwrap());
         folder.write(rules);
         folder
     }
 
-    fn write(&self, rules: &str) {
+    pub(super) fn write(&self, rules: &str) {
         std::fs::write(self.path(), rules).unwrap();
     }
 
@@ -315,12 +311,12 @@ impl Folder {
         Path::new(self.0.path()).join("rules.toml")
     }
 
-    fn config(&self) -> String {
+    pub(super) fn config(&self) -> String {
         format!("[rules]\nfiles = [{:?}]\n", self.path())
     }
 }
 
-fn uplink(name: &str, cloud: &TestCloud) -> String {
+pub(super) fn uplink(name: &str, cloud: &TestCloud) -> String {
     let endpoint = cloud.url();
     format!("[[uplink]]\nname = {name:?}\nkind = \"http\"\nendpoints = [{endpoint:?}]")
 }

@@ -142,7 +142,7 @@ impl Broker {
         for (index, one) in taken.iter().enumerate() {
             let record = one.record(peer, index == 0);
             let appended = Appended::Publish(one.seq);
-            self.count_judged(&one.judged, appended, &record, journal.now);
+            self.follow_judged(&one.judged, appended, &record, journal.now);
             self.apply_publish(one.seq, journal.now, &record);
             if index == 0 {
                 let message = Message::of(&record, journal.now);
@@ -179,13 +179,14 @@ impl Broker {
             seq: Seq::ZERO,
         };
         let record = one.record(peer, is_first);
-        let judged = self.judge.judge(&record, lane, journal.now);
+        let judged = self.judge.judge(&record, lane, journal.clock(), &[]);
         let arrival = Arrival {
             record,
             publisher: Some(peer.session),
             lane,
             in_turn: None,
             withheld: None,
+            derived_by: &[],
         };
         match self.append_publish(journal, &arrival, audience, &judged) {
             Ok(appended) => {

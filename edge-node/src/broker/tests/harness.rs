@@ -159,7 +159,9 @@ impl TestNode {
     ) -> TestNode {
         let now = NodeTime(time.load(Ordering::Relaxed));
         let disk = Arc::clone(&storage);
-        let (spool, recovery) = Spool::open(disk, options.clone(), now, Arc::new(|| {})).unwrap();
+        let (spool, recovery) =
+            Spool::open(disk, options.clone(), NodeTime(0), Arc::new(|| {})).unwrap();
+        let alive = spool.last_time();
         let mut broker = Broker::new(limits.clone());
         broker.set_rules(judge(rules, !keeps_history));
         if let Some(checkpoint) = &recovery.checkpoint {
@@ -179,7 +181,7 @@ impl TestNode {
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
         broker.serve_devices(DEVICES.to_owned(), 2);
-        broker.start(&mut journal, 42).unwrap();
+        broker.start(&mut journal, 42, alive).unwrap();
         if !keeps_history {
             let from = [TopicFilter::parse("#").unwrap()];
             broker
@@ -223,6 +225,17 @@ impl TestNode {
         )
     }
 
+    /// As `crash`, into other rules.
+    pub(crate) fn crash_into(mut self, rules: &str) -> TestNode {
+        rules.clone_into(&mut self.rules);
+        self.crash()
+    }
+
+    /// Lets time pass in which the node does nothing.
+    pub(crate) fn skip(&self, milliseconds: u64) {
+        self.time.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
     /// A clean stop and a start.
     pub(crate) fn restart(mut self) -> TestNode {
         self.settle();
@@ -242,6 +255,23 @@ impl TestNode {
             self.keeps_history,
             &self.rules,
         )
+    }
+
+    /// A clean stop, and a start that long after it.
+    pub(crate) fn stop_for(mut self, milliseconds: u64) -> TestNode {
+        self.settle();
+        self.core.close().unwrap();
+        self.skip(milliseconds);
+        let mut node = TestNode::open(
+            self.storage,
+            self.time,
+            self.limits,
+            self.options,
+            self.keeps_history,
+            &self.rules,
+        );
+        node.settle();
+        node
     }
 
     /// Judges by these rules from here on, after a crash too.

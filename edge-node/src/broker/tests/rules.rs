@@ -6,6 +6,7 @@ use cloud_uplink::{Outgoing, Peers, RecordSource};
 use filters::{Event, TopicFilter};
 use spool::{Lane, LossReason, ReadLimits, Seq};
 
+mod deriving;
 mod gates;
 
 use super::{
@@ -277,12 +278,15 @@ pub(super) fn given(node: &TestNode) -> Vec<Outgoing> {
         bytes: 1 << 20,
         lanes: u32::MAX,
     };
-    let batch = node.core.spool().scan(Seq(1), limits).unwrap();
-    batch
-        .entries
-        .iter()
-        .filter_map(|it| source.event(it))
-        .collect()
+    let (mut given, mut next) = (Vec::new(), Seq(1));
+    loop {
+        let batch = node.core.spool().scan(next, limits).unwrap();
+        given.extend(batch.entries.iter().filter_map(|it| source.event(it)));
+        if batch.at_end {
+            return given;
+        }
+        next = batch.next;
+    }
 }
 
 /// Records that the sink has yet to take.
@@ -299,7 +303,7 @@ pub(super) fn counts(node: &TestNode) -> Vec<(String, u64, u64)> {
 }
 
 /// Publishes events over HTTP; whether they are taken.
-fn offer(node: &mut TestNode, topics: &[&str]) -> bool {
+pub(super) fn offer(node: &mut TestNode, topics: &[&str]) -> bool {
     let event = |topic: &&str| {
         let data = filters::Data::Text("x".repeat(100_000));
         let event = Event::builder("1", "/test", "test")

@@ -108,7 +108,7 @@ impl Log {
         let (mut broker, known) = (self.broker(), self.known(name));
         let from = [TopicFilter::parse("#").unwrap()];
         self.transact(0, |journal| {
-            broker.start(journal, 42).unwrap();
+            broker.start(journal, 42, NodeTime(0)).unwrap();
             broker
                 .handle_sink(journal, name, known, Start::Now, &from, u32::MAX)
                 .unwrap();
@@ -125,7 +125,7 @@ impl Log {
     fn start_without(&mut self, name: &str, now: u64) -> Broker {
         let (mut broker, known) = (self.broker(), self.known(name));
         self.transact(now, |journal| {
-            broker.start(journal, 42).unwrap();
+            broker.start(journal, 42, NodeTime(0)).unwrap();
             broker.handle_missing_sink(journal, name, known);
         });
         broker

@@ -14,8 +14,6 @@ use serde_json::{Value as Json, json};
 use super::CliError;
 use crate::config::Rules;
 
-/// How often what is derived goes through the rules again.
-const MAX_DERIVATIONS: usize = 8;
 /// The source of what is derived.
 const SOURCE: &str = "/rules-test";
 
@@ -79,7 +77,7 @@ impl<'a> Timeline<'a> {
         let time = payload.event.time.as_deref().and_then(timestamp_millis);
         let mut emitted = self.close_until(time.unwrap_or(self.now));
         let mut verdict = self.judge(payload, topic, &[]);
-        emitted.extend(self.emitted(&[]));
+        emitted.extend(self.emitted());
         if let Some(verdict) = verdict.as_object_mut() {
             verdict.insert("emitted".into(), emitted.into());
         }
@@ -103,30 +101,23 @@ impl<'a> Timeline<'a> {
             while let Some((stage, key)) = self.stages.due(moment(self.now)) {
                 self.stages.close(stage, &key, SOURCE);
             }
-            emitted.extend(self.emitted(&[]));
+            emitted.extend(self.emitted());
         }
         self.now = self.now.max(time);
         emitted
     }
 
-    fn emitted(&mut self, derived_by: &[String]) -> Vec<Json> {
+    fn emitted(&mut self) -> Vec<Json> {
         let derived: Vec<Derived> = std::iter::from_fn(|| self.stages.poll_derived()).collect();
         let mut all = Vec::new();
-        for Derived { rule, topic, event } in derived {
-            let mut by = derived_by.to_vec();
-            by.push(rule.clone());
-            let payload = Payload::of_event(event);
-            let mut verdict = self.judge(&payload, Some(&topic), &by);
+        for it in derived {
+            let rule = it.rule().to_owned();
+            let payload = Payload::of_event(it.event);
+            let mut verdict = self.judge(&payload, Some(&it.topic), &it.derived_by);
             if let Some(verdict) = verdict.as_object_mut() {
                 verdict.insert("rule".into(), rule.into());
-                verdict.insert("topic".into(), topic.into());
-                let deeper = by.len() < MAX_DERIVATIONS;
-                let emitted = if deeper {
-                    self.emitted(&by)
-                } else {
-                    Vec::new()
-                };
-                verdict.insert("emitted".into(), emitted.into());
+                verdict.insert("topic".into(), it.topic.into());
+                verdict.insert("emitted".into(), self.emitted().into());
             }
             all.push(verdict);
         }
@@ -152,9 +143,11 @@ impl<'a> Timeline<'a> {
             position: self.position,
             at: moment(self.now),
             time: EventTime(self.now),
+            derived_by,
         };
         for input in &ruling.inputs {
-            self.stages.handle_input(input, stored, SOURCE);
+            self.stages
+                .handle_input(input.stage, &input.told, stored, SOURCE);
         }
         self.verdict(&ruling, &view, &payload.event)
     }

@@ -21,11 +21,13 @@ const DEFAULT_BYTES: usize = 16 << 20;
 const DEFAULT_LATENESS: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_AHEAD: Duration = Duration::from_secs(60);
 const DEFAULT_IDLE: Duration = Duration::from_secs(300);
+/// Bytes of the text that says how a stage derives.
+const MAX_TEXT_BYTES: usize = 1 << 20;
 /// Windows that one event may be in.
 const MAX_OVERLAP: u32 = 100;
 
 /// One step, ready to be taken.
-pub(super) fn step(
+pub(in crate::rules) fn step(
     definition: &StepDefinition,
     known: &Known,
     now: Moment,
@@ -37,6 +39,11 @@ pub(super) fn step(
     if let Some(file) = definition.transforms().next() {
         let transform = Transform::new(file, &known.tables).map_err(RuleProblem::Transform)?;
         return Ok(Step::Transform(transform));
+    }
+    if definition.derives().is_some() && definition.to_text().len() > MAX_TEXT_BYTES {
+        return Err(RuleProblem::Value(
+            "a window, debounce or absence is described in at most 1 MiB, its listed keys included",
+        ));
     }
     let key = definition.key.clone();
     let bounds = Bounds {

@@ -11,7 +11,7 @@ fn a_window_derives_an_event_of_its_own_and_its_input_passes_on() {
     let derived = bench.derived(70);
     assert_eq!(derived.len(), 1);
     assert_eq!(
-        (&*derived[0].topic, &*derived[0].rule),
+        (&*derived[0].topic, derived[0].rule()),
         ("plant/7/per minute", "per minute")
     );
     let event = &derived[0].event;
@@ -120,7 +120,7 @@ fn stages_recovered_from_a_checkpoint_derive_the_same() {
         )
         .unwrap();
         bench.stages = RuleStages::new(&bench.rules);
-        let memories: Vec<(u32, u32, String, StageMemory)> =
+        let memories: Vec<(u32, u32, String, KeyMemory)> =
             postcard::from_bytes(&checkpoint).unwrap();
         for (rule, step, key, memory) in memories {
             bench.stages.recover(StageId { rule, step }, &key, memory);
@@ -149,13 +149,14 @@ fn an_event_that_is_too_late_for_its_window_goes_out_on_a_topic_of_its_own() {
     assert_eq!(bench.derived(100).len(), 1);
     assert!(passes(&bench.publish(101, &at(3, 20))));
     let derived = bench.derived(101);
-    assert_eq!(bench.stages.counts().late, 1);
+    let window = StageId { rule: 0, step: 0 };
+    assert_eq!(bench.stages.usage(window).unwrap().late, 1);
     assert_eq!(
         derived,
         [Derived {
-            rule: "per minute".to_owned(),
             topic: "late/plant/7".to_owned(),
             event: at(3, 20),
+            derived_by: vec!["per minute".to_owned()],
         }]
     );
     let error = compile(&late.replace("late/", "$late/")).unwrap_err();
@@ -163,4 +164,146 @@ fn an_event_that_is_too_late_for_its_window_goes_out_on_a_topic_of_its_own() {
         error.to_string().contains("`late-to` is a topic"),
         "{error}"
     );
+}
+
+fn definition(step: &str) -> StepDefinition {
+    toml::from_str(step).unwrap()
+}
+
+fn stored(position: u64, second: u64) -> Stored<'static> {
+    Stored {
+        position,
+        at: Moment(second * 1000),
+        time: EventTime(second as i64 * 1000),
+        derived_by: &[],
+    }
+}
+
+fn told(key: &str) -> Told {
+    Told {
+        key: key.to_owned(),
+        window: Some(WindowReadings {
+            time: None,
+            readings: Vec::new(),
+        }),
+        event: None,
+    }
+}
+
+fn ids(stages: &mut RuleStages<u32>) -> Vec<String> {
+    let derived = std::iter::from_fn(|| stages.poll_derived());
+    derived.map(|it| it.event.id).collect()
+}
+
+#[test]
+fn a_stage_opened_by_its_definition_derives_under_its_rule_and_gives_as_partial_what_it_holds_when_it_ends()
+ {
+    let mut stages = RuleStages::default();
+    let window = definition(r#"window = { size = "60s", values = { n = "count()" } }"#);
+    stages.open(7, "sum", 2, &window, stored(1, 0)).unwrap();
+    stages.handle_input(7, &told("t"), stored(2, 0), SOURCE);
+    stages.release(7, SOURCE);
+    let derived = stages.poll_derived().unwrap();
+    assert_eq!(
+        (&*derived.event.id, &*derived.topic),
+        ("sum/2/0/2-2", "t/sum")
+    );
+    let data = String::from_utf8_lossy(derived.event.data_bytes()).into_owned();
+    assert!(data.contains("\"partial\":true"), "{data}");
+    assert!(!stages.is_open(7));
+    assert!(
+        stages
+            .open(8, "x", 0, &StepDefinition::default(), stored(3, 0))
+            .is_err()
+    );
+}
+
+#[test]
+fn listed_keys_are_watched_from_where_their_stage_begins_and_its_silences_have_ids_of_their_own() {
+    let absence = definition(
+        "absence = { after = \"5m\", keys = [\"a\"], emit-topic = \"health\" }\nkey = [\"$.source\"]\nmax-keys = 1",
+    );
+    let mut stages = RuleStages::default();
+    stages.open(1, "r", 0, &absence, stored(40, 100)).unwrap();
+    assert_eq!(stages.next_deadline(), Some(Moment(400_000)));
+    stages.handle_downtime(std::time::Duration::from_secs(50));
+    assert_eq!(stages.next_deadline(), Some(Moment(450_000)));
+    stages.close(1, "a", SOURCE);
+    stages.handle_input(1, &told("b"), stored(41, 460), SOURCE);
+    stages.handle_input(1, &told("c"), stored(42, 461), SOURCE);
+    assert_eq!(
+        ids(&mut stages),
+        ["r/0/absent/40/a", "r/0/evicted/40/a", "r/0/evicted/41/b"]
+    );
+    assert_eq!(stages.usage(1).unwrap().evicted, 2);
+}
+
+#[test]
+fn what_is_derived_says_from_which_rules_also_when_time_closes_it_and_after_a_checkpoint() {
+    let window = definition(r#"window = { size = "60s", values = { n = "count()" } }"#);
+    let mut stages = RuleStages::default();
+    stages.open(1, "c", 0, &window, stored(1, 0)).unwrap();
+    let by = ["a".to_owned(), "b".to_owned()];
+    let of = |by| Stored {
+        derived_by: by,
+        ..stored(2, 0)
+    };
+    stages.handle_input(1, &told("t"), of(&by[..1]), SOURCE);
+    stages.handle_input(1, &told("t"), of(&by), SOURCE);
+    stages.handle_input(1, &told("plain"), of(&[]), SOURCE);
+    let memories = stages.memories();
+    let mut recovered = RuleStages::default();
+    recovered.open(1, "c", 0, &window, stored(1, 0)).unwrap();
+    for (id, key, memory) in memories {
+        recovered.recover(id, &key, memory);
+    }
+    for mut stages in [stages, recovered] {
+        stages.close(1, "t", SOURCE);
+        stages.close(1, "plain", SOURCE);
+        let derived = std::iter::from_fn(|| stages.poll_derived());
+        let by: Vec<_> = derived.map(|it| it.derived_by).collect();
+        assert_eq!(by, [vec!["a", "b", "c"], vec!["c"]]);
+    }
+}
+
+#[test]
+fn no_rule_is_asked_about_what_is_derived_too_often() {
+    let mut bench = Bench::new("[[rule]]\nname = \"all\"");
+    let by: Vec<String> = (0..=MAX_DERIVATIONS).map(|it| it.to_string()).collect();
+    for (depth, matched) in [(MAX_DERIVATIONS, 1), (MAX_DERIVATIONS + 1, 0)] {
+        let event = degrees(1, 1.0);
+        let arrival = Arrival {
+            at: Moment(0),
+            derived_by: &by[..depth],
+        };
+        let view = EventView::of(&event, Some("t"));
+        let ruling = bench.rules.judge(
+            &mut bench.memory,
+            &mut bench.scratch,
+            &view,
+            || event.clone(),
+            &arrival,
+        );
+        assert_eq!(ruling.matched.len(), matched);
+    }
+}
+
+#[test]
+fn a_stage_recovered_from_a_checkpoint_forgets_the_same_key_at_its_bound() {
+    let window =
+        definition("window = { size = \"60s\", values = { n = \"count()\" } }\nmax-keys = 2");
+    let mut stages = RuleStages::default();
+    stages.open(1, "r", 0, &window, stored(1, 0)).unwrap();
+    for (position, key) in [(2, "a"), (3, "b"), (4, "a")] {
+        stages.handle_input(1, &told(key), stored(position, 0), SOURCE);
+    }
+    let mut recovered = RuleStages::default();
+    recovered.open(1, "r", 0, &window, stored(1, 0)).unwrap();
+    for (id, key, memory) in stages.memories() {
+        recovered.recover(id, &key, memory);
+    }
+    for stages in [&mut stages, &mut recovered] {
+        stages.handle_input(1, &told("c"), stored(5, 0), SOURCE);
+        assert_eq!(ids(stages), ["r/0/0/3-3"]);
+    }
 }

@@ -50,9 +50,11 @@ impl Quantiles {
         reached.or(weighted.last()).map(|(value, _)| *value)
     }
 
+    /// As vectors grow; the same for the same values, wherever they were kept in between.
     pub(super) fn heap_bytes(&self) -> usize {
-        let values: usize = self.levels.iter().map(|it| it.values.capacity()).sum();
-        values * size_of::<f64>() + self.levels.capacity() * size_of::<Level>()
+        let grown = |len: usize| len.next_power_of_two();
+        let values: usize = self.levels.iter().map(|it| grown(it.values.len())).sum();
+        values * size_of::<f64>() + grown(self.levels.len()) * size_of::<Level>()
     }
 
     fn add(&mut self, index: usize, values: &[f64]) {

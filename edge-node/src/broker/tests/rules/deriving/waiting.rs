@@ -1,0 +1,109 @@
+//! Where the log has no room: nothing derived is lost, and nothing is taken in that could not be kept.
+
+use super::*;
+
+/// A full node that counts what comes on `t` in pairs.
+fn full_counting_node() -> (TestNode, Client) {
+    let (mut node, device) = full_node();
+    node.set_rules(
+        "[[rule]]\nname = \"pairs\"\ntopic = \"t\"\n[[rule.step]]\nwindow = { consume = true, count = 2, values = { n = \"count()\" } }\n",
+    );
+    node.settle();
+    (node, device)
+}
+
+/// What an offline session kept of the pairs.
+fn pairs(node: &mut TestNode) -> Vec<String> {
+    let mut keeper = node.connect(durable("pairs"));
+    let taken = take_publishes(node, &mut keeper).into_iter();
+    taken
+        .map(|it| String::from_utf8_lossy(&it.payload).into_owned())
+        .collect()
+}
+
+fn keep_pairs(node: &mut TestNode) {
+    let mut keeper = node.connect(durable("pairs"));
+    node.subscribe(&mut keeper, "t/pairs", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+}
+
+#[test]
+fn what_finds_no_room_waits_over_a_crash_and_a_checkpoint_and_goes_out_once_there_is_some() {
+    for checkpoint in [false, true] {
+        let (mut node, _device) = full_counting_node();
+        keep_pairs(&mut node);
+        let mut device = node.connect(v5("other"));
+        // Kept as what the window is told of them, they take no room of the lane; what is derived does.
+        let waits = |node: &TestNode| node.core.broker().rules().waiting() > 0;
+        let last = (1..2_000).find(|id| {
+            let ack = node.publish(&mut device, "t", "x", QoS::AtLeastOnce, *id);
+            assert!(matches!(ack, Some(Packet::PubAck(_))), "{ack:?}");
+            waits(&node)
+        });
+        if checkpoint {
+            cover(&mut node);
+        }
+        let mut node = node.crash();
+        assert!(waits(&node), "it was forgotten");
+        make_room(&mut node);
+        node.pass(1_000);
+        assert!(!waits(&node));
+        let mut node = node.crash();
+        let pairs = pairs(&mut node);
+        let derived = usize::from(last.unwrap()) / 2;
+        assert_eq!(pairs.len(), derived, "checkpoint: {checkpoint}");
+    }
+}
+
+#[test]
+fn where_too_much_derived_waits_input_is_withheld_until_it_is_out() {
+    let (mut node, _device) = full_counting_node();
+    node.set_rules(
+        "[[rule]]\nname = \"each\"\ntopic = \"t\"\n[[rule.step]]\nwindow = { consume = true, count = 1, values = { n = \"count()\" } }\n",
+    );
+    let mut keeper = node.connect(durable("each"));
+    node.subscribe(&mut keeper, "t/each", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    let mut device = node.connect(v5("other"));
+    let mut taken = 0;
+    let held = (1..=5_000_u16).find(|id| {
+        node.send(&device, publish("t", "x", QoS::AtLeastOnce, *id));
+        if id % 64 == 0 {
+            node.settle();
+        }
+        taken += device.all(&mut node).len();
+        usize::from(*id) > taken + 128
+    });
+    let waiting = node.core.broker().rules().waiting();
+    assert!(held.is_some(), "{waiting} wait");
+    assert_eq!(waiting, 4096);
+    // Whoever feeds no stage goes on.
+    let ack = node.publish(&mut device, "elsewhere", "x", QoS::AtMostOnce, 0);
+    assert_eq!(ack, None);
+    make_room(&mut node);
+    for _ in 0..20 {
+        node.pass(1_000);
+        taken += device.all(&mut node).len();
+    }
+    assert_eq!(node.core.broker().rules().waiting(), 0);
+    assert_eq!(taken, usize::from(held.unwrap()));
+}
+
+#[test]
+fn a_checkpoint_is_due_a_minute_after_an_input_and_not_without_one() {
+    let mut node = node(SUM);
+    let broker_is_due = |node: &TestNode| node.core.broker().is_checkpoint_due(node.now());
+    node.pass(120_000);
+    assert!(!broker_is_due(&node));
+    publish_readings(&mut node, "t", [1]);
+    node.pass(59_000);
+    assert!(!broker_is_due(&node));
+    node.skip(1_000);
+    assert!(broker_is_due(&node));
+    node.pass(0);
+    assert!(!broker_is_due(&node), "none was taken");
+    node.core.spool().housekeep_once(node.now());
+    let mut node = node.crash();
+    publish_readings(&mut node, "t", [2, 4]);
+    assert_eq!(values(&node, "sum"), [7]);
+}
