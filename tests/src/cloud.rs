@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
+    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -15,7 +16,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{Reading, wait_until};
+use crate::{Reading, own_address, wait_for_progress, wait_until};
 
 /// A cloud that takes CloudEvents over HTTP (structured, binary, batch), counts them, and can go away.
 pub struct TestCloud {
@@ -27,6 +28,8 @@ pub struct TestCloud {
 #[derive(Default)]
 struct State {
     received: Vec<Received>,
+    /// Those of them that are readings, by device.
+    readings: BTreeMap<String, Vec<u64>>,
     requests: usize,
     script: VecDeque<Answer>,
     refused: Option<(String, u16)>,
@@ -70,7 +73,9 @@ impl Received {
 impl TestCloud {
     /// A cloud that takes everything.
     pub async fn start() -> TestCloud {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind((own_address(), 0))
+            .await
+            .expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let mut cloud = TestCloud {
             address,
@@ -131,24 +136,23 @@ impl TestCloud {
     /// The readings of a device, in the order of arrival, repeats included.
     #[must_use]
     pub fn readings(&self, device: &str) -> Vec<u64> {
-        let of_device = |event: &Received| {
-            Reading::parse(&event.data).filter(|reading| reading.device == device)
-        };
         self.state()
-            .received
-            .iter()
-            .filter_map(of_device)
-            .map(|reading| reading.number)
-            .collect()
+            .readings
+            .get(device)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Waits until these readings have arrived, and checks that they came in order: each, when it came first, after all
     /// the smaller ones.
     pub async fn wait_for_readings(&self, device: &str, numbers: impl IntoIterator<Item = u64>) {
         let wanted: BTreeSet<u64> = numbers.into_iter().collect();
-        wait_until("the readings have arrived", async || {
+        wait_for_progress("the readings have arrived", async || {
             let came: BTreeSet<u64> = self.readings(device).into_iter().collect();
-            came.is_superset(&wanted)
+            match came.is_superset(&wanted) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(came.len()),
+            }
         })
         .await;
         let mut seen = BTreeSet::new();
@@ -184,6 +188,16 @@ impl TestCloud {
     }
 }
 
+impl State {
+    fn take(&mut self, events: Vec<Received>) {
+        let readings = events.iter().map(|event| Reading::parse(&event.data));
+        for Reading { device, number } in readings.flatten() {
+            self.readings.entry(device).or_default().push(number);
+        }
+        self.received.extend(events);
+    }
+}
+
 async fn answer(
     state: Arc<Mutex<State>>,
     request: Request<Incoming>,
@@ -204,7 +218,7 @@ async fn answer(
     };
     let answer = state.script.pop_front().unwrap_or(otherwise);
     if (200..300).contains(&answer.code) {
-        state.received.extend(events);
+        state.take(events);
     }
     let mut response = Response::builder().status(answer.code);
     if let Some(seconds) = answer.retry_after {

@@ -20,6 +20,8 @@ use crate::within;
 
 /// QoS 1 messages a device sends before it waits for the first acknowledgement.
 const WINDOW: usize = 100;
+/// Longer than any scenario: a device does not ping, however long it has nothing to say.
+const KEEP_ALIVE_S: u16 = 3600;
 
 /// An MQTT 5 client that hides nothing: rumqttc's codec over a socket of its own.
 pub struct Device {
@@ -115,7 +117,7 @@ impl Device {
         let mut properties = ConnectProperties::new();
         properties.session_expiry_interval = Some(expiry_s);
         let connect = Connect {
-            keep_alive: 60,
+            keep_alive: KEEP_ALIVE_S,
             client_id: id.to_owned(),
             clean_start,
             properties: Some(properties),
@@ -431,13 +433,16 @@ impl Device {
         }
     }
 
-    /// Says goodbye; the session goes on if it was durable.
+    /// Says goodbye, and waits until the node has heard it; the session goes on if it was durable.
     pub async fn disconnect(mut self) {
         use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode::NormalDisconnection;
         let disconnect = Packet::Disconnect(Disconnect::new(NormalDisconnection));
         // The node may be gone already, which is a way to be disconnected too.
         let _ = self.send(&disconnect).await;
         let _ = self.stream.shutdown().await;
+        let mut rest = Vec::new();
+        let closed = self.stream.read_to_end(&mut rest);
+        let _ = within("the node closes after DISCONNECT", closed).await; // reset is closed too
     }
 
     fn take_pkid(&mut self) -> u16 {

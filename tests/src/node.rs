@@ -2,18 +2,23 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::{Device, Response, TestCloud, edge_node, get, wait_until, within};
+use crate::{
+    Device, PATIENCE, Response, TestCloud, edge_node, get, http::get_soon, own_address,
+    wait_for_progress, wait_until, within,
+};
 
 /// A node as an operator runs it: a process, its data directory, and what it prints.
 pub struct TestNode {
@@ -23,6 +28,8 @@ pub struct TestNode {
     process: Option<Child>,
     /// The threads that keep what it prints; they end with it.
     followers: Vec<JoinHandle<()>>,
+    /// Where it listens.
+    own_address: IpAddr,
     addresses: Addresses,
     log: Log,
 }
@@ -52,6 +59,12 @@ struct Addresses {
 }
 
 type Log = Arc<Mutex<String>>;
+
+const STATUS: &str = "/api/v1/status";
+/// How long a failed test waits for a node to say how it is.
+const LAST_STATUS_WITHIN: Duration = Duration::from_secs(5);
+/// From one try to have a port to the next.
+const AGAIN: Duration = Duration::from_millis(100);
 
 impl NodeBuilder {
     /// Appends to the configuration file.
@@ -120,6 +133,7 @@ impl NodeBuilder {
             folder,
             process: None,
             followers: Vec::new(),
+            own_address: own_address(),
             addresses: Addresses::default(),
             log: Log::default(),
         }
@@ -225,20 +239,25 @@ impl TestNode {
 
     /// Waits for its end.
     pub async fn ended(&mut self) -> Ended {
-        let mut process = self.process.take().expect("the node runs");
-        let status = within("the end of the node", async {
-            tokio::task::spawn_blocking(move || process.wait()).await
-        });
-        let status = status
-            .await
-            .expect("the waiting does not panic")
-            .expect("a child can be waited for");
+        let process = self.process.as_mut().expect("the node runs");
+        let mut ended = None;
+        wait_until("the node ends", async || {
+            ended = process.try_wait().expect("a child can be waited for");
+            ended.is_some()
+        })
+        .await;
+        self.process = None;
+        self.hear_the_last();
+        Ended {
+            status: ended.expect("it ended"),
+            output: self.log(),
+        }
+    }
+
+    /// Keeps everything that a process which ended has printed.
+    fn hear_the_last(&mut self) {
         for follower in self.followers.drain(..) {
             follower.join().expect("followers do not panic");
-        }
-        Ended {
-            status,
-            output: self.log(),
         }
     }
 
@@ -248,11 +267,18 @@ impl TestNode {
         self.log.lock().expect("readers do not panic").clone()
     }
 
-    /// Its status.
+    /// Its status, as soon as it has the time to tell it.
     pub async fn status(&self) -> serde_json::Value {
-        let Response { code, body, .. } = get(self.http(), "/api/v1/status").await;
-        assert_eq!(code, 200, "{body}");
-        serde_json::from_str(&body).expect("status is JSON")
+        let mut status = None;
+        wait_until("the node tells its status", async || {
+            let Response { code, body, .. } = get(self.http(), STATUS).await;
+            assert!(matches!(code, 200 | 503), "{code}: {body}");
+            status = (code == 200).then_some(body);
+            status.is_some()
+        })
+        .await;
+        let status = status.expect("it was told");
+        serde_json::from_str(&status).expect("status is JSON")
     }
 
     /// What its status says of the sink `name`; `Null` while it is not listed.
@@ -267,8 +293,12 @@ impl TestNode {
 
     /// Waits until nothing is owed to the sink `name`.
     pub async fn wait_until_drained(&self, name: &str) {
-        wait_until("the sink is drained", async || {
-            self.sink(name).await["pending_records"] == 0
+        wait_for_progress("the sink is drained", async || {
+            let pending = self.sink(name).await["pending_records"].clone();
+            match pending == 0 {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(pending),
+            }
         })
         .await;
     }
@@ -356,13 +386,19 @@ impl TestNode {
         kib * 1024
     }
 
-    /// Launches the process until it is ready; again while its port is taken for the moment by somebody else.
+    /// Launches the process until it is ready; again while somebody else has its port, which only happens where nodes
+    /// cannot have addresses of their own.
     async fn launch(&mut self) -> Result<(), Ended> {
-        for _ in 0..20 {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let before = self.log().len();
             match self.launch_once().await {
-                Err(ended) if self.addresses.mqtt.is_some() && ended.output.contains("in use") => {}
+                Err(ended)
+                    if self.addresses.mqtt.is_some()
+                        && ended.output[before..].contains("port is in use") => {}
                 result => return result,
             }
+            tokio::time::sleep(AGAIN).await;
         }
         panic!("the port stays in use: {}", self.log());
     }
@@ -399,8 +435,8 @@ impl TestNode {
     }
 
     fn command(&self, config: &Path) -> Command {
-        let address =
-            |at: Option<SocketAddr>| at.map_or("127.0.0.1:0".to_owned(), |at| at.to_string());
+        let any = SocketAddr::new(self.own_address, 0);
+        let address = |at: Option<SocketAddr>| at.unwrap_or(any).to_string();
         let mut command = Command::new(edge_node());
         command
             .arg("run")
@@ -425,12 +461,29 @@ impl TestNode {
 
 impl Drop for TestNode {
     fn drop(&mut self) {
+        let has_failed = std::thread::panicking();
+        let status = has_failed.then(|| self.last_status());
         if let Some(process) = &mut self.process {
             let _ = process.kill(); // it may have ended by itself
             let _ = process.wait(); // reaps it; nobody asks how it ended
-            if std::thread::panicking() {
-                eprint(&self.log());
-            }
+        }
+        for follower in self.followers.drain(..) {
+            let _ = follower.join(); // nothing is to hide why the test failed
+        }
+        if let Some(status) = status {
+            report(&self.log(), &status);
+        }
+    }
+}
+
+impl TestNode {
+    /// For the report of a failed test.
+    fn last_status(&self) -> String {
+        match (&self.process, self.addresses.http) {
+            (None, _) => "it does not run".to_owned(),
+            (Some(_), None) => "it never listened".to_owned(),
+            (Some(_), Some(address)) => get_soon(address, STATUS, LAST_STATUS_WITHIN)
+                .unwrap_or_else(|error| format!("it does not tell: {error}")),
         }
     }
 }
@@ -439,8 +492,8 @@ impl Drop for TestNode {
     clippy::print_stderr,
     reason = "what the node said belongs to the report of a failed test"
 )]
-fn eprint(log: &str) {
-    eprintln!("--- the node said:\n{log}---");
+fn report(log: &str, status: &str) {
+    eprintln!("--- the node said:\n{log}--- its status at the end:\n{status}\n---");
 }
 
 impl Addresses {

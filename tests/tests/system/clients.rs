@@ -8,7 +8,7 @@ use tests::{TestNode, within};
 #[tokio::test]
 async fn a_3_1_1_client_gets_its_own_messages_at_every_qos() {
     let node = TestNode::start().await;
-    let mut options = MqttOptions::new("v4", "127.0.0.1", node.mqtt().port());
+    let mut options = MqttOptions::new("v4", node.mqtt().ip().to_string(), node.mqtt().port());
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = AsyncClient::new(options, 10);
     client.subscribe("a/+", QoS::ExactlyOnce).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_5_0_client_gets_user_properties_as_they_were_sent() {
         },
     };
     let node = TestNode::start().await;
-    let options = MqttOptions::new("v5", "127.0.0.1", node.mqtt().port());
+    let options = MqttOptions::new("v5", node.mqtt().ip().to_string(), node.mqtt().port());
     let (client, mut events) = AsyncClient::new(options, 10);
     client.subscribe("a/b", QoS::AtLeastOnce).await.unwrap();
     let sent = PublishProperties {

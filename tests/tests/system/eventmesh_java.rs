@@ -234,7 +234,7 @@ impl Java {
             .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"])
             .arg(jars)
             .arg(format!("{project}/java/{program}.java"))
-            .args(["127.0.0.1", &node.grpc().port().to_string()])
+            .args([node.grpc().ip().to_string(), node.grpc().port().to_string()])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

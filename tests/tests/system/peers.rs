@@ -7,18 +7,24 @@ use std::{
 
 use tests::{TestNode, within};
 
+/// How long a program waits for what is to come, in seconds: less than we wait for the program, so that it can say what it
+/// misses.
+const PATIENCE_S: &str = "100";
+
+/// The program is ended if it does not end.
 async fn run(mut command: Command) -> Output {
-    let work = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output());
-    within("the program ends", work)
+    command.stdin(Stdio::null());
+    let mut command = tokio::process::Command::from(command);
+    within("the program ends", command.kill_on_drop(true).output())
         .await
-        .unwrap()
         .expect("the program is installed; ./test e2e sees to it")
 }
 
 fn mosquitto(program: &str, node: &TestNode, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command
-        .args(["-h", "127.0.0.1", "-p", &node.mqtt().port().to_string()])
+        .args(["-h", &node.mqtt().ip().to_string()])
+        .args(["-p", &node.mqtt().port().to_string()])
         .args(arguments);
     command
 }
@@ -36,6 +42,7 @@ fn python(script: &str, node: &TestNode) -> Command {
     let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/system/peers");
     command
         .arg(format!("{scripts}/{script}"))
+        .arg(node.mqtt().ip().to_string())
         .arg(node.mqtt().port().to_string());
     command
 }
@@ -70,7 +77,7 @@ async fn mosquitto_sub_gets_what_was_published_while_it_was_away() {
             said(&run(mosquitto("mosquitto_pub", &node, &publish)).await);
         }
         node.restart().await;
-        let read = [&session[..], &["-C", "3", "-W", "30", "-F", "%t %p"]].concat();
+        let read = [&session[..], &["-C", "3", "-W", PATIENCE_S, "-F", "%t %p"]].concat();
         assert_eq!(
             said(&run(mosquitto("mosquitto_sub", &node, &read)).await),
             "room/1 1\nroom/1 2\nroom/1 3\n"
@@ -108,7 +115,7 @@ async fn mosquitto_gets_retained_messages_and_qos_2() {
         "-C",
         "1",
         "-W",
-        "30",
+        PATIENCE_S,
         "-F",
         "%q %r %p %P",
     ];
