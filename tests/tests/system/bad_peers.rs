@@ -109,7 +109,7 @@ async fn a_packet_above_the_bound_closes_its_connection_with_the_reason() {
 #[tokio::test]
 async fn connections_that_say_nothing_are_closed() {
     let node = TestNode::builder()
-        .config("[mqtt]\nconnect-timeout = \"1s\"")
+        .config("[mqtt]\nconnect-timeout = \"5s\"")
         .start()
         .await;
     let mut silent = Vec::new();

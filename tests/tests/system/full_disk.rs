@@ -1,8 +1,9 @@
 //! A disk that is full: no false acknowledgement, what needs no disk goes on, and it recovers without a restart.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
-use tests::{Reading, TestNode};
+use tests::{Device, Reading, TestNode, wait_until};
+use tokio::time::timeout;
 
 /// A file system of its own, so that it can be filled.
 pub(crate) struct SmallDisk {
@@ -64,6 +65,27 @@ impl Drop for SmallDisk {
     }
 }
 
+/// The next acknowledgement with its reason code; `None` once the node says that it has no room instead.
+pub(crate) async fn acknowledged_or_full(
+    node: &TestNode,
+    device: &mut Device,
+) -> Option<(u64, u8)> {
+    const SOON: Duration = Duration::from_secs(1);
+    const NO_ROOM: [&str; 3] = ["lane normal is full", "min-free", "the disk does not take"];
+    let mut acknowledged = None;
+    wait_until("the message is acknowledged or has no room", async || {
+        if let Ok(answer) = timeout(SOON, device.acknowledgement()).await {
+            let answer = answer.expect("the connection holds");
+            acknowledged = Some(answer.expect("only what was sent is acknowledged"));
+            return true;
+        }
+        let reasons = node.status().await["health"]["reasons"].to_string();
+        NO_ROOM.iter().any(|reason| reasons.contains(reason))
+    })
+    .await;
+    acknowledged
+}
+
 /// Bounds that a small disk cannot reach, so that the disk itself is what stops the node.
 const BEYOND_THE_DISK: &str = "[spool]\nbound = \"1 GiB\"\nmin-free = \"0%\"\nsegment-size = \"1 MiB\"\n\
                                [mqtt]\nsession-bound = \"512 MiB\"";
@@ -115,11 +137,8 @@ async fn fill_and_recover(config: &str, certain: usize) {
             .await
             .unwrap();
         withheld.push(number);
-        match tokio::time::timeout(std::time::Duration::from_secs(3), device.acknowledgement())
-            .await
-        {
-            Ok(answer) => {
-                let (number, reason) = answer.unwrap().unwrap();
+        match acknowledged_or_full(&node, &mut device).await {
+            Some((number, reason)) => {
                 assert!(
                     reason < 0x80,
                     "refused with {reason:#x}, where the rule is to withhold"
@@ -127,7 +146,7 @@ async fn fill_and_recover(config: &str, certain: usize) {
                 withheld.retain(|other| *other != number);
                 acknowledged.push(number);
             }
-            Err(_) => break number,
+            None => break number,
         }
         assert!(next < 20_000, "a disk without a free byte takes everything");
     };
