@@ -83,8 +83,8 @@ impl DemoError {
     }
 }
 
-/// Plays the demo on `out`: the sensors stop after four fifths of `seconds`, and the node has 15 s from there to catch
-/// up. It refreshes a line where standard output is a terminal, and writes line after line elsewhere.
+/// Plays the demo on `out`: the sensors stop after four fifths of `seconds`, and it ends once nothing is missing, or nothing
+/// more has arrived for 15 s. It refreshes a line where standard output is a terminal, and writes line after line elsewhere.
 ///
 /// # Errors
 /// Something acknowledged was lost, or the demo could not be played to its end.

@@ -13,7 +13,7 @@ use super::DemoError;
 use crate::endpoints::Endpoints;
 
 /// How long a start may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder for everything the demo writes; removed with all in it, unless it is kept.
 pub(super) struct Folder {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How long the node may take to catch up once the sensors are silent. In a demo of the default length its backoff comes
-/// to a few seconds, most of which pass before.
+/// How long nothing may arrive, once the sensors are silent, before what is missing counts as lost. In a demo of the
+/// default length the node's backoff comes to a few seconds, most of which pass before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the demo does to node, link and sensors.

@@ -123,7 +123,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Until everything acknowledged has arrived, or patience ends.
+    /// Until everything acknowledged has arrived, or the script is over and nothing new was heard of for [`PATIENCE`].
     async fn run(
         &mut self,
         mut acts: VecDeque<(Duration, Act)>,
@@ -135,28 +135,37 @@ impl Stage {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sensors_live = true;
-        let mut end = None;
+        let mut heard = Instant::now();
         loop {
             let next = acts.front().map(|(at, _)| self.start + *at);
             tokio::select! {
                 reading = acknowledgements.recv(), if sensors_live => match reading {
-                    Some(reading) => self.tally.acknowledge(reading),
+                    Some(reading) => {
+                        self.tally.acknowledge(reading);
+                        heard = Instant::now();
+                    }
                     None => sensors_live = false,
                 },
-                Some(reading) = deliveries.recv() => self.tally.deliver(reading),
+                Some(reading) = deliveries.recv() => {
+                    if self.tally.deliver(reading) {
+                        heard = Instant::now();
+                    }
+                }
                 () = sleep_until(next.unwrap_or(self.start)), if next.is_some() => {
                     if let Some((_, act)) = acts.pop_front() {
                         self.act(act, screen)?;
-                    }
-                    if acts.is_empty() {
-                        end = Some(Instant::now() + PATIENCE);
+                        heard = Instant::now();
                     }
                 }
                 _ = refreshes.tick() => self.show(screen)?,
                 _ = looks.tick() => self.look()?,
             }
+            // How long a start may take is for the process to say.
+            if self.scene.node_down {
+                heard = Instant::now();
+            }
             let settled = !sensors_live && self.tally.missing() == 0 && self.spooled() == Some(0);
-            if settled || end.is_some_and(|end| Instant::now() > end) {
+            if settled || (acts.is_empty() && heard.elapsed() > PATIENCE) {
                 return Ok(self.show(screen)?);
             }
         }

@@ -58,11 +58,13 @@ impl Tally {
         self.acknowledged.insert(reading);
     }
 
-    /// It reached the receiver at the hub.
-    pub(super) fn deliver(&mut self, reading: Reading) {
-        if !self.delivered.insert(reading) {
+    /// It reached the receiver at the hub; whether for the first time.
+    pub(super) fn deliver(&mut self, reading: Reading) -> bool {
+        let is_new = self.delivered.insert(reading);
+        if !is_new {
             self.repeated += 1;
         }
+        is_new
     }
 
     /// Events acknowledged to their sensor.
