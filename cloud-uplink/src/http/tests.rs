@@ -11,7 +11,7 @@ use ::http::HeaderMap;
 use filters::{Data, Event, Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     runtime,
 };
 
@@ -161,27 +161,29 @@ fn no_answer_in_time_is_unavailable_and_an_endless_answer_is_not_read_to_its_end
             "x".repeat(500_000)
         );
         let receiver = Receiver::start(&["", &endless]).await;
-        let sink = sink(&receiver.url("/"), |settings| {
+        let hasty = sink(&receiver.url("/"), |settings| {
             settings.answer_within = Duration::from_millis(300)
         });
         let error = "no answer within 300ms".to_owned();
         assert_eq!(
-            send(&sink, 1).await,
+            send(&hasty, 1).await,
             Answer::All(Outcome::Unavailable {
                 retry_after: None,
                 error
             })
         );
-        assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
+        let patient = sink(&receiver.url("/"), |_| {});
+        assert_eq!(send(&patient, 1).await, Answer::All(Outcome::Accepted));
     });
 }
 
 #[test]
 fn another_endpoint_takes_over_and_is_kept() {
     run(async {
-        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Bound, so that nobody else listens there, and refuses since it does not listen either.
+        let gone = TcpSocket::new_v4().unwrap();
+        gone.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let dead = format!("http://{}/", gone.local_addr().unwrap());
-        drop(gone);
         let receiver = Receiver::start(&[OK]).await;
         let sink = sink(&dead, |settings| settings.endpoints.push(receiver.url("/")));
         assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
@@ -288,8 +290,8 @@ fn sink(url: &str, change: impl FnOnce(&mut HttpSettings)) -> HttpSink {
         headers: HeaderMap::new(),
         ca: None,
         token_file: None,
-        connect_within: Duration::from_secs(5),
-        answer_within: Duration::from_secs(10),
+        connect_within: Duration::from_secs(60),
+        answer_within: Duration::from_secs(60),
     };
     change(&mut settings);
     HttpSink::new(settings).unwrap()

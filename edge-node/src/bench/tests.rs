@@ -74,7 +74,7 @@ fn payload_and_quality_of_service_are_those_asked_for() {
 #[test]
 fn clients_that_lose_their_connection_are_counted() {
     let broker = Broker::start(Habit::HangsUpAfter(10));
-    let report = bench(&broker, &["--clients", "2", "--inflight", "1"]);
+    let report = bench_until_hung_up(&broker, &["--clients", "2", "--inflight", "1"]);
     let run = &report["broker"]["runs"][0];
     assert_eq!(
         (&run["failed-clients"], &run["messages"]),
@@ -139,7 +139,11 @@ fn two_brokers_are_measured_in_turn_and_compared() {
 #[test]
 fn the_table_shows_the_same_as_the_json() {
     let broker = Broker::start(Habit::HangsUpAfter(10));
-    let args = args(&broker, &["--clients", "1", "--inflight", "1"]);
+    let args = args(
+        &broker,
+        UNTIL_HUNG_UP,
+        &["--clients", "1", "--inflight", "1"],
+    );
     let mut table = Vec::new();
     run(&args, &mut table).unwrap();
     let table = String::from_utf8(table).unwrap();
@@ -149,7 +153,7 @@ fn the_table_shows_the_same_as_the_json() {
         .collect();
     assert_eq!(
         lines[0].join(" "),
-        "1 clients × 1 in flight, 256 B, QoS 1, 1 s; messages are those acknowledged"
+        "1 clients × 1 in flight, 256 B, QoS 1, 60 s; messages are those acknowledged"
     );
     assert_eq!(lines[1], [broker.addr.as_str()]);
     assert!(lines.contains(&vec!["messages", "10"]), "{table}");
@@ -303,14 +307,26 @@ fn readings_are_json_of_the_size_that_is_asked_for() {
     }
 }
 
-fn args(broker: &Broker, more: &[&str]) -> BenchArgs {
-    let mut words = vec!["bench", "--addr", &broker.addr, "--secs", "1"];
+/// Seconds that a run takes.
+const SHORT: &str = "1";
+/// Seconds that a run may take whose clients all lose their connection, which ends it: however slow they are.
+const UNTIL_HUNG_UP: &str = "60";
+
+fn args(broker: &Broker, secs: &str, more: &[&str]) -> BenchArgs {
+    let mut words = vec!["bench", "--addr", &broker.addr, "--secs", secs];
     words.extend(more);
     Command::parse_from(words).args
 }
 
 fn bench(broker: &Broker, more: &[&str]) -> serde_json::Value {
-    let mut args = args(broker, more);
+    report(args(broker, SHORT, more))
+}
+
+fn bench_until_hung_up(broker: &Broker, more: &[&str]) -> serde_json::Value {
+    report(args(broker, UNTIL_HUNG_UP, more))
+}
+
+fn report(mut args: BenchArgs) -> serde_json::Value {
     args.json = true;
     let mut out = Vec::new();
     run(&args, &mut out).unwrap();
@@ -318,7 +334,7 @@ fn bench(broker: &Broker, more: &[&str]) -> serde_json::Value {
 }
 
 fn bench_error(broker: &Broker, more: &[&str]) -> String {
-    run(&args(broker, more), &mut Vec::new())
+    run(&args(broker, SHORT, more), &mut Vec::new())
         .unwrap_err()
         .to_string()
 }

@@ -153,9 +153,10 @@ fn a_node_that_does_not_run_is_told_so() {
 
 #[test]
 fn a_broker_that_cannot_be_measured_is_named() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // Bound, so that nobody else listens there, and refuses since it does not listen either.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let addr = closed.local_addr().unwrap().to_string();
-    drop(closed);
     let error = execute(&["bench", "--addr", &addr])
         .unwrap_err()
         .to_string();

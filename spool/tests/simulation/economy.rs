@@ -243,7 +243,10 @@ fn stalled_disk_holds_acknowledgements_back_and_nothing_else() {
     let wait_for = |seq: Seq| {
         let mut count = told.0.lock().unwrap();
         while spool.committed() < seq {
-            let (next, timeout) = told.1.wait_timeout(count, Duration::from_secs(20)).unwrap();
+            let (next, timeout) = told
+                .1
+                .wait_timeout(count, Duration::from_secs(120))
+                .unwrap();
             assert!(
                 !timeout.timed_out(),
                 "{:?} of {seq:?} committed",
