@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  b/<id> ──▶ Registry::receive_birth ─▶ Reception: what the log is told, what was lost, the welcome
+//!  commands ─▶ Commands ─▶ Link::send_down ──▶ c/<id>; what became of them ──▶ b/<id> ─▶ Commands
 //!  d/<id> ──▶ Link::judge ─▶ Verdict ─▶ an event a record, each with its Place ─▶ commit ─▶ Link::take_acks ──▶ a/<id>
 //! ```
 //!
@@ -14,13 +15,18 @@
 //! - **After a refusal nothing later of that stream is taken** until the refused event returns.
 
 mod clock;
+mod commands;
+mod configuration;
 mod link;
 mod losses;
 mod place;
 mod registry;
 
 pub(crate) use clock::{BootClock, happened};
-pub(crate) use link::{Link, Verdict};
+pub(crate) use commands::MOST_OPEN;
+pub use commands::{Command, CommandOutcome, CommandState, CommandStep, Commands};
+pub use configuration::{Configuration, ConfigurationState, ConfigurationStep};
+pub(crate) use link::{Down, Link, Verdict};
 pub use losses::{LossCause, LossReport};
 pub use place::{Place, StreamId};
 pub use registry::{About, Born, Device, Reception, Registry};

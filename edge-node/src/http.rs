@@ -9,6 +9,9 @@
 //! DELETE /api/v1/sinks/NAME            what is held for a sink that left the configuration  204 once that is durable
 //! GET  /api/v1/devices?after=ID&limit=N  some devices, by name; `next` is the `after` of the next page
 //! GET  /api/v1/devices/ID              all that is known of one
+//! POST /api/v1/devices/ID/commands     {"name": …, "data": …, "expires": …}    202 once that is durable
+//! GET  /api/v1/devices/ID/commands     those that are kept; …/commands/COMMAND one of them
+//! PUT  /api/v1/devices/ID/configuration {"data": …}                              202 once that is durable
 //! DELETE /api/v1/devices/ID            nothing more of one that is away          204 once that is durable
 //! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
 //! GET  /metrics                        the same for Prometheus
@@ -20,7 +23,9 @@
 //! `topic` of `[http]`. Publishing and replaying ask for a media type or a header that no web page can send to another
 //! origin unasked, so that a page in a browser on this machine cannot publish.
 //!
-//! Replaying, reloading and removing are the operator's: they are refused to a peer that is not on this machine.
+//! Bytes are `"data"`, any JSON, whose text they are, or `"data_base64"`.
+//!
+//! Replaying, reloading, removing, commands and configurations are the operator's: they are refused to a peer that is not on this machine.
 //!
 //! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
 //! bodies in memory together. A peer that is over one of them costs its own connection or request.
@@ -30,14 +35,17 @@ use std::{future::Future, sync::Arc};
 use axum::{
     Router,
     http::StatusCode,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use tokio::net::TcpListener;
 
 use crate::{
     config::HttpConfig,
     node::{
-        devices::{DeviceError, DevicePage, DeviceStatus, DevicesQuery},
+        devices::{
+            CommandAnswer, CommandOrder, CommandStatus, ConfigurationAnswer, DeviceError,
+            DevicePage, DeviceStatus, DevicesQuery,
+        },
         door::DoorCounters,
         handle::{Incoming, NodeHandle, Origin, PublishError, RemoveError},
         reload::{ReloadAnswer, ReloadError},
@@ -96,6 +104,23 @@ pub trait Node: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<DeviceStatus, DeviceError>> + Send;
     /// See [`NodeHandle::remove_device`].
     fn remove_device(&self, device: &str) -> impl Future<Output = Result<(), DeviceError>> + Send;
+    /// See [`NodeHandle::command`].
+    fn command(
+        &self,
+        device: &str,
+        order: CommandOrder,
+    ) -> impl Future<Output = Result<CommandAnswer, DeviceError>> + Send;
+    /// See [`NodeHandle::commands`].
+    fn commands(
+        &self,
+        device: &str,
+    ) -> impl Future<Output = Result<Vec<CommandStatus>, DeviceError>> + Send;
+    /// See [`NodeHandle::configure_device`].
+    fn configure_device(
+        &self,
+        device: &str,
+        data: Vec<u8>,
+    ) -> impl Future<Output = Result<ConfigurationAnswer, DeviceError>> + Send;
 }
 
 impl Node for NodeHandle {
@@ -138,6 +163,26 @@ impl Node for NodeHandle {
     async fn remove_device(&self, device: &str) -> Result<(), DeviceError> {
         NodeHandle::remove_device(self, device).await
     }
+
+    async fn command(
+        &self,
+        device: &str,
+        order: CommandOrder,
+    ) -> Result<CommandAnswer, DeviceError> {
+        NodeHandle::command(self, device, order).await
+    }
+
+    async fn commands(&self, device: &str) -> Result<Vec<CommandStatus>, DeviceError> {
+        NodeHandle::commands(self, device).await
+    }
+
+    async fn configure_device(
+        &self,
+        device: &str,
+        data: Vec<u8>,
+    ) -> Result<ConfigurationAnswer, DeviceError> {
+        NodeHandle::configure_device(self, device, data).await
+    }
 }
 
 /// What every request shares.
@@ -177,6 +222,18 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
         .route(
             "/api/v1/devices/{device}",
             get(devices::show::<N>).delete(devices::remove::<N>),
+        )
+        .route(
+            "/api/v1/devices/{device}/commands",
+            get(devices::commands::<N>).post(devices::command::<N>),
+        )
+        .route(
+            "/api/v1/devices/{device}/commands/{command}",
+            get(devices::command_status::<N>),
+        )
+        .route(
+            "/api/v1/devices/{device}/configuration",
+            put(devices::configure::<N>),
         )
         .route("/api/v1/status", get(inspect::status::<N>))
         .route("/metrics", get(inspect::metrics::<N>))

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use crate::{
-    device::{Born, LossReport, Place},
+    device::{Born, CommandStep, ConfigurationStep, LossReport, Place},
     mqtt::{packet::QoS, stored},
     rules::NamedStage,
 };
@@ -335,6 +335,15 @@ pub enum Change {
     Downtime { milliseconds: u64 },
     /// What this rule derived first, of all that waits, is too large for the log and is lost.
     DerivedLost { rule: String },
+    /// A command to a device went on.
+    CommandMoved { command: u64, step: CommandStep },
+    /// These are over and made room.
+    CommandsForgotten { commands: Vec<u64> },
+    /// A device is to work with another configuration, or said what became of it.
+    DeviceConfigured {
+        device: String,
+        step: ConfigurationStep,
+    },
 }
 
 impl Change {

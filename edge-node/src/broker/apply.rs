@@ -130,6 +130,15 @@ impl Broker {
                 self.devices.registry.apply_report(&device, &report)
             }
             Change::DeviceRemoved { device } => self.devices.registry.remove(&device),
+            Change::CommandMoved { command, step } => {
+                self.devices.registry.commands.apply(command, step)
+            }
+            Change::CommandsForgotten { commands } => {
+                self.devices.registry.commands.drop_all(&commands)
+            }
+            Change::DeviceConfigured { device, step } => {
+                self.devices.registry.apply_configuration(&device, step)
+            }
             Change::WillRefused { ref client }
             | Change::SessionConnected { ref client, .. }
             | Change::SessionDisconnected { ref client, .. }

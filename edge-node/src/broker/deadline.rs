@@ -14,6 +14,8 @@ pub(super) enum Timer {
     ReadAgain(Reader),
     MissingSink(String, KnownSink),
     TellDevice(ConnectionId),
+    CommandEnd(u64),
+    SendDown(String),
 }
 
 impl Broker {
@@ -39,6 +41,8 @@ impl Broker {
                 Timer::Retained => self.expire_retained(journal),
                 Timer::EmptyGroups => self.remove_empty_groups(journal),
                 Timer::TellDevice(id) => self.tell_device(id, journal.now),
+                Timer::CommandEnd(command) => self.command_is_due(journal, command),
+                Timer::SendDown(device) => self.send_next_command(journal, &device),
                 Timer::MissingSink(name, known) => self.handle_missing_sink(journal, &name, known),
             }
         }

@@ -7,8 +7,9 @@ use std::{
 };
 
 use spool::{LossReason, NodeTime, Seq};
-use wire::topic::{Channel, DeviceId, Prefix};
+use wire::topic::{Channel, DeviceId, Prefix, Topic};
 
+mod commands;
 mod events;
 mod presence;
 mod telling;
@@ -23,6 +24,7 @@ use super::{
     session::SessionId,
 };
 use crate::{
+    config::DevicesConfig,
     device::{BootClock, Link, Registry, StreamId},
     mqtt::packet::{Publish, QoS, ReasonCode, Version},
     node::status::DevicesStatus,
@@ -57,6 +59,8 @@ struct Served {
     prefix: String,
     /// Devices known at one time.
     most: usize,
+    /// Memory that commands and configurations may take.
+    command_bytes: usize,
 }
 
 /// Somebody at the other end of a device's topic.
@@ -70,9 +74,29 @@ struct Peer<'a> {
 }
 
 impl Broker {
-    /// Serves devices on topics behind `prefix`, at most so many.
-    pub fn serve_devices(&mut self, prefix: String, most: usize) {
-        self.devices.served = Some(Served { prefix, most });
+    /// Serves devices on these terms.
+    pub fn serve_devices(&mut self, config: &DevicesConfig) {
+        self.devices.served = Some(Served {
+            prefix: config.prefix.clone(),
+            most: config.max_devices as usize,
+            command_bytes: config.command_bound.as_usize(),
+        });
+    }
+
+    /// A topic of a device; `None` where no device can have this name.
+    fn topic_to(&self, name: &str, channel: Channel) -> Option<String> {
+        let topic = Topic {
+            prefix: Prefix::new(&self.devices.served.as_ref()?.prefix)?,
+            channel,
+            device: DeviceId::new(name)?,
+        };
+        Some(topic.to_string())
+    }
+
+    /// Whether somebody else than a client may publish on this topic: on those of devices nobody may speak for them or
+    /// for the node.
+    pub fn is_open_topic(&self, topic: &str) -> bool {
+        self.device_topic(topic).is_none()
     }
 
     /// What is known of devices.

@@ -59,6 +59,7 @@ impl Broker {
             self.actions.push_back(Action::Pin(seq));
         }
         self.restart_sessions(journal);
+        self.restart_commands();
         if self.retained.next_expiry().is_some() {
             self.timers
                 .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));

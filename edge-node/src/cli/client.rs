@@ -26,10 +26,27 @@ pub(super) fn post<T: DeserializeOwned>(
     path: &str,
     body: &impl Serialize,
 ) -> Result<T, CliError> {
+    send("POST", address, path, body)
+}
+
+pub(super) fn put<T: DeserializeOwned>(
+    address: SocketAddr,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, CliError> {
+    send("PUT", address, path, body)
+}
+
+fn send<T: DeserializeOwned>(
+    method: &str,
+    address: SocketAddr,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, CliError> {
     let body = serde_json::to_string(body).expect("a request is a struct of texts and numbers");
     let length = body.len();
     let request = format!(
-        "POST {path} HTTP/1.0\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     answer(address, &exchange(address, request.as_bytes())?)
 }

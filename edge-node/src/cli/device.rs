@@ -1,7 +1,8 @@
 //! `edge-node device`: the devices a running node knows.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 
 use super::{
@@ -9,8 +10,12 @@ use super::{
     table::{self, Table, maybe_time},
 };
 use crate::{
+    config::units::Span,
     endpoints::Endpoints,
-    node::devices::{DevicePage, DeviceStatus, DeviceSummary, MOST_OF_PAGE},
+    node::devices::{
+        CommandAnswer, CommandStatus, ConfigurationAnswer, DevicePage, DeviceStatus, DeviceSummary,
+        MOST_OF_PAGE,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +24,12 @@ pub(super) enum DeviceCommand {
     List(List),
     /// Show all that is known of one
     Show(Show),
+    /// Have one do something once; prints what the command is called
+    Command(Order),
+    /// Show the commands that are kept for one, and how they ended
+    Commands(Show),
+    /// Give one another configuration
+    Configure(Configure),
     /// Forget one that is gone for good; should it come back, what it sends again is taken for new
     Remove(Remove),
 }
@@ -51,16 +62,49 @@ pub(super) struct Remove {
     name: String,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct Order {
+    #[command(flatten)]
+    data: DataDir,
+    /// Name of the device, which is its MQTT client identifier
+    name: String,
+    /// What to do
+    command: String,
+    /// With what: JSON, whose text the device gets
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    with: Option<serde_json::Value>,
+    /// How long it may wait for the device to say how it ended [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Span>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Configure {
+    #[command(flatten)]
+    data: DataDir,
+    /// Name of the device, which is its MQTT client identifier
+    name: String,
+    /// File whose bytes it is to work with
+    file: PathBuf,
+}
+
 pub(super) fn execute(command: &DeviceCommand, out: &mut dyn Write) -> Result<(), CliError> {
     match command {
         DeviceCommand::List(args) => list(args, out),
         DeviceCommand::Show(args) => show(args, out),
+        DeviceCommand::Command(args) => order(args, out),
+        DeviceCommand::Commands(args) => commands(args, out),
+        DeviceCommand::Configure(args) => configure(args, out),
         DeviceCommand::Remove(Remove { data, name }) => {
             client::delete(Endpoints::read(&data.data)?.http, &path_of(name))?;
             writeln!(out, "{name} is removed")?;
             Ok(())
         }
     }
+}
+
+fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 fn path_of(name: &str) -> String {
@@ -141,4 +185,55 @@ fn show(args: &Show, out: &mut dyn Write) -> Result<(), CliError> {
         ]);
     }
     reported.print(out)
+}
+
+fn order(args: &Order, out: &mut dyn Write) -> Result<(), CliError> {
+    let address = Endpoints::read(&args.data.data)?.http;
+    let body = serde_json::json!({
+        "name": args.command,
+        "data": args.with,
+        "expires": args.expires,
+    });
+    let path = format!("{}/commands", path_of(&args.name));
+    let CommandAnswer { id } = client::post(address, &path, &body)?;
+    writeln!(out, "{id}")?;
+    Ok(())
+}
+
+fn commands(args: &Show, out: &mut dyn Write) -> Result<(), CliError> {
+    let address = Endpoints::read(&args.data.data)?.http;
+    let path = format!("{}/commands", path_of(&args.name));
+    let commands: Vec<CommandStatus> = client::get(address, &path)?;
+    if args.json {
+        return table::json(&commands, out);
+    }
+    let mut rows = Table::new(&["command", "what", "state", "outcome", "age", "waits"]);
+    for it in &commands {
+        let outcome = it.outcome.map_or("", |outcome| outcome.name());
+        rows.row([
+            it.id.clone(),
+            it.name.clone(),
+            it.state.name().to_owned(),
+            outcome.to_owned(),
+            table::time(it.age_ms),
+            maybe_time(it.expires_in_ms),
+        ]);
+    }
+    rows.print(out)
+}
+
+fn configure(args: &Configure, out: &mut dyn Write) -> Result<(), CliError> {
+    let address = Endpoints::read(&args.data.data)?.http;
+    let bytes = std::fs::read(&args.file).map_err(|error| CliError::Invalid {
+        what: format!("cannot read {}: {error}", args.file.display()),
+    })?;
+    let body = serde_json::json!({ "data_base64": STANDARD.encode(bytes) });
+    let path = format!("{}/configuration", path_of(&args.name));
+    let ConfigurationAnswer { version } = client::put(address, &path, &body)?;
+    writeln!(
+        out,
+        "configuration {version} goes to {}; `edge-node device show` says what became of it",
+        args.name
+    )?;
+    Ok(())
 }

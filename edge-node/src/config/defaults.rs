@@ -82,3 +82,5 @@ pub const UPLINK_CONNECTED_FOR: Span = Span::seconds(60);
 
 /// A device takes about a kilobyte of memory.
 pub const MAX_DEVICES: u32 = 10_000;
+/// A command of some hundred bytes for each of them.
+pub const COMMAND_BOUND: ByteSize = ByteSize(4 << 20);

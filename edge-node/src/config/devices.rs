@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use wire::topic::Prefix;
 
-use super::{defaults, mqtt};
+use super::{defaults, mqtt, units::ByteSize};
 
 /// Microcontrollers that speak the compact format of the crate `wire`. Without this section their topics are like any
 /// others.
@@ -17,6 +17,9 @@ pub struct DevicesConfig {
     /// Devices known at one time, 1 to 1,000,000; the birth of a further one is refused.
     #[serde(deserialize_with = "mqtt::count")]
     pub max_devices: u32,
+    /// Memory for commands and configurations on their way to devices, and for those commands that are over; these make
+    /// room, from the oldest on, and where that is not enough a further one is refused.
+    pub command_bound: ByteSize,
 }
 
 impl Default for DevicesConfig {
@@ -24,6 +27,7 @@ impl Default for DevicesConfig {
         DevicesConfig {
             prefix: String::new(),
             max_devices: defaults::MAX_DEVICES,
+            command_bound: defaults::COMMAND_BOUND,
         }
     }
 }

@@ -24,7 +24,20 @@ pub(crate) struct Link {
     owed: VecDeque<(Seq, StreamId, Mark)>,
     /// Whole messages that leave once this position is committed.
     waiting: VecDeque<(Seq, Vec<u8>)>,
+    /// What goes down once this position is committed.
+    down: VecDeque<(Seq, Down)>,
+    /// The last command that was sent on this connection since the birth.
+    pub(crate) commanded: Option<u64>,
     next_ack: NodeTime,
+}
+
+/// What goes to a device on `c/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Down {
+    /// The command of this number.
+    Command(u64),
+    /// The configuration it is to work with.
+    Configuration,
 }
 
 /// What is to be done with a message of events.
@@ -50,6 +63,8 @@ impl Link {
     pub(crate) fn be_born(&mut self, incarnation: u32) {
         self.born = Some(incarnation);
         self.stopped.clear();
+        self.down.clear();
+        self.commanded = None;
         self.beside = DeviceKinds::default();
     }
 
@@ -117,7 +132,7 @@ impl Link {
 
     /// Whether anything is left to be told.
     pub(crate) fn is_told(&self) -> bool {
-        self.owed.is_empty() && self.waiting.is_empty()
+        self.owed.is_empty() && self.waiting.is_empty() && self.down.is_empty()
     }
 
     /// The next whole message that may leave.
@@ -127,6 +142,28 @@ impl Link {
             return None;
         }
         self.waiting.pop_front().map(|(_, message)| message)
+    }
+
+    /// What goes down when `seq` is committed.
+    pub(crate) fn send_down(&mut self, seq: Seq, what: Down) {
+        if let Down::Command(command) = what {
+            self.commanded = Some(command);
+        }
+        self.down.push_back((seq, what));
+    }
+
+    /// The next that may go down.
+    pub(crate) fn take_down(&mut self, committed: Seq) -> Option<Down> {
+        let (gate, _) = self.down.front()?;
+        if *gate > committed {
+            return None;
+        }
+        self.down.pop_front().map(|(_, what)| what)
+    }
+
+    /// The connection has no room for it yet.
+    pub(crate) fn put_back(&mut self, what: Down) {
+        self.down.push_front((Seq::ZERO, what));
     }
 
     /// What may be acknowledged now; `Err` says when to ask again for what is committed already.

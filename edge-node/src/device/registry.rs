@@ -12,7 +12,8 @@ use wire::{
 };
 
 use super::{
-    BootClock, LossCause, LossReport,
+    BootClock, Commands, Configuration, ConfigurationState, ConfigurationStep, LossCause,
+    LossReport,
     losses::Losses,
     place::{Place, StreamId},
 };
@@ -26,6 +27,7 @@ const MAX_BOOTS: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registry {
     devices: BTreeMap<String, Device>,
+    pub(crate) commands: Commands,
 }
 
 /// One device.
@@ -39,6 +41,7 @@ pub struct Device {
     /// Events that never come, as far as they were announced or missed.
     pub lost: u64,
     reported: Losses,
+    configuration: Option<Configuration>,
 }
 
 /// What a device says of itself.
@@ -205,6 +208,39 @@ impl Registry {
     /// Folds the removal of a device.
     pub(crate) fn remove(&mut self, name: &str) {
         self.devices.remove(name);
+        self.commands.forget(name);
+    }
+
+    /// Folds a step of a device's configuration.
+    pub(crate) fn apply_configuration(&mut self, name: &str, step: ConfigurationStep) {
+        let Some(device) = self.devices.get_mut(name) else {
+            return;
+        };
+        match step {
+            ConfigurationStep::Changed { version, data } => {
+                device.configuration = Some(Configuration {
+                    version,
+                    data,
+                    state: ConfigurationState::Waiting,
+                });
+            }
+            ConfigurationStep::Said { version, state } => {
+                let known = device.configuration.as_mut();
+                let Some(known) = known.filter(|it| it.version == version) else {
+                    return;
+                };
+                known.state = state;
+                if state == ConfigurationState::Applied {
+                    device.about.configuration = version;
+                }
+            }
+        }
+    }
+
+    /// Memory that configurations take.
+    pub(crate) fn configuration_bytes(&self) -> usize {
+        let known = self.devices.values().filter_map(Device::configuration);
+        known.map(|it| it.data.len()).sum()
     }
 
     /// Folds an event.
@@ -250,6 +286,11 @@ impl Device {
     /// What a report adds to that.
     pub(crate) fn added(&self, report: &LossReport) -> BTreeMap<(u8, LossCause), u64> {
         self.reported.added(report)
+    }
+
+    /// What the node has for it to work with.
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.configuration.as_ref()
     }
 
     /// Whether one stream more may be kept.

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     body::{Body, HttpBody},
+    extract::Request,
     http::StatusCode,
 };
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
-use super::Fault;
+use super::{Fault, Node, Shared, publish::content_type};
 use crate::config::HttpConfig;
 
 /// Bytes of bodies in memory over all connections: a few full ones beside many small, within a gateway's memory.
@@ -31,6 +33,19 @@ impl Default for Bodies {
 pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
     _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl<N: Node> Shared<N> {
+    /// The body of a request whose media type no web page can send unasked.
+    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, Fault> {
+        let (head, body) = request.into_parts();
+        let json = |text: &str| text.trim().eq_ignore_ascii_case("application/json");
+        if !content_type(&head.headers).is_some_and(json) {
+            return Err(Fault::bad("send application/json"));
+        }
+        let read = self.bodies.read(body, &self.config).await?;
+        serde_json::from_slice(&read.bytes).map_err(|error| Fault::bad(error.to_string()))
+    }
 }
 
 impl Bodies {

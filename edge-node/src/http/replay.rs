@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
 };
 
-use super::{Fault, Node, Shared, connection::Peer, publish::content_type};
+use super::{Fault, Node, Shared, connection::Peer};
 use crate::node::replay::{ReplayAnswer, ReplayError, ReplayRequest};
 
 pub(super) async fn replay<N: Node>(
@@ -17,14 +17,7 @@ pub(super) async fn replay<N: Node>(
     request: Request,
 ) -> Result<(StatusCode, Json<ReplayAnswer>), Fault> {
     peer.is_operator()?;
-    let (head, body) = request.into_parts();
-    let json = |text: &str| text.trim().eq_ignore_ascii_case("application/json");
-    if !content_type(&head.headers).is_some_and(json) {
-        return Err(Fault::bad("send application/json"));
-    }
-    let read = shared.bodies.read(body, &shared.config).await?;
-    let request: ReplayRequest =
-        serde_json::from_slice(&read.bytes).map_err(|error| Fault::bad(error.to_string()))?;
+    let request: ReplayRequest = shared.json(request).await?;
     let answer = shared.node.replay(request).await.map_err(|it| fault(&it))?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }

@@ -12,12 +12,14 @@ use tokio::{
 };
 
 use super::*;
+use crate::device::CommandOutcome;
 use crate::node::{
-    devices::DeviceSummary,
+    devices::{CommandStage, DeviceSummary},
     status::{Door, LossStatus, NodeHealth, SinkState, SinkStatus},
 };
 
 const STRUCTURED: &str = "content-type: application/cloudevents+json\r\n";
+const JSON: &str = "content-type: application/json\r\n";
 const BATCH: &str = "content-type: application/cloudevents-batch+json\r\n";
 const EVENT: &str = r#"{"specversion":"1.0","id":"7","source":"/pump","type":"reading","subject":"pumps/7","data":{"bar":2}}"#;
 
@@ -159,6 +161,93 @@ async fn a_device_is_shown_and_removed_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_command_is_ordered_with_its_data_and_time() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let path = "/api/v1/devices/pump%207/commands";
+    let order = async |body: &str| post(door.address, path, JSON, body).await;
+    for (body, data, expires_ms) in [
+        (r#"{"name":"open"}"#, &b""[..], 600_000),
+        (
+            r#"{"name":"open","data":{"bar":2}}"#,
+            br#"{"bar":2}"#,
+            600_000,
+        ),
+        (
+            r#"{"name":"open","data_base64":"AP8=","expires":"1h"}"#,
+            &[0, 255],
+            3_600_000,
+        ),
+    ] {
+        let answer = order(body).await;
+        let said = (answer.status, answer.body.as_str());
+        assert_eq!(said, (202, r#"{"id":"c0ffee00-7"}"#));
+        let name = "open".to_owned();
+        let data = data.to_vec();
+        let ordered = door.node.orders.lock().unwrap().pop();
+        assert_eq!(
+            ordered,
+            Some(CommandOrder {
+                name,
+                data,
+                expires_ms
+            })
+        );
+    }
+    for body in [
+        "",
+        "{}",
+        r#"{"name":"open","data":1,"data_base64":"AA=="}"#,
+        r#"{"name":"open","data_base64":"?"}"#,
+        r#"{"name":"open","expires":"0s"}"#,
+        r#"{"name":"open","expires":"31d"}"#,
+        r#"{"name":"open","expire":"1h"}"#,
+    ] {
+        assert_eq!(order(body).await.status, 400, "{body}");
+    }
+    assert!(door.node.orders.lock().unwrap().is_empty());
+    let nobody = post(
+        door.address,
+        "/api/v1/devices/nobody/commands",
+        JSON,
+        r#"{"name":"x"}"#,
+    )
+    .await;
+    assert_eq!(nobody.status, 404, "{}", nobody.body);
+}
+
+#[tokio::test]
+async fn a_command_is_found_again_by_what_it_is_called() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let found = get(door.address, "/api/v1/devices/pump%207/commands/c0ffee00-7").await;
+    assert_eq!(found.status, 200);
+    assert!(
+        found.body.contains(r#""state":"ended","outcome":"done""#),
+        "{}",
+        found.body
+    );
+    let other = get(door.address, "/api/v1/devices/pump%207/commands/c0ffee00-8").await;
+    assert_eq!(other.status, 404);
+    let all = get(door.address, "/api/v1/devices/pump%207/commands").await;
+    assert_eq!(all.body, format!("[{}]", found.body));
+}
+
+#[tokio::test]
+async fn a_device_gets_another_configuration() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let path = "/api/v1/devices/pump%207/configuration";
+    let body = r#"{"data_base64":"AP8="}"#;
+    let length = body.len();
+    let request = format!(
+        "PUT {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{JSON}content-length: {length}\r\n\r\n{body}"
+    );
+    let answer = exchange(door.address, request.as_bytes()).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (202, r#"{"version":3}"#)
+    );
+}
+
+#[tokio::test]
 async fn what_a_web_page_may_send_unasked_is_refused() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     for path in [
@@ -166,6 +255,7 @@ async fn what_a_web_page_may_send_unasked_is_refused() {
         "/events/publish-batch",
         "/api/v1/replay",
         "/api/v1/rules/reload",
+        "/api/v1/devices/pump/commands",
     ] {
         for simple in [
             "",
@@ -583,6 +673,7 @@ struct FakeNode(Arc<Inside>);
 #[derive(Default)]
 struct Inside {
     transactions: Mutex<Vec<Vec<Incoming>>>,
+    orders: Mutex<Vec<CommandOrder>>,
     held: Mutex<bool>,
     asked: Notify,
     commit: Notify,
@@ -667,6 +758,40 @@ impl Node for FakeNode {
 
     async fn remove_device(&self, device: &str) -> Result<(), DeviceError> {
         known(device)
+    }
+
+    async fn command(
+        &self,
+        device: &str,
+        order: CommandOrder,
+    ) -> Result<CommandAnswer, DeviceError> {
+        known(device)?;
+        self.orders.lock().unwrap().push(order);
+        let id = "c0ffee00-7".to_owned();
+        Ok(CommandAnswer { id })
+    }
+
+    async fn commands(&self, device: &str) -> Result<Vec<CommandStatus>, DeviceError> {
+        known(device)?;
+        Ok(vec![CommandStatus {
+            id: "c0ffee00-7".to_owned(),
+            name: "open".to_owned(),
+            state: CommandStage::Ended,
+            outcome: Some(CommandOutcome::Done),
+            data_base64: Some(String::new()),
+            age_ms: 5,
+            expires_in_ms: None,
+        }])
+    }
+
+    async fn configure_device(
+        &self,
+        device: &str,
+        data: Vec<u8>,
+    ) -> Result<ConfigurationAnswer, DeviceError> {
+        known(device)?;
+        assert_eq!(data, [0, 255]);
+        Ok(ConfigurationAnswer { version: 3 })
     }
 
     async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {

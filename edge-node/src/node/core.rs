@@ -17,7 +17,7 @@ use crate::{
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
-        handle::{PublishError, RemoveError, Request},
+        handle::{Incoming, PublishError, RemoveError, Request},
         status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SessionsStatus, SpoolStatus},
     },
     rules::Judge,
@@ -346,6 +346,9 @@ impl Core {
                 events,
                 reply,
             } => {
+                if let Some(index) = self.speaks_for_device(&events) {
+                    return drop(reply.send(Err(not_for_others(index))));
+                }
                 let now = (self.clock)();
                 let mut journal =
                     Journal::begin(&self.spool, &mut self.ingest, now, self.keeps_history);
@@ -377,6 +380,15 @@ impl Core {
             Request::Devices(request) => self.handle_device_request(request),
             Request::Status { reply } => drop(reply.send(self.status())),
         }
+    }
+
+    /// The first of these events on a topic where only a device or the node itself speaks.
+    fn speaks_for_device(&self, events: &[Incoming]) -> Option<usize> {
+        events.iter().position(|incoming| {
+            let carried = incoming.mesh_topic();
+            let is_open = |topic: &str| self.broker.is_open_topic(topic);
+            !is_open(&incoming.topic) || carried.is_some_and(|topic| !is_open(&topic))
+        })
     }
 
     fn remove_sink(&mut self, name: &str) -> Result<Seq, RemoveError> {
@@ -483,6 +495,13 @@ fn acknowledge(spool: &Spool, acknowledged: &[(CursorId, Seq)]) {
         if let Some((cursor, _)) = run.first() {
             spool.ack(*cursor, &seqs);
         }
+    }
+}
+
+fn not_for_others(index: usize) -> PublishError {
+    PublishError::Refused {
+        index,
+        reason: "its topic belongs to a device of [devices]; commands to it go to POST /api/v1/devices/ID/commands".to_owned(),
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn recover(
 ) -> Result<Recovered, RunError> {
     let mut broker = read_state(config, rules, spool, recovery)?;
     if let Some(devices) = &config.devices {
-        broker.serve_devices(devices.prefix.clone(), devices.max_devices as usize);
+        broker.serve_devices(devices);
     }
     let marked = broker
         .clock_mark()

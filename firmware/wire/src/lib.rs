@@ -13,10 +13,10 @@
 //! # The conversation
 //!
 //! `<id>` is the device's MQTT client id, and a prefix may stand in front of the topics ([`topic`]). The device publishes
-//! at QoS 1 and retains nothing; the node answers on `a/` at QoS 0 and on `c/` at QoS 1. On each connection the device
-//! subscribes to `a/<id>` and `c/<id>`, sends what kinds do not fit into its birth, then its birth, waits for the welcome,
-//! and sends events. The node may ask for the birth again at any time; after [`answer::BirthReason`] and after a new birth
-//! the device waits for a welcome as on a fresh connection.
+//! at QoS 1 and retains nothing; the node speaks at QoS 0, and sends a command again at each birth until it has its result.
+//! On each connection the device subscribes to `a/<id>` and `c/<id>`, sends what kinds do not fit into its birth, then its
+//! birth, waits for the welcome, and sends events. The node may ask for the birth again at any time; after
+//! [`answer::BirthReason`] and after a new birth the device waits for a welcome as on a fresh connection.
 //!
 //! An event leaves the device's outbox when an acknowledgement covers it; a PUBACK only says that the packet came. The
 //! welcome says how far the node is, so what is covered there is acknowledged too, and everything later is sent (again).

@@ -79,7 +79,7 @@ pub enum Channel {
     Birth,
     /// `a`: answers, from the node, QoS 0.
     Answer,
-    /// `c`: commands and configurations, from the node, QoS 1.
+    /// `c`: commands and configurations, from the node, QoS 0.
     Command,
 }
 

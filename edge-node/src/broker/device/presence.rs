@@ -55,7 +55,16 @@ impl Broker {
             Presence::Report { uptime_ms, losses } => {
                 return self.take_report(journal, peer, uptime_ms, &losses);
             }
-            Presence::Offline { .. } | Presence::Result { .. } | Presence::Configured { .. } => {}
+            Presence::Result { id, outcome, data } => {
+                return self.take_result(journal, peer, id, outcome, data);
+            }
+            Presence::Configured {
+                version,
+                configured,
+            } => {
+                return self.take_configured(journal, peer, version, configured);
+            }
+            Presence::Offline { .. } => {}
         }
         Ok(Seq::ZERO)
     }
@@ -106,14 +115,18 @@ impl Broker {
         }
         // What it says is stored may be about to be.
         let gate = journal.appended();
+        let known = self.devices.registry.get(peer.client);
+        let configuration = known.and_then(|it| it.configuration());
         let welcome = Welcome {
             version: Versions::OURS.agree(device.versions).unwrap_or_default(),
             time_ms: journal.plausible_time(),
-            configuration: 0,
+            configuration: configuration.map_or(0, |it| it.version),
         };
         self.tell(peer.connection, gate, |into| {
             encode_welcome(&welcome, &reception.stored, into)
         });
+        self.send_configuration(journal, peer.client);
+        self.send_next_command(journal, peer.client);
         Ok(gate)
     }
 

@@ -1,11 +1,9 @@
 //! What devices are told on `a/`, each thing once what it rests on is committed.
 
+use std::sync::Arc;
+
 use spool::{NodeTime, Seq};
-use wire::{
-    EncodeError,
-    answer::encode_ack,
-    topic::{Channel, DeviceId, Prefix, Topic},
-};
+use wire::{EncodeError, answer::encode_ack, topic::Channel};
 
 use super::super::{
     Broker,
@@ -13,10 +11,12 @@ use super::super::{
     deadline::Timer,
     message::{Message, Sending},
 };
-use crate::mqtt::packet::QoS;
+use crate::{device::Link, mqtt::packet::QoS};
 
-/// The longest message the node sends a device: a welcome with all its streams.
-const ANSWER_BYTES: usize = 4096;
+/// The longest message the node sends a device: a command with all its data, or a welcome with all its streams.
+const ANSWER_BYTES: usize = 4096 + 128;
+/// How soon what found no room on a connection is sent again.
+const NO_ROOM_AGAIN_MS: u64 = 1_000;
 
 impl Broker {
     /// Queues a message to a device, for when `gate` is committed.
@@ -61,39 +61,63 @@ impl Broker {
             }
             Err(at) => drop(self.timers.insert((at, Timer::TellDevice(id)))),
         }
-        match link.is_told() {
+        for message in messages {
+            self.send_to_device(id, Channel::Answer, &message, now);
+        }
+        self.tell_down(id, now);
+        let is_told = self.devices.links.get(&id).is_none_or(Link::is_told);
+        match is_told {
             true => self.devices.telling.remove(&id),
             false => self.devices.telling.insert(id),
         };
-        for message in messages {
-            self.send_to_device(id, &message, now);
+    }
+
+    /// Sends what may go down by now.
+    fn tell_down(&mut self, id: ConnectionId, now: NodeTime) {
+        let committed = self.committed;
+        let Some(name) = self.device_on(id) else {
+            return;
+        };
+        let mut buffer = [0; ANSWER_BYTES];
+        while let Some(link) = self.devices.links.get_mut(&id)
+            && let Some(what) = link.take_down(committed)
+        {
+            let Some(message) = self.encode_down(&name, what, &mut buffer) else {
+                continue; // it is over
+            };
+            if !self.send_to_device(id, Channel::Command, &message, now) {
+                if let Some(link) = self.devices.links.get_mut(&id) {
+                    link.put_back(what);
+                }
+                let again = NodeTime(now.0 + NO_ROOM_AGAIN_MS);
+                self.timers.insert((again, Timer::TellDevice(id)));
+                return;
+            }
         }
     }
 
-    /// Sends on `a/` at QoS 0; what is lost with a link is said again after the next birth.
-    pub(super) fn send_to_device(&mut self, id: ConnectionId, payload: &[u8], now: NodeTime) {
-        let (Some(served), Some(connection)) = (&self.devices.served, self.connections.get_mut(id))
-        else {
-            return;
+    fn device_on(&self, id: ConnectionId) -> Option<Arc<str>> {
+        let session = self.connections.get(id)?.session()?;
+        Some(Arc::clone(&self.sessions.get(session)?.client))
+    }
+
+    /// Sends at QoS 0; what is lost with a link is said again after the next birth. False if there is no room for it now.
+    fn send_to_device(
+        &mut self,
+        id: ConnectionId,
+        channel: Channel,
+        payload: &[u8],
+        now: NodeTime,
+    ) -> bool {
+        let topic = self
+            .device_on(id)
+            .and_then(|name| self.topic_to(&name, channel));
+        let (Some(topic), Some(connection)) = (topic, self.connections.get_mut(id)) else {
+            return true;
         };
         let session = connection.session().and_then(|it| self.sessions.get(it));
-        let Some(session) = session else {
-            return;
-        };
-        let (Some(prefix), Some(device)) =
-            (Prefix::new(&served.prefix), DeviceId::new(&session.client))
-        else {
-            return;
-        };
-        let channel = Channel::Answer;
-        let topic = Topic {
-            prefix,
-            channel,
-            device,
-        }
-        .to_string();
-        if !session.kept.subscriptions.contains_key(&topic) {
-            return;
+        if !session.is_some_and(|it| it.kept.subscriptions.contains_key(&topic)) {
+            return true;
         }
         let message = Message {
             topic: &topic,
@@ -111,11 +135,12 @@ impl Broker {
             identifiers: &[],
         };
         let mut out = std::mem::take(&mut connection.out);
-        let fits = out.len() < OUT_HIGH_BYTES
-            && connection.encode_publish(&mut out, &message, sending, now);
+        let has_room = out.len() < OUT_HIGH_BYTES;
+        let is_sent = has_room && connection.encode_publish(&mut out, &message, sending, now);
         connection.out = out;
-        if fits {
+        if is_sent {
             self.flush(id);
         }
+        has_room
     }
 }

@@ -1,13 +1,14 @@
 //! Devices as doors show them.
 
-use spool::{NodeTime, Seq};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use spool::{LossReason, NodeTime, Seq};
 
 use super::super::{Broker, journal::Journal};
 use crate::{
-    device::Device,
+    device::{Command, CommandState, Device},
     node::devices::{
-        DeviceError, DevicePage, DeviceStatus, DeviceSummary, DevicesQuery, KindStatus,
-        ReportedStatus, StreamStatus,
+        CommandStage, CommandStatus, ConfigurationStatus, DeviceError, DevicePage, DeviceStatus,
+        DeviceSummary, DevicesQuery, KindStatus, ReportedStatus, StreamStatus,
     },
     record::Change,
 };
@@ -53,7 +54,54 @@ impl Broker {
             kinds: kinds.collect(),
             streams: streams.collect(),
             reported: reported.collect(),
+            wanted: device.configuration().map(|it| ConfigurationStatus {
+                version: it.version,
+                state: it.state,
+                data_base64: STANDARD.encode(&it.data),
+            }),
         })
+    }
+
+    /// The commands that are kept for a device, by number.
+    pub fn commands_status(
+        &self,
+        name: &str,
+        now: NodeTime,
+    ) -> Result<Vec<CommandStatus>, DeviceError> {
+        self.known_device(name)?;
+        let commands = self.devices.registry.commands.of(name);
+        Ok(commands
+            .map(|(seq, it)| self.command_status(seq, it, now))
+            .collect())
+    }
+
+    fn command_status(&self, seq: u64, command: &Command, now: NodeTime) -> CommandStatus {
+        let (state, outcome, said) = match &command.state {
+            CommandState::Waiting => (CommandStage::Waiting, None, None),
+            CommandState::Sent => (CommandStage::Sent, None, None),
+            CommandState::Expired { sent: false } => (CommandStage::Expired, None, None),
+            CommandState::Expired { sent: true } => (CommandStage::Unknown, None, None),
+            CommandState::Ended { outcome, data } => (
+                CommandStage::Ended,
+                Some(*outcome),
+                Some(STANDARD.encode(data)),
+            ),
+        };
+        let left_ms = command.expires.0.saturating_sub(now.0);
+        CommandStatus {
+            id: self.command_id(seq),
+            name: command.name.clone(),
+            state,
+            outcome,
+            data_base64: said,
+            age_ms: now.0.saturating_sub(command.at.0),
+            expires_in_ms: command.is_open().then_some(left_ms),
+        }
+    }
+
+    /// What a command is called outside.
+    pub fn command_id(&self, seq: u64) -> String {
+        format!("{}-{seq}", hex(self.command_origin()))
     }
 
     fn device_summary(&self, name: &str, device: &Device, now: NodeTime) -> DeviceSummary {
@@ -84,12 +132,18 @@ impl Broker {
             return Err(DeviceError::Connected { device: device() });
         }
         let removed = Change::DeviceRemoved { device: device() };
+        let waiting = self.devices.registry.commands.of(name);
+        let waiting = waiting.filter(|(_, it)| it.is_open()).count() as u64;
         let seq = self
             .change(journal, removed)
             .map_err(|full| DeviceError::Unavailable {
                 what: full.to_string(),
             })?;
         self.devices.heard.remove(name);
+        if waiting > 0 {
+            let scope = format!("commands to {name}");
+            self.lose(LossReason::CursorRemoved, scope, waiting, 0, journal.now);
+        }
         Ok(seq)
     }
 }

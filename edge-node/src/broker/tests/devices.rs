@@ -1,5 +1,6 @@
 //! Devices that speak the compact format: marks, acknowledgements, births, gaps.
 
+mod commands;
 mod registry;
 mod times;
 

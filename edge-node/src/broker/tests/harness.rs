@@ -25,7 +25,7 @@ pub(crate) use packets::*;
 
 use crate::{
     broker::{Broker, ConnectionId, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
-    config::{Config, Overrides, Rules},
+    config::{Config, DevicesConfig, Overrides, Rules, units::ByteSize},
     ingest::Ingest,
     mqtt::{
         encode::encode,
@@ -180,7 +180,11 @@ impl TestNode {
         let config = Config::parse("test.toml", CONFIG, &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
-        broker.serve_devices(DEVICES.to_owned(), 2);
+        broker.serve_devices(&DevicesConfig {
+            prefix: DEVICES.to_owned(),
+            max_devices: 2,
+            command_bound: ByteSize(64 << 10),
+        });
         broker.start(&mut journal, 42, alive).unwrap();
         if !keeps_history {
             let from = [TopicFilter::parse("#").unwrap()];

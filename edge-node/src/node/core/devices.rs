@@ -20,6 +20,33 @@ impl Core {
                     self.transact(|broker, journal| broker.handle_remove_device(journal, &device));
                 drop(reply.send(removed));
             }
+            DeviceRequest::Command {
+                device,
+                order,
+                reply,
+            } => {
+                let ordered =
+                    self.transact(|broker, journal| broker.handle_command(journal, &device, order));
+                let answer = ordered.map(|(command, at)| {
+                    let id = self.broker.command_id(command);
+                    (id, at)
+                });
+                drop(reply.send(answer));
+            }
+            DeviceRequest::Configure {
+                device,
+                data,
+                reply,
+            } => {
+                let given = self.transact(|broker, journal| {
+                    broker.handle_configuration(journal, &device, data)
+                });
+                drop(reply.send(given));
+            }
+            DeviceRequest::Commands { device, reply } => {
+                let commands = self.broker.commands_status(&device, now);
+                drop(reply.send(commands));
+            }
         }
     }
 }
