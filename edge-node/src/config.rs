@@ -31,7 +31,7 @@ mod spool;
 pub mod units;
 mod uplink;
 
-pub use devices::DevicesConfig;
+pub use devices::{DeviceDataForm, DevicesConfig, StreamNumber};
 pub use error::{ConfigError, Fault, Place};
 pub use grpc::GrpcConfig;
 pub use http::HttpConfig;

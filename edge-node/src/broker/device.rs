@@ -1,12 +1,12 @@
 //! Devices that speak the compact format: their messages on `d/` and `b/`, and what they are told on `a/`.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroU16,
     sync::Arc,
 };
 
-use spool::{LossReason, NodeTime, Seq};
+use spool::{Lane, LossReason, NodeTime, Seq};
 use wire::topic::{Channel, DeviceId, Prefix, Topic};
 
 mod commands;
@@ -24,7 +24,7 @@ use super::{
     session::SessionId,
 };
 use crate::{
-    config::DevicesConfig,
+    config::{DeviceDataForm, DevicesConfig, SpoolConfig},
     device::{BootClock, Link, Registry, StreamId},
     mqtt::packet::{Publish, QoS, ReasonCode, Version},
     node::status::DevicesStatus,
@@ -61,6 +61,9 @@ struct Served {
     most: usize,
     /// Memory that commands and configurations may take.
     command_bytes: usize,
+    /// Of streams that do not go where their topic does.
+    lanes: BTreeMap<u8, Lane>,
+    data: DeviceDataForm,
 }
 
 /// Somebody at the other end of a device's topic.
@@ -75,8 +78,12 @@ struct Peer<'a> {
 
 impl Broker {
     /// Serves devices on these terms.
-    pub fn serve_devices(&mut self, config: &DevicesConfig) {
+    pub fn serve_devices(&mut self, config: &DevicesConfig, spool: &SpoolConfig) {
+        let lanes = config.lanes.iter();
+        let lanes = lanes.filter_map(|(stream, name)| Some((stream.0, spool.lane(name)?)));
         self.devices.served = Some(Served {
+            lanes: lanes.collect(),
+            data: config.data,
             prefix: config.prefix.clone(),
             most: config.max_devices as usize,
             command_bytes: config.command_bound.as_usize(),

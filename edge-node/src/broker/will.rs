@@ -1,6 +1,7 @@
 //! Wills: published when a client is gone without a goodbye and its delay is over.
 
 use spool::{Full, LossReason, NodeTime};
+use wire::topic::Channel;
 
 use super::{Broker, deadline::Timer, journal::Journal, publish::Arrival, session::SessionId};
 use crate::{
@@ -38,6 +39,7 @@ impl Broker {
         };
         if self.device_topic(&will.topic).is_some() {
             // It says to a node what this one sees itself: that the connection ended.
+            self.show_offline(journal.now, client, will);
             let client = client.to_owned();
             return self
                 .change(journal, Change::WillRefused { client })
@@ -85,6 +87,15 @@ impl Broker {
         };
         let taken = self.take(journal, &arrival);
         taken.map(drop).map_err(|no_room| no_room.full)
+    }
+
+    fn show_offline(&mut self, now: NodeTime, client: &str, will: &StoredWill) {
+        let of = self.device_topic(&will.topic);
+        let is_own =
+            of.is_some_and(|(channel, it)| channel == Channel::Birth && it.as_str() == client);
+        if let Some(session) = self.clients.get(client).copied().filter(|_| is_own) {
+            self.show(now, &will.topic, &will.payload, session);
+        }
     }
 
     pub(super) fn will_is_due(&mut self, journal: &mut Journal<'_>, client: &str) {

@@ -78,6 +78,10 @@ fn lanes(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
             })?;
         }
     }
+    for (stream, lane) in config.devices.iter().flat_map(|it| &it.lanes) {
+        let place = format!("devices.lanes.{}", stream.0);
+        known_lane(config, lane, || document.place(&place))?;
+    }
     for (index, uplink) in config.uplink.iter().enumerate() {
         for (nth, lane) in uplink.lanes.iter().flatten().enumerate() {
             known_lane(config, lane, || {

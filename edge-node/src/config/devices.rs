@@ -1,9 +1,15 @@
 //! `[devices]`.
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use wire::topic::Prefix;
+use std::{collections::BTreeMap, str::FromStr};
 
-use super::{defaults, mqtt, units::ByteSize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use wire::{Stream, topic::Prefix};
+
+use super::{
+    defaults, mqtt,
+    spool::LaneName,
+    units::{self, ByteSize},
+};
 
 /// Microcontrollers that speak the compact format of the crate `wire`. Without this section their topics are like any
 /// others.
@@ -20,6 +26,50 @@ pub struct DevicesConfig {
     /// Memory for commands and configurations on their way to devices, and for those commands that are over; these make
     /// room, from the oldest on, and where that is not enough a further one is refused.
     pub command_bound: ByteSize,
+    /// In which form the data of their events goes on.
+    pub data: DeviceDataForm,
+    /// The lanes of those streams of a device that are not to go where `[[ingest]]` or `default-lane` says, by number:
+    /// `lanes = { 0 = "alarm" }`.
+    pub lanes: BTreeMap<StreamNumber, LaneName>,
+}
+
+/// The form of the data of a device's event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceDataForm {
+    /// JSON, by the table that the device announced.
+    #[default]
+    Json,
+    /// As it came; `dataschema` names the table.
+    Postcard,
+}
+
+/// A stream of a device, 0 to 7; a key in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamNumber(pub u8);
+
+impl FromStr for StreamNumber {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<StreamNumber, String> {
+        let number = text.parse().ok().and_then(Stream::new);
+        match number {
+            Some(stream) => Ok(StreamNumber(stream.number())),
+            None => Err(format!("`{text}` is no stream; accepted: 0 to 7")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StreamNumber, D::Error> {
+        units::text(deserializer, "the number of a stream")
+    }
+}
+
+impl Serialize for StreamNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 impl Default for DevicesConfig {
@@ -28,6 +78,8 @@ impl Default for DevicesConfig {
             prefix: String::new(),
             max_devices: defaults::MAX_DEVICES,
             command_bound: defaults::COMMAND_BOUND,
+            data: DeviceDataForm::default(),
+            lanes: BTreeMap::new(),
         }
     }
 }

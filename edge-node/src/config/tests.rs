@@ -62,6 +62,12 @@ fn devices_are_served_where_the_section_is_there() {
     assert_eq!(parse("[devices]\n").devices, Some(DevicesConfig::default()));
     let devices = parse("[devices]\nprefix = \"plant/7\"\n").devices;
     assert_eq!(devices.unwrap().prefix, "plant/7");
+    let devices =
+        parse("[devices]\ndata = \"postcard\"\nlanes = { 0 = \"alarm\", 7 = \"bulk\" }\n").devices;
+    let devices = devices.unwrap();
+    assert_eq!(devices.data, DeviceDataForm::Postcard);
+    let lanes = devices.lanes.iter().map(|(it, lane)| (it.0, lane.as_str()));
+    assert_eq!(lanes.collect::<Vec<_>>(), [(0, "alarm"), (7, "bulk")]);
 }
 
 #[test]

@@ -73,6 +73,13 @@ pub enum DeviceData {
     Json(Vec<u8>),
     /// As it came: it is not what its kind says, for this reason.
     Invalid(Vec<u8>, String),
+    /// As it came, with the version of its kind.
+    Postcard {
+        /// As they came.
+        bytes: Vec<u8>,
+        /// Of the table they follow.
+        version: u16,
+    },
 }
 
 /// The attributes of an event that brings none. `None`: the default, which follows from the PUBLISH.

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::mqtt::packet::PublishPropertySet;
 
+/// The media type of a device's data as it came.
+const POSTCARD_TYPE: &str = "application/x-postcard";
+
 /// The event of a stored PUBLISH: the same each time.
 ///
 /// # Errors
@@ -162,6 +165,7 @@ fn of_device(event: &DeviceEvent) -> Event {
             Data::Binary(bytes.clone()),
             Some(reason),
         ),
+        DeviceData::Postcard { bytes, .. } => (POSTCARD_TYPE, Data::Binary(bytes.clone()), None),
     };
     let mut shown = Event {
         id: event.id.clone(),
@@ -170,7 +174,7 @@ fn of_device(event: &DeviceEvent) -> Event {
         subject: attribute_text(&event.device).map(Cow::into_owned),
         time: Some(timestamp_text(event.time_ms)),
         datacontenttype: Some(media_type.to_owned()),
-        dataschema: None,
+        dataschema: kind_of(event),
         extensions: Default::default(),
         data: Some(data),
     };
@@ -184,6 +188,16 @@ fn of_device(event: &DeviceEvent) -> Event {
         }
     }
     shown
+}
+
+/// What data that goes on as it came follows: the type and version of its kind.
+fn kind_of(event: &DeviceEvent) -> Option<String> {
+    let DeviceData::Postcard { version, .. } = &event.data else {
+        return None;
+    };
+    let mut kind = "urn:edge-kind:".to_owned();
+    template::push_for_uri(&mut kind, &event.r#type, "");
+    Some(format!("{kind}:{version}"))
 }
 
 fn plain(

@@ -41,7 +41,7 @@ pub(super) fn recover(
 ) -> Result<Recovered, RunError> {
     let mut broker = read_state(config, rules, spool, recovery)?;
     if let Some(devices) = &config.devices {
-        broker.serve_devices(devices);
+        broker.serve_devices(devices, &config.spool);
     }
     let marked = broker
         .clock_mark()

@@ -192,6 +192,11 @@ impl DeviceKinds {
         kinds.map(|kind| (&*kind.event_type, kind.version))
     }
 
+    /// The version of a kind that was announced.
+    pub fn version(&self, kind: KindId) -> Option<u16> {
+        self.kinds.get(&kind.0).map(|known| known.version)
+    }
+
     /// How many kinds there are.
     pub fn len(&self) -> usize {
         self.kinds.len()

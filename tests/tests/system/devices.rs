@@ -6,7 +6,8 @@ use tests::{Device, TestCloud, TestNode, edge_node, wait_until};
 use wire::{
     Mark, Stream, Versions,
     answer::Answer,
-    birth::{self, StreamState, encode_birth},
+    birth::{self, StreamState, encode_birth, encode_result},
+    command::{Command as Down, Outcome},
     envelope::{BatchEncoder, Head},
     kind::{Announced, Field, Kind, Scalar, Shape},
 };
@@ -153,6 +154,79 @@ async fn events_of_a_device_arrive_once_with_its_ids_through_a_kill() {
     assert_eq!(last.data, br#"{"n":30}"#);
     assert_eq!(last.attribute("type"), "pump.reading");
     assert_eq!(last.attribute("source"), "urn:edge-device:pump-7");
+}
+
+#[tokio::test]
+async fn data_goes_on_as_it_came_where_the_operator_wants_it_so() {
+    let cloud = TestCloud::start().await;
+    let node = TestNode::builder()
+        .config("[devices]\ndata = \"postcard\"\n")
+        .uplink(&cloud)
+        .start()
+        .await;
+    let (mut device, _) = born(&node, "pump-7").await;
+    device
+        .publish("d/pump-7", batch(1, 1))
+        .await
+        .expect("taken");
+    acknowledged(&mut device, 1).await;
+    node.wait_until_drained("cloud").await;
+    let received = cloud.received();
+    assert_eq!(received[0].data, [1]);
+    let said = ["datacontenttype", "dataschema"].map(|it| received[0].attribute(it));
+    assert_eq!(
+        said,
+        ["application/x-postcard", "urn:edge-kind:pump.reading:1"]
+    );
+}
+
+#[tokio::test]
+async fn a_command_over_http_reaches_its_device_through_a_kill() {
+    let mut node = TestNode::builder().config("[devices]\n").start().await;
+    drop(born(&node, "pump-7").await);
+    let ordered = run(
+        &["device", "command", "pump-7", "open", "--with", "[40]"],
+        &node.data(),
+    );
+    let id = ordered.trim();
+    node.restart().await;
+    let mut device = node.connect("pump-7").await;
+    for channel in ["a", "c"] {
+        device.subscribe(&format!("{channel}/pump-7"), 1).await;
+    }
+    device
+        .publish("b/pump-7", birth())
+        .await
+        .expect("the node takes a birth");
+    let command = loop {
+        let said = device
+            .next_message()
+            .await
+            .expect("the node says something");
+        if said.topic == "c/pump-7" {
+            break said.payload;
+        }
+    };
+    let Ok(Down::Run {
+        id: ran,
+        name,
+        data,
+    }) = Down::decode(&command)
+    else {
+        panic!("no command: {command:?}");
+    };
+    assert_eq!(id, format!("{:08x}-{}", ran.origin, ran.seq));
+    assert_eq!((name, data), ("open", &b"[40]"[..]));
+    let mut bytes = [0; 64];
+    let result = encode_result(ran, Outcome::Done, b"", &mut bytes).expect("a result");
+    device
+        .publish("b/pump-7", result.to_vec())
+        .await
+        .expect("the node takes it");
+    let listed = run(&["device", "commands", "pump-7"], &node.data());
+    let line = listed.lines().find(|line| line.starts_with(id));
+    let cells: Vec<_> = line.expect(&listed).split_whitespace().collect();
+    assert_eq!(cells[1..4], ["open", "ended", "done"], "{listed}");
 }
 
 #[tokio::test]

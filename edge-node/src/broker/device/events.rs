@@ -17,6 +17,7 @@ use super::{
     Heard, NO_PLACE_AGAIN_MS, Peer,
 };
 use crate::{
+    config::DeviceDataForm,
     device::{Place, StreamId, Verdict, happened},
     ingest::{DeviceData, DeviceEvent},
     mqtt::{packet::ReasonCode, stored},
@@ -115,7 +116,10 @@ impl Broker {
         envelope: &Envelope<'_>,
         have: usize,
     ) -> Result<Seq, Full> {
-        let lane = journal.lane(peer.topic);
+        let stream = envelope.head().stream.number();
+        let served = self.devices.served.as_ref();
+        let lane = served.and_then(|it| it.lanes.get(&stream).copied());
+        let lane = lane.unwrap_or_else(|| journal.lane(peer.topic));
         let audience = self.subscriptions.audience(peer.topic);
         // One PUBLISH came: those who hear it here get it once, with the first of its events.
         let others = audience.of_uplinks();
@@ -218,6 +222,11 @@ impl Broker {
         };
         let born = link.born.unwrap_or_default();
         let kind = envelope.head().kind;
+        let form = self
+            .devices
+            .served
+            .as_ref()
+            .map_or_else(DeviceDataForm::default, |it| it.data);
         let is_present = envelope.head().incarnation.is_none_or(|it| it == born)
             && envelope.head().mark.boot == device.about.boot;
         let latest = envelope.events(born).map(|event| event.uptime_ms).max();
@@ -238,9 +247,13 @@ impl Broker {
             floor = device.time_of_latest(place.stream).max(floor);
             place.time_ms = time_ms.max(floor);
             floor = place.time_ms;
-            let data = match device.kinds().event(kind, event.data) {
-                Ok(json) => DeviceData::Json(json.to_string().into_bytes()),
-                Err(error) => {
+            let data = match (device.kinds().event(kind, event.data), form) {
+                (Ok(json), DeviceDataForm::Json) => DeviceData::Json(json.to_string().into_bytes()),
+                (Ok(_), DeviceDataForm::Postcard) => DeviceData::Postcard {
+                    bytes: event.data.to_vec(),
+                    version: device.kinds().version(kind).unwrap_or_default(),
+                },
+                (Err(error), _) => {
                     self.devices.counts.invalid += 1;
                     DeviceData::Invalid(event.data.to_vec(), error.to_string())
                 }

@@ -1,7 +1,7 @@
 //! What devices say of themselves: births, and the kinds and reports beside them.
 
 use filters::decode::device::DeviceKinds;
-use spool::Seq;
+use spool::{NodeTime, Seq};
 use wire::{
     List, Versions,
     answer::{
@@ -12,12 +12,12 @@ use wire::{
 };
 
 use super::{
-    super::{Broker, journal::Journal},
+    super::{Broker, journal::Journal, message::Message, session::SessionId},
     Heard, NO_PLACE_AGAIN_MS, Peer,
 };
 use crate::{
     device::{BootClock, LossReport},
-    mqtt::packet::ReasonCode,
+    mqtt::packet::{QoS, ReasonCode},
     record::Change,
 };
 
@@ -41,32 +41,61 @@ impl Broker {
             tracing::debug!(client = peer.client, %error, "no message of a device");
             ReasonCode::PayloadFormatInvalid
         })?;
-        let link = self.devices.links.entry(peer.connection).or_default();
+        let taken = self.follow(journal, peer, presence)?;
+        self.show(journal.now, peer.topic, &peer.publish.payload, peer.session);
+        Ok(taken)
+    }
+
+    /// Shows what a device says of itself to local subscribers that are there; it is not kept for others.
+    pub(in crate::broker) fn show(
+        &mut self,
+        now: NodeTime,
+        topic: &str,
+        payload: &[u8],
+        publisher: SessionId,
+    ) {
+        let audience = self.subscriptions.audience(topic);
+        let message = Message {
+            topic,
+            properties: &[],
+            received: now,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            payload,
+        };
+        self.fan_out(now, &message, &audience, Some(publisher), None);
+    }
+
+    fn follow(
+        &mut self,
+        journal: &mut Journal<'_>,
+        peer: &Peer<'_>,
+        presence: Presence<'_>,
+    ) -> Result<Seq, ReasonCode> {
         match presence {
-            Presence::Birth(birth) => return self.take_birth(journal, peer, &birth),
+            Presence::Birth(birth) => self.take_birth(journal, peer, &birth),
             Presence::Kinds(kinds) => {
+                let link = self.devices.links.entry(peer.connection).or_default();
                 for table in kinds.iter() {
                     if let Err(error) = link.beside.announce(&table) {
                         tracing::debug!(client = peer.client, %error, "a kind is refused");
                         return Err(ReasonCode::ImplementationSpecificError);
                     }
                 }
+                Ok(Seq::ZERO)
             }
             Presence::Report { uptime_ms, losses } => {
-                return self.take_report(journal, peer, uptime_ms, &losses);
+                self.take_report(journal, peer, uptime_ms, &losses)
             }
             Presence::Result { id, outcome, data } => {
-                return self.take_result(journal, peer, id, outcome, data);
+                self.take_result(journal, peer, id, outcome, data)
             }
             Presence::Configured {
                 version,
                 configured,
-            } => {
-                return self.take_configured(journal, peer, version, configured);
-            }
-            Presence::Offline { .. } => {}
+            } => self.take_configured(journal, peer, version, configured),
+            Presence::Offline { .. } => Ok(Seq::ZERO),
         }
-        Ok(Seq::ZERO)
     }
 
     pub(super) fn take_birth(

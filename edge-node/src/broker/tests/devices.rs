@@ -2,6 +2,7 @@
 
 mod commands;
 mod registry;
+mod streams;
 mod times;
 
 use std::collections::BTreeSet;

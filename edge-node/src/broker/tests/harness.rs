@@ -25,7 +25,9 @@ pub(crate) use packets::*;
 
 use crate::{
     broker::{Broker, ConnectionId, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
-    config::{Config, DevicesConfig, Overrides, Rules, units::ByteSize},
+    config::{
+        Config, DeviceDataForm, DevicesConfig, Overrides, Rules, StreamNumber, units::ByteSize,
+    },
     ingest::Ingest,
     mqtt::{
         encode::encode,
@@ -61,6 +63,8 @@ pub(crate) const SINK: &str = "mesh";
 
 /// What stands in front of the topics of devices; two of them are known at most.
 pub(crate) const DEVICES: &str = "plant";
+/// Their stream whose events go to the lane `alarm`.
+pub(crate) const ALARMS: u8 = 5;
 
 fn mark(now: u64) -> ClockMark {
     ClockMark {
@@ -180,11 +184,15 @@ impl TestNode {
         let config = Config::parse("test.toml", CONFIG, &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
-        broker.serve_devices(&DevicesConfig {
+        let alarms = (StreamNumber(ALARMS), "alarm".parse().unwrap());
+        let devices = DevicesConfig {
             prefix: DEVICES.to_owned(),
             max_devices: 2,
             command_bound: ByteSize(64 << 10),
-        });
+            data: DeviceDataForm::Json,
+            lanes: [alarms].into(),
+        };
+        broker.serve_devices(&devices, &config.spool);
         broker.start(&mut journal, 42, alive).unwrap();
         if !keeps_history {
             let from = [TopicFilter::parse("#").unwrap()];
