@@ -1,7 +1,7 @@
 //! What a whole node does, measured from outside on the real process:
 //!
 //! ```text
-//! cargo bench --profile load -p tests --bench node -- catch-up | start | memory | grpc
+//! cargo bench --profile load -p tests --bench node -- catch-up | start | memory | grpc | fleet
 //! ```
 //!
 //! | scenario | what it does |
@@ -9,6 +9,7 @@
 //! | `catch-up` | 1,000,000 events of 256 B are spooled while their receiver is away; it comes back, and 1,000 messages a second go on arriving |
 //! | `start` | a node with 1 GB spooled for a sink, 1,000 sessions and 10,000 retained messages is stopped, and killed, and started |
 //! | `memory` | what the node holds before anybody connects, and at most under 100 clients × 10 in flight with a subscriber |
+//! | `fleet` | what 2,000 devices in the compact format are acknowledged, beside as many with plain MQTT |
 //! | `grpc` | what EventMesh's publishers are acknowledged, over 4 connections |
 //!
 //! `--small` divides every amount by 20, to see that a scenario runs. What is printed holds for the machine and the run
@@ -21,6 +22,7 @@
 )]
 
 mod catch_up;
+mod fleet;
 mod flush;
 mod grpc;
 mod memory;
@@ -60,9 +62,10 @@ fn main() {
             "catch-up" => runtime.block_on(catch_up::run(scale)),
             "start" => runtime.block_on(start::run(scale)),
             "memory" => runtime.block_on(memory::run()),
+            "fleet" => runtime.block_on(fleet::run(scale)),
             "grpc" => runtime.block_on(grpc::run(scale)),
             other => {
-                println!("no scenario `{other}`; there are: catch-up, start, memory, grpc");
+                println!("no scenario `{other}`; there are: catch-up, start, memory, grpc, fleet");
                 std::process::exit(2);
             }
         }
