@@ -378,3 +378,6 @@ impl NodeHandle {
             .map_err(|_| PublishError::Stopping)
     }
 }
+
+#[cfg(test)]
+mod tests;
