@@ -7,6 +7,7 @@ mod flight;
 pub(crate) mod harness;
 mod idle;
 mod in_flight;
+mod invalid;
 mod protocol;
 mod readings;
 mod refusals;

@@ -47,20 +47,7 @@ impl Broker {
         }
         let minted = match journal.mint_will(client, will) {
             Ok(minted) => minted,
-            Err(_) => {
-                // The operator refuses what is no valid event, wills included; the session is done with it.
-                self.lose(
-                    LossReason::Refused,
-                    client.to_owned(),
-                    1,
-                    will.payload.len() as u64,
-                    journal.now,
-                );
-                let spent = Change::WillRefused {
-                    client: client.to_owned(),
-                };
-                return self.change(journal, spent).map(drop);
-            }
+            Err(_) => return self.refuse_will(journal, client, will),
         };
         let record = PublishRecord {
             qos,
@@ -86,7 +73,27 @@ impl Broker {
             derived_by: &[],
         };
         let taken = self.take(journal, &arrival);
-        taken.map(drop).map_err(|no_room| no_room.full)
+        taken.map_err(|no_room| no_room.full)?;
+        self.counters.wrapped += u64::from(minted.wrapped);
+        Ok(())
+    }
+
+    /// The operator refuses what is no valid event, wills included; the session is done with it.
+    fn refuse_will(
+        &mut self,
+        journal: &mut Journal<'_>,
+        client: &str,
+        will: &StoredWill,
+    ) -> Result<(), Full> {
+        let client = client.to_owned();
+        let spent = Change::WillRefused {
+            client: client.clone(),
+        };
+        self.change(journal, spent)?;
+        let bytes = will.payload.len() as u64;
+        self.lose(LossReason::Refused, client, 1, bytes, journal.now);
+        self.counters.refused += 1;
+        Ok(())
     }
 
     fn show_offline(&mut self, now: NodeTime, client: &str, will: &StoredWill) {

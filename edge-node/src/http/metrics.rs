@@ -179,10 +179,10 @@ fn messages(page: &mut Page, status: &NodeStatus) {
     .put(&[], messages.events);
     page.counter(
         "edge_node_wrapped_total",
-        "Publishes wrapped as opaque data.",
+        "Publishes and wills wrapped as opaque data.",
     )
     .put(&[], messages.wrapped);
-    page.counter("edge_node_refused_total", "Publishes and events refused.")
+    page.counter("edge_node_refused_total", "Publishes and wills refused.")
         .put(&[], messages.refused);
 }
 

@@ -154,9 +154,9 @@ pub struct MessagesStatus {
     pub delivered: [u64; 3],
     /// Events taken through HTTP and gRPC.
     pub events: u64,
-    /// Publishes that were no valid event and were wrapped as opaque data.
+    /// Publishes and wills that were no valid event and were wrapped as opaque data.
     pub wrapped: u64,
-    /// Publishes and events refused.
+    /// Publishes and wills refused. Who is refused over HTTP or gRPC is told so, and keeps what it has.
     pub refused: u64,
 }
 

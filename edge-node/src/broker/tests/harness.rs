@@ -33,7 +33,11 @@ use crate::{
         encode::encode,
         packet::{Connect, Packet, QoS, ReasonCode, Version},
     },
-    node::core::{Clock, Core, Effect, Reading},
+    node::{
+        core::{Clock, Core, Effect, Reading},
+        handle::Request,
+        status::NodeStatus,
+    },
     rules::Judge,
 };
 
@@ -55,8 +59,9 @@ pub(crate) struct TestNode {
     pub(super) failed_reads: usize,
 }
 
-/// Two lanes can be full apart from each other.
-const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n";
+/// Two lanes can be full apart from each other; what is no valid event is refused on some topics and wrapped on others.
+const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n\
+                      [[ingest]]\ntopic = \"strict/#\"\ninvalid = \"refuse\"\n";
 
 /// Name of the sink that a node without history has.
 pub(crate) const SINK: &str = "mesh";
@@ -458,6 +463,13 @@ impl TestNode {
 
     pub(crate) fn is_closed(&self, client: &Client) -> bool {
         self.closing.contains(&client.id)
+    }
+
+    /// What it says of itself.
+    pub(crate) fn status(&mut self) -> NodeStatus {
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        self.core.handle_request(Request::Status { reply });
+        answer.try_recv().expect("the core answers at once")
     }
 
     /// The count in the ledger for a reason.

@@ -255,14 +255,14 @@ fn events_of_other_doors_are_judged_and_a_batch_without_room_leaves_no_trace() {
     assert_eq!(counts(&full), [("all".to_owned(), 0, 0)]);
 }
 
-pub(super) fn node_with_sink() -> TestNode {
+pub(in crate::broker::tests) fn node_with_sink() -> TestNode {
     let mut node = TestNode::with_sink(1, limits(), |_| {});
     node.settle();
     node
 }
 
 /// What the sink is given of all that is in the log.
-pub(super) fn given(node: &TestNode) -> Vec<Outgoing> {
+pub(in crate::broker::tests) fn given(node: &TestNode) -> Vec<Outgoing> {
     let source = Source::new(
         SINK,
         node.core.spool().clone(),
