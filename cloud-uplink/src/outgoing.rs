@@ -87,10 +87,8 @@ pub trait RecordSource: Send + Sync + 'static {
     fn now(&self) -> NodeTime;
 
     /// An event of the node's own that says no more than that the node is there; asked for only where
-    /// [`Limits::canary_every`](crate::Limits) is set. Each has a new id.
-    fn canary(&self) -> Option<Outgoing> {
-        None
-    }
+    /// [`Limits::canary_every`](crate::Limits) is set. Each has a new id. Without one the link counts as failing.
+    fn canary(&self) -> Option<Outgoing>;
 
     /// How much the dead-letter lane of this sink holds.
     fn dead_letters(&self) -> DeadLetters;

@@ -1,5 +1,6 @@
 //! The node's core and the ways to it: what joins broker, ingest and log, and what the doors and uplinks see of them.
 
+pub mod canary;
 pub mod core;
 pub mod devices;
 pub mod door;

@@ -22,6 +22,8 @@ use crate::{
     RecordSource, Sink, Unsendable, UplinkStatus,
 };
 
+mod burial;
+
 #[test]
 fn everything_committed_arrives_through_errors_of_every_kind_and_is_acknowledged() {
     run(async {
@@ -173,6 +175,41 @@ fn what_came_from_the_peer_is_not_sent_back_and_what_went_too_far_not_on() {
 }
 
 #[test]
+fn what_has_expired_is_sent_all_the_same_unless_the_operator_wants_it_dropped() {
+    run(async {
+        let mut bench = Bench::new(DeadLetters::default());
+        bench.drop_expired = false;
+        bench.publish([EXPIRED, 1]);
+        let sink = TestSink::new(|_, _| None);
+        let running = bench.start(&sink, Limits::default());
+        let status = running.until(|status| status.acknowledged == 2).await;
+        assert_eq!(status.expired, 0);
+        assert_eq!(sink.arrived(), BTreeSet::from([1, EXPIRED]));
+        assert_eq!(bench.lost(), BTreeMap::new());
+        running.stop().await;
+    });
+}
+
+#[test]
+fn an_idle_link_is_connected_once_a_canary_is_acknowledged_which_is_no_event_of_the_log() {
+    run(async {
+        let bench = Bench::new(DeadLetters::default());
+        let sink = TestSink::new(|call, _| (call == 0).then(unavailable));
+        let limits = Limits {
+            canary_every: Some(Duration::from_millis(5)),
+            ..Limits::default()
+        };
+        let running = bench.start(&sink, limits);
+        let status = running
+            .until(|status| status.state == LinkState::Connected)
+            .await;
+        assert_eq!(sink.arrived(), BTreeSet::from([CANARY]));
+        assert_eq!((status.acknowledged, status.pending), (0, 0));
+        running.stop().await;
+    });
+}
+
+#[test]
 fn a_sink_that_starts_at_the_oldest_record_is_sent_what_was_there_before_it() {
     run(async {
         let bench = Bench::new(DeadLetters::default());
@@ -249,6 +286,7 @@ fn a_range_that_was_interrupted_goes_on_behind_what_was_acknowledged() {
 const PATIENCE: Duration = Duration::from_secs(120);
 const PEER: u64 = 10_000;
 const EXPIRED: u64 = 10_001;
+const CANARY: u64 = 10_002;
 /// Has eight hops behind it; the number above it has nine.
 const FAR: u64 = 20_000;
 
@@ -278,6 +316,7 @@ struct Bench {
     source: Arc<TestSource>,
     commits: watch::Receiver<Seq>,
     max: DeadLetters,
+    drop_expired: bool,
     _committer: Committer,
     _folder: tempfile::TempDir,
 }
@@ -313,6 +352,7 @@ impl Bench {
             source,
             commits,
             max,
+            drop_expired: true,
             _committer: committer,
             _folder: folder,
         }
@@ -378,7 +418,7 @@ impl Bench {
             until,
             lanes: vec![Lane(0), Lane(1), Lane(2)],
             limits,
-            drop_expired: true,
+            drop_expired: self.drop_expired,
             dead_letters_max: self.max,
             source: Arc::clone(&self.source),
             sink: Arc::clone(sink),
@@ -468,6 +508,19 @@ impl RecordSource for TestSource {
 
     fn now(&self) -> NodeTime {
         NodeTime(1000)
+    }
+
+    fn canary(&self) -> Option<Outgoing> {
+        let event = Event::builder(CANARY.to_string(), "/test", "canary")
+            .extension(HOPS, Value::Integer(0));
+        Some(Outgoing {
+            topic: "t".to_owned(),
+            sink_topic: None,
+            unfit: None,
+            event: event.build().unwrap(),
+            origin: None,
+            expires: None,
+        })
     }
 
     fn dead_letters(&self) -> DeadLetters {

@@ -106,8 +106,8 @@ pub struct UplinkConfig {
     /// How long after an acknowledgement it counts as connected.
     #[serde(default = "connected_for_default")]
     pub connected_for: Span,
-    /// How often an idle uplink sends an event of the node's own, to know whether it is connected. Absent: never. Should be
-    /// shorter than `connected-for`.
+    /// How often an idle uplink sends an event of the node's own (type `edge-node.canary`, MQTT topic `edge-node/canary`), to
+    /// know whether it is connected. Absent: never. Should be shorter than `connected-for`.
     #[serde(
         default,
         deserialize_with = "wait",

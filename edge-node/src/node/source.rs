@@ -12,6 +12,7 @@ use filters::TopicFilter;
 use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Spool, Transaction};
 
 use super::{
+    canary::canary,
     core::Clock,
     handle::{NODE_ORIGIN, RULE_ORIGIN},
     view,
@@ -111,6 +112,10 @@ impl RecordSource for Source {
 
     fn now(&self) -> NodeTime {
         (self.clock)().node
+    }
+
+    fn canary(&self) -> Option<Outgoing> {
+        canary(self.peers.id(), (self.clock)().wall)
     }
 
     fn dead_letters(&self) -> DeadLetters {

@@ -1,0 +1,86 @@
+//! A dead letter over a crash: its event is owed, or it is kept; never neither, never both.
+
+use spool::{ReadLimits, storage::simulated::Simulated};
+
+use super::*;
+use crate::{Buried, DeadReason, run::burial::Grave};
+
+const ALL: ReadLimits = ReadLimits {
+    records: 10,
+    bytes: 1_000,
+    lanes: u32::MAX,
+};
+
+#[test]
+fn a_dead_letter_and_the_acknowledgement_of_its_event_are_in_one_commit() {
+    for (is_committed, expected) in [(false, [1, 0]), (true, [0, 1])] {
+        let storage = Simulated::new(1);
+        let spool = open(&storage);
+        let (drain, seq) = owed_one_event(&spool);
+        while spool.commit_once() {}
+        let buries = drain.bury(&[Grave {
+            seq,
+            reason: DeadReason::Refused("never".to_owned()),
+            tries: 1,
+        }]);
+        assert_eq!(buries.done, [(seq, Buried::Kept)]);
+        if is_committed {
+            assert!(spool.commit_once());
+            assert!(!spool.commit_once(), "it is one commit");
+        }
+        let after = open(&storage.crash());
+        let owed = ["sink", "dead"].map(|name| {
+            let cursor = after.cursor(name).unwrap();
+            let batch = after.read(cursor, Seq::ZERO, ALL);
+            batch.unwrap().entries.len()
+        });
+        assert_eq!(owed, expected);
+    }
+}
+
+fn open(storage: &Simulated) -> Spool {
+    let options = Options {
+        bound_bytes: Some(64 << 20),
+        min_free_percent: 0,
+        ..Options::default()
+    };
+    let storage = Arc::new(storage.clone());
+    let (spool, _) = Spool::open(storage, options, NodeTime(1000), Arc::new(|| {})).unwrap();
+    spool.replay_state(&mut |_| {}).unwrap();
+    spool
+}
+
+fn owed_one_event(spool: &Spool) -> (Drain<TestSource, TestSink>, Seq) {
+    let mut transaction = spool.transaction(NodeTime(1000));
+    let cursor = transaction.create_cursor("sink", Start::Now, None).unwrap();
+    let graveyard = transaction.create_cursor("dead", Start::Now, None).unwrap();
+    let head = Head {
+        kind: Kind::Event,
+        lane: Lane(1),
+        route: transaction.route(&[cursor], b"").unwrap(),
+    };
+    let event = transaction.append(head, |body| body.extend(1_u64.to_be_bytes()));
+    transaction.finish();
+    let source = TestSource {
+        graveyard,
+        spool: spool.clone(),
+        buried: Mutex::default(),
+    };
+    let drain = Drain {
+        name: "sink".to_owned(),
+        spool: spool.clone(),
+        cursor,
+        until: None,
+        lanes: vec![Lane(1)],
+        limits: Limits::default(),
+        drop_expired: false,
+        dead_letters_max: DeadLetters {
+            records: 1,
+            bytes: 1_000,
+        },
+        source: Arc::new(source),
+        sink: TestSink::new(|_, _| None),
+        commits: watch::channel(Seq::ZERO).1,
+    };
+    (drain, event.unwrap())
+}
