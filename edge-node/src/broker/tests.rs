@@ -2,9 +2,12 @@
 
 mod bounds;
 mod devices;
+mod doors;
 mod durability;
+mod failing_disk;
 mod flight;
 pub(crate) mod harness;
+mod identity;
 mod idle;
 mod in_flight;
 mod invalid;

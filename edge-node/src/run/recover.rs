@@ -258,3 +258,20 @@ fn limits(config: &Config, spool_bytes: u64) -> Limits {
         connect_timeout_ms: u64::try_from(mqtt.connect_timeout.0.as_millis()).unwrap_or(u64::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    #[test]
+    fn an_offline_session_may_hold_a_quarter_of_the_log_unless_the_operator_says_otherwise() {
+        let session_bytes = |text: &str| {
+            let config = Config::parse("", text, &Overrides::default()).unwrap();
+            limits(&config, 4_000_000).session_bytes
+        };
+        assert_eq!(session_bytes(""), 1_000_000);
+        let chosen = "[mqtt]\nsession-bound = \"3 MiB\"";
+        assert_eq!(session_bytes(chosen), 3 << 20);
+    }
+}

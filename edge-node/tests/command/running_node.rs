@@ -29,6 +29,9 @@ fn an_event_taken_over_http_is_seen_beside_the_running_node_and_after_it() {
     let status: Value =
         serde_json::from_str(&node.command(&["spool", "status", "--json"])).unwrap();
     assert_eq!(status["committed"], line["position"]);
+    let verified: Value =
+        serde_json::from_str(&node.command(&["spool", "verify", "--json"])).unwrap();
+    assert_eq!(verified["faults"], 0, "{verified}");
     let position = line["position"].to_string();
     assert_eq!(
         node.command(&["spool", "export", "--from", &position]),

@@ -23,8 +23,11 @@ async fn an_event_keeps_its_identity_on_every_retry() {
     let mut device = node.connect("pump-7").await;
     device.publish_readings(1..=20).await;
     cloud.wait_for_readings("pump-7", 1..=20).await;
-    // What the sink's cursor had not saved comes again, and must come as the same events.
+    // What the sink's cursor had not saved comes again, and must come as the same events; others have ids of their own.
     node.restart().await;
+    let mut device = node.connect("pump-7").await;
+    device.publish_readings(21..=40).await;
+    cloud.wait_for_readings("pump-7", 1..=40).await;
     node.wait_until_drained("cloud").await;
 
     let mut identities: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
@@ -34,7 +37,7 @@ async fn an_event_keeps_its_identity_on_every_retry() {
             .or_default()
             .push(event.identity());
     }
-    assert_eq!(identities.len(), 20);
+    assert_eq!(identities.len(), 40);
     let mut all = std::collections::BTreeSet::new();
     for (data, seen) in identities {
         assert!(

@@ -86,6 +86,23 @@ async fn mosquitto_sub_gets_what_was_published_while_it_was_away() {
 }
 
 #[tokio::test]
+async fn the_line_to_try_that_a_node_prints_publishes_an_event() {
+    let node = TestNode::start().await;
+    let mut screen = node.connect("screen").await;
+    screen.subscribe("plant/#", 1).await;
+    let log = node.log();
+    let line = log.lines().find_map(|line| line.strip_prefix("try "));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line.unwrap_or_else(|| panic!("{log}"))]);
+    said(&run(shell).await);
+    let message = screen.next_message().await.unwrap();
+    assert_eq!(
+        (message.topic.as_str(), &message.payload[..]),
+        ("plant/pump-7", &b"{\"rpm\":1450}"[..])
+    );
+}
+
+#[tokio::test]
 async fn mosquitto_gets_retained_messages_and_qos_2() {
     let node = TestNode::start().await;
     let publish = [

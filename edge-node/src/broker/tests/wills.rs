@@ -2,6 +2,7 @@
 
 use super::{
     harness::*,
+    rules::{given, node_with_sink},
     withheld::{full_node, make_room},
 };
 use crate::mqtt::packet::QoS;
@@ -24,6 +25,37 @@ fn published_after(delay_seconds: u32) -> u64 {
 fn after_an_unclean_stop_a_will_waits_for_its_delay_and_for_half_a_minute_at_least() {
     assert_eq!(published_after(10), 30);
     assert_eq!(published_after(45), 45);
+}
+
+#[test]
+fn after_an_unclean_stop_the_will_of_a_client_that_is_back_in_time_is_not_published() {
+    let mut node = TestNode::new();
+    node.connect(with_will(durable("pump"), "will", 0));
+    let mut node = node.crash();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "will", QoS::AtLeastOnce);
+    node.pass(29_000);
+    let _back = node.connect(with_will(durable("pump"), "will", 0));
+    node.pass(120_000);
+    assert_eq!(reader.messages(&mut node), []);
+}
+
+#[test]
+fn a_will_goes_through_ingest_and_is_an_event_for_the_sinks() {
+    let mut node = node_with_sink();
+    node.connect(with_will(durable("pump"), "alarm/pump", 0));
+    let mut node = node.crash();
+    node.pass(30_000);
+    let events = given(&node);
+    let [will] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        (will.topic.as_str(), will.event.r#type.as_str()),
+        ("alarm/pump", "mqtt.publish")
+    );
+    assert_eq!(will.event.data_bytes(), b"gone");
+    assert_eq!(node.status().spool.lanes[0].pending_records, 1, "alarm");
 }
 
 #[test]
