@@ -15,25 +15,52 @@ const ROOM_BYTES: u32 = 1524;
 /// The check sequence that the chip leaves behind a received frame.
 const CHECK_BYTES: usize = 4;
 
+/// The memory of a driver, given once for its whole life: a frame each way.
+pub struct Frames {
+    received: [u8; BUFFER_BYTES],
+    sent: [u8; BUFFER_BYTES],
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Frames::new()
+    }
+}
+
+impl Frames {
+    /// About 3 KiB, so that it is best made where it stays.
+    #[must_use]
+    pub const fn new() -> Self {
+        Frames {
+            received: [0; BUFFER_BYTES],
+            sent: [0; BUFFER_BYTES],
+        }
+    }
+}
+
 /// The driver: one chip, one frame at a time each way.
 pub struct Lan9118<'i, R> {
     chip: R,
     interrupt: &'i Interrupt,
     address: [u8; 6],
     link: Link,
-    received: [u8; BUFFER_BYTES],
-    sent: [u8; BUFFER_BYTES],
+    frames: &'i mut Frames,
 }
 
 impl<'i, R: Registers> Lan9118<'i, R> {
-    pub(crate) fn new(chip: R, interrupt: &'i Interrupt, address: [u8; 6], link: Link) -> Self {
+    pub(crate) fn new(
+        chip: R,
+        interrupt: &'i Interrupt,
+        frames: &'i mut Frames,
+        address: [u8; 6],
+        link: Link,
+    ) -> Self {
         Lan9118 {
             chip,
             interrupt,
             address,
             link,
-            received: [0; BUFFER_BYTES],
-            sent: [0; BUFFER_BYTES],
+            frames,
         }
     }
 
@@ -66,7 +93,7 @@ impl<'i, R: Registers> Lan9118<'i, R> {
         let status = self.chip.read(RX_STATUS);
         let damaged = status & (1 << 15) != 0;
         let bytes = usize::try_from((status >> 16) & 0x3fff).unwrap_or(0);
-        let mut words = self.received.chunks_exact_mut(4);
+        let mut words = self.frames.received.chunks_exact_mut(4);
         for _ in 0..bytes.div_ceil(4) {
             // Words behind the buffer are the check sequence, or of a frame that is dropped.
             let word = self.chip.read(RX_DATA).to_le_bytes();
@@ -95,9 +122,9 @@ impl<R: Registers> Driver for Lan9118<'_, R> {
                 return None;
             }
             if let Some(length) = self.take_frame() {
-                let frame = self.received.get_mut(..length)?;
+                let frame = self.frames.received.get_mut(..length)?;
                 let chip = &self.chip;
-                let buffer = &mut self.sent;
+                let buffer = &mut self.frames.sent;
                 return Some((Receive { frame }, Transmit { chip, buffer }));
             }
         }
@@ -112,7 +139,7 @@ impl<R: Registers> Driver for Lan9118<'_, R> {
             }
         }
         let chip = &self.chip;
-        let buffer = &mut self.sent;
+        let buffer = &mut self.frames.sent;
         Some(Transmit { chip, buffer })
     }
 

@@ -26,7 +26,7 @@ mod link;
 mod registers;
 mod start;
 
-pub use driver::{Lan9118, Receive, Transmit};
+pub use driver::{Frames, Lan9118, Receive, Transmit};
 pub use interrupt::Interrupt;
 pub use registers::Registers;
 pub use start::StartError;

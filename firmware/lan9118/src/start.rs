@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::{
-    Interrupt, Lan9118, Registers,
+    Frames, Interrupt, Lan9118, Registers,
     link::Link,
     registers::{
         ADDRESS_HIGH, ADDRESS_LOW, Busy, FIFO_INT, HW_CFG, ID_REV, INT_EN, INT_STS, IRQ_CFG,
@@ -62,7 +62,11 @@ impl<'i, R: Registers> Lan9118<'i, R> {
     /// # Errors
     ///
     /// [`StartError`]: there is no such chip, or it does not answer.
-    pub fn start(chip: R, interrupt: &'i Interrupt) -> Result<Self, StartError> {
+    pub fn start(
+        chip: R,
+        interrupt: &'i Interrupt,
+        frames: &'i mut Frames,
+    ) -> Result<Self, StartError> {
         let id = chip.read(ID_REV);
         if !matches!(id >> 16, LAN9118 | LAN9220) {
             return Err(StartError::Foreign(id));
@@ -78,7 +82,7 @@ impl<'i, R: Registers> Lan9118<'i, R> {
         let link = Link::start(&chip)?;
         chip.write(TX_CFG, TX_ON);
         write_mac(&chip, MAC_CR, MAC_ON)?;
-        Ok(Lan9118::new(chip, interrupt, address, link))
+        Ok(Lan9118::new(chip, interrupt, frames, address, link))
     }
 }
 

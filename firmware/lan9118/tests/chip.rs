@@ -17,12 +17,12 @@ use std::{
 };
 
 use embassy_net_driver::{Driver, HardwareAddress, LinkState, RxToken, TxToken};
-use lan9118::{FRAME_BYTES, Interrupt, Lan9118, Registers, StartError};
+use lan9118::{FRAME_BYTES, Frames, Interrupt, Lan9118, Registers, StartError};
 
 #[test]
 fn it_starts_with_the_address_of_the_eeprom() {
     let (chip, interrupt) = (Chip::default(), Interrupt::new());
-    let driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     assert_eq!(
         driver.hardware_address(),
         HardwareAddress::Ethernet([0x52, 0x54, 0, 1, 2, 3])
@@ -39,7 +39,11 @@ fn it_starts_with_the_address_of_the_eeprom() {
 #[test]
 fn what_is_no_such_chip_is_refused() {
     let interrupt = Interrupt::new();
-    let refused = |chip: &Chip| Lan9118::start(chip, &interrupt).map(|_| ()).unwrap_err();
+    let refused = |chip: &Chip| {
+        Lan9118::start(chip, &interrupt, frames())
+            .map(|_| ())
+            .unwrap_err()
+    };
     assert_eq!(
         refused(&Chip {
             id: 0xffff_ffff,
@@ -64,7 +68,7 @@ fn what_is_no_such_chip_is_refused() {
 fn frames_come_in_order_and_whole() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     for length in [60, 61, 62, 63, FRAME_BYTES] {
         chip.receive(&frame(length), false);
     }
@@ -78,7 +82,7 @@ fn frames_come_in_order_and_whole() {
 fn damaged_and_overlong_frames_are_dropped_and_the_next_is_whole() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     chip.receive(&frame(100), true);
     chip.receive(&frame(FRAME_BYTES + 1), false);
     chip.receive(&frame(1900), false);
@@ -91,7 +95,7 @@ fn damaged_and_overlong_frames_are_dropped_and_the_next_is_whole() {
 fn a_frame_is_sent_with_its_two_commands() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     for length in [60, 61, FRAME_BYTES] {
         send(&mut driver, &frame(length)).unwrap();
         assert_eq!(chip.take_sent(), frame(length));
@@ -102,7 +106,7 @@ fn a_frame_is_sent_with_its_two_commands() {
 fn a_waiter_is_woken_by_a_frame_and_the_chip_is_silent_until_the_next_wait() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut cx = Context::from_waker(&waker);
@@ -125,7 +129,7 @@ fn a_waiter_is_woken_by_a_frame_and_the_chip_is_silent_until_the_next_wait() {
 fn a_frame_that_comes_while_the_wait_begins_is_not_slept_through() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     chip.receive_on_status_clear.replace(Some(frame(64)));
     assert_eq!(receive(&mut driver), Some(frame(64)));
 }
@@ -134,7 +138,7 @@ fn a_frame_that_comes_while_the_wait_begins_is_not_slept_through() {
 fn without_room_it_waits_for_room() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     chip.room.set(1523);
     chip.receive(&frame(60), false);
     assert_eq!(
@@ -158,7 +162,7 @@ fn without_room_it_waits_for_room() {
 fn the_link_is_what_the_phy_last_said() {
     let chip = Chip::default();
     let interrupt = Interrupt::new();
-    let mut driver = Lan9118::start(&chip, &interrupt).unwrap();
+    let mut driver = Lan9118::start(&chip, &interrupt, frames()).unwrap();
     let mut cx = Context::from_waker(Waker::noop());
     assert!(driver.link_state(&mut cx) == LinkState::Down);
     for (up, state) in [(true, LinkState::Up), (false, LinkState::Down)] {
@@ -362,4 +366,8 @@ impl Registers for Chip {
             other => panic!("nothing is written at {other:#x}"),
         }
     }
+}
+
+fn frames() -> &'static mut Frames {
+    Box::leak(Box::default())
 }

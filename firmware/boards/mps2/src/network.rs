@@ -3,8 +3,8 @@
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, Stack, StackResources};
 use embassy_time::{Duration, Timer};
-use lan9118::{Interrupt, Lan9118};
-use static_cell::StaticCell;
+use lan9118::{Frames, Interrupt, Lan9118};
+use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::{
     exit,
@@ -25,9 +25,10 @@ pub(crate) extern "C" fn handle_interrupt() {
 
 /// Starts the chip and a stack that asks for its address by DHCP. Called once; ends QEMU if there is no chip.
 pub fn start(spawner: Spawner, random: u64) -> Stack<'static> {
+    static FRAMES: ConstStaticCell<Frames> = ConstStaticCell::new(Frames::new());
     static DRIVER: StaticCell<Driver> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    let driver = match Lan9118::start(ETHERNET, &INTERRUPT) {
+    let driver = match Lan9118::start(ETHERNET, &INTERRUPT, FRAMES.take()) {
         Ok(driver) => DRIVER.init(driver),
         Err(error) => exit::failure(format_args!("no network: {error}")),
     };

@@ -12,7 +12,7 @@ use mps2::{
     flash::{self, BoardFlash},
     network, psram,
 };
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -32,7 +32,7 @@ fn main() -> ! {
 #[embassy_executor::task]
 async fn run(spawner: Spawner) {
     static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
-    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
     let [first, second] = psram::configuration();
     let settings = match configuration::read(first, second) {
         Ok(configuration) => configuration.settings,
@@ -49,7 +49,7 @@ async fn run(spawner: Spawner) {
     let stack = network::start(spawner, seed);
     spawner.spawn(sense(outbox, random).expect("it is started once"));
     let link = app::Link::new(stack, settings, random);
-    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    let error = link.run(outbox, BUFFERS.take()).await;
     exit::failure(format_args!("the flash fails: {error:?}"))
 }
 
