@@ -12,6 +12,10 @@ check:
 firmware:
     ./test firmware
 
+# Boards in QEMU publish to a node, through a reset and a cut link; needs qemu-system-arm (Debian: qemu-system-arm).
+boards count="3":
+    cargo run -p tests --features boards --example boards -- {{count}}
+
 # The whole system beside mosquitto, paho and EventMesh's SDK.
 e2e:
     ./test e2e

@@ -5,8 +5,10 @@ use std::{
     sync::OnceLock,
 };
 
+mod arrived;
 mod monitor;
 
+pub use arrived::Boot;
 use monitor::Monitor;
 use provision::Board;
 use serde_json::json;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flash_model::{Flash, Geometry};
 use serde_json::Value;
-use tests::{Received, TestBoard, TestCloud, TestNode, wait_until};
+use tests::{Boot, TestBoard, TestCloud, TestNode, wait_until};
 
 #[tokio::test]
 async fn readings_of_a_board_reach_the_sink_each_as_an_event_of_its_own() {
@@ -13,7 +13,7 @@ async fn readings_of_a_board_reach_the_sink_each_as_an_event_of_its_own() {
     let board = TestBoard::start(&node, "pump-7");
     wait_for(&cloud, &board, 3).await;
 
-    for event in of(&cloud, &board) {
+    for event in board.arrived(&cloud) {
         assert_eq!(event.attribute("type"), "edge.reading.v1");
         assert_eq!(event.attribute("datacontenttype"), "application/json");
         let reading: Value = serde_json::from_slice(&event.data).unwrap();
@@ -21,7 +21,7 @@ async fn readings_of_a_board_reach_the_sink_each_as_an_event_of_its_own() {
         let humidity = reading["humidity"].as_f64().unwrap();
         assert!((15.0..=30.0).contains(&temperature) && (30.0..=70.0).contains(&humidity));
     }
-    let boots = boots(&of(&cloud, &board));
+    let boots = Boot::all(&board.arrived(&cloud)).unwrap();
     assert_eq!(boots.len(), 1, "{boots:?}");
     assert_eq!(boots[0].boot, 1);
 }
@@ -36,7 +36,7 @@ async fn ten_boards_at_once_each_have_their_readings_at_the_sink() {
     let mut incarnations = BTreeSet::new();
     for board in &boards {
         wait_for(&cloud, board, 3).await;
-        let boots = boots(&of(&cloud, board));
+        let boots = Boot::all(&board.arrived(&cloud)).unwrap();
         assert_eq!(boots.len(), 1, "{}: {boots:?}", board.id());
         incarnations.insert(boots[0].incarnation);
     }
@@ -80,7 +80,7 @@ async fn what_the_node_has_acknowledged_is_not_sent_again_after_a_reset() {
     wait_for(&cloud, &board, 3).await;
     board.reset();
     wait_until("the board is up again", async || {
-        boots(&of(&cloud, &board)).len() == 2
+        Boot::all(&board.arrived(&cloud)).unwrap().len() == 2
     })
     .await;
     assert_eq!(node.status().await["devices"]["repeats"], 0);
@@ -182,17 +182,9 @@ async fn wait_for(cloud: &TestCloud, board: &TestBoard, count: usize) {
     }
     let _told = Told(board);
     wait_until("the board's readings are at the cloud", async || {
-        of(cloud, board).len() >= count
+        board.arrived(cloud).len() >= count
     })
     .await;
-}
-
-/// The events of `board`, as they came.
-fn of(cloud: &TestCloud, board: &TestBoard) -> Vec<Received> {
-    let source = format!("urn:edge-device:{}", board.id());
-    let mut events = cloud.received();
-    events.retain(|event| event.attribute("source") == source);
-    events
 }
 
 /// A node that forwards what devices publish.
@@ -204,67 +196,12 @@ async fn node_for_devices(cloud: &TestCloud) -> TestNode {
         .await
 }
 
-/// The readings of one boot that arrived: their sequences are 1 up to `last`.
-#[derive(Debug)]
-struct Boot {
-    incarnation: u32,
-    boot: u32,
-    last: u64,
-}
-
-/// The boots whose readings arrived. Fails if one is missing or came out of order; what a killed node sent shortly before
-/// comes again as the same event, and counts where it came first.
-fn boots(events: &[Received]) -> Vec<Boot> {
-    let mut boots: Vec<Boot> = Vec::new();
-    let mut known = BTreeSet::new();
-    for event in events {
-        let id = event.attribute("id");
-        if !known.insert(id) {
-            continue;
-        }
-        let (head, seq) = id.split_once("-0-").expect("one stream, number 0");
-        let (incarnation, boot) = head.split_at(8);
-        let incarnation = u32::from_str_radix(incarnation, 16).expect("a hexadecimal number");
-        let boot = u32::from_str_radix(boot, 16).expect("a hexadecimal number");
-        let seq: u64 = seq.parse().expect("a number");
-        match boots.last_mut() {
-            Some(last) if last.boot == boot => {
-                assert_eq!(
-                    (seq, incarnation),
-                    (last.last + 1, last.incarnation),
-                    "{id}"
-                );
-                last.last = seq;
-            }
-            last => {
-                let is_next = last.is_none_or(|last| last.boot < boot);
-                assert!(is_next && seq == 1, "{id} out of order");
-                boots.push(Boot {
-                    incarnation,
-                    boot,
-                    last: seq,
-                });
-            }
-        }
-    }
-    boots
-}
-
-/// How many readings the board said to be in flash, boot by boot.
-fn commits(board: &TestBoard) -> Vec<u64> {
-    let console = board.console();
-    let boots = console.split(" of incarnation ").skip(1);
-    boots
-        .map(|said| said.matches("a reading is in flash\n").count() as u64)
-        .collect()
-}
-
 /// Waits until so many more readings are in flash of the board's newest boot.
 async fn wait_for_commits(board: &TestBoard, count: u64) {
     let total = || {
         (
-            commits(board).len(),
-            commits(board).last().copied().unwrap_or(0),
+            board.commits().len(),
+            board.commits().last().copied().unwrap_or(0),
         )
     };
     let (boot, before) = total();
@@ -278,15 +215,15 @@ async fn wait_for_commits(board: &TestBoard, count: u64) {
 /// Waits until all that the board has said to be in flash is at the cloud, of so many boots; and nothing beside it but
 /// the reading of each boot that a reset kept from being said.
 async fn all_arrived(cloud: &TestCloud, board: &TestBoard, count: usize) {
-    let committed = commits(board);
+    let committed = board.commits();
     assert_eq!(committed.len(), count, "{}", board.console());
     let due = committed[count - 1];
     wait_until("all of the newest boot is at the cloud", async || {
-        let boots = boots(&of(cloud, board));
+        let boots = Boot::all(&board.arrived(cloud)).unwrap();
         boots.len() == count && boots[count - 1].last >= due
     })
     .await;
-    let boots = boots(&of(cloud, board));
+    let boots = Boot::all(&board.arrived(cloud)).unwrap();
     let (_, earlier) = boots.split_last().expect("there is one");
     for (boot, committed) in earlier.iter().zip(committed) {
         let unsaid = boot.last - committed;
