@@ -5,36 +5,24 @@
 //!                            └── wake ──────────▲  └── Link (decides), Clock
 //! ```
 
-use core::{cell::Cell, convert::Infallible};
+mod conversation;
+mod inbox;
+mod shared;
 
-use embassy_futures::select::{Either, Either3, select, select3};
-use embassy_sync::{
-    blocking_mutex::{Mutex as Guard, raw::RawMutex},
-    mutex::Mutex,
-    signal::Signal,
-};
+use core::convert::Infallible;
+
+use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Read, Write};
 use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
-    List, Stream, Versions,
-    answer::Stored,
-    birth::{Device, encode_birth, encode_offline, encode_report, encode_result},
-    command::{Command, Outcome},
-    kind::KindId,
-    topic::{Channel, DeviceId, Prefix, Topic},
+    command::Outcome,
+    topic::{DeviceId, Prefix},
 };
 
-use crate::{
-    class::Published,
-    link::{Action, Heard, Link, Manners},
-    mqtt::{self, Packet},
-    outbox::{AckError, Begun, MAX_MESSAGE, OpenError, Outbox, PublishError},
-};
-
-/// How much of what the node sends is held: the longest packet.
-const HEARD: usize = 1024;
-/// The longest packet the device sends: a message, its topic and the packet's own bytes.
-const SAID: usize = MAX_MESSAGE + Topic::MAX_LEN + 16;
+use crate::link::{Link, Manners};
+use conversation::{Conversation, Stop};
+use inbox::Inbox;
+pub use shared::Shared;
 
 /// A way to the node.
 #[expect(async_fn_in_trait, reason = "a device has one executor")]
@@ -75,62 +63,6 @@ impl Serve for NoCommands {
     }
 }
 
-/// An outbox that tasks publish to while a [`Client`] empties it.
-pub struct Shared<M: RawMutex, S, const CLASSES: usize, const RING: usize> {
-    outbox: Mutex<M, Outbox<S, CLASSES, RING>>,
-    wake: Signal<M, ()>,
-    /// The node's time when it was told, and the uptime then.
-    time: Guard<M, Cell<Option<(u64, u64)>>>,
-}
-
-impl<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>
-    Shared<M, S, CLASSES, RING>
-{
-    /// Shares an open outbox.
-    pub const fn new(outbox: Outbox<S, CLASSES, RING>) -> Self {
-        Shared {
-            outbox: Mutex::new(outbox),
-            wake: Signal::new(),
-            time: Guard::new(Cell::new(None)),
-        }
-    }
-
-    /// Takes an event, as [`Outbox::publish`] does.
-    ///
-    /// # Errors
-    ///
-    /// The event was not taken.
-    pub async fn publish(
-        &self,
-        stream: Stream,
-        kind: KindId,
-        uptime_ms: u64,
-        data: &[u8],
-    ) -> Result<Published, PublishError<S::Error>> {
-        let published = self
-            .outbox
-            .lock()
-            .await
-            .publish(stream, kind, uptime_ms, data)
-            .await;
-        self.wake.signal(());
-        published
-    }
-
-    /// Milliseconds since 1970 at `uptime_ms`, once the node has told the time.
-    #[must_use]
-    pub fn time_ms(&self, uptime_ms: u64) -> Option<u64> {
-        let (time_ms, then_ms) = self.time.lock(Cell::get)?;
-        time_ms.checked_add(uptime_ms)?.checked_sub(then_ms)
-    }
-
-    /// Gives the outbox back.
-    #[must_use]
-    pub fn into_outbox(self) -> Outbox<S, CLASSES, RING> {
-        self.outbox.into_inner()
-    }
-}
-
 /// Who the device is.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {
@@ -146,30 +78,8 @@ pub struct Identity<'a> {
 
 /// Empties an outbox into a node.
 pub struct Client<'a, M: RawMutex, S, N: Network, C, V, const CLASSES: usize, const RING: usize> {
-    shared: &'a Shared<M, S, CLASSES, RING>,
-    identity: Identity<'a>,
-    network: N,
-    clock: C,
-    serve: V,
-    link: Link,
-    random: u32,
-    connection: Option<N::Connection>,
-    heard: [u8; HEARD],
-    heard_len: usize,
-}
-
-/// Why an action was not done.
-enum Stop<E> {
-    /// The connection broke, or what came over it is no MQTT.
-    Broken,
-    /// The flash failed.
-    Flash(E),
-}
-
-impl<E> Stop<E> {
-    fn flash(error: E) -> Self {
-        Stop::Flash(error)
-    }
+    conversation: Conversation<'a, M, S, N, C, V, CLASSES, RING>,
+    inbox: Inbox,
 }
 
 impl<'a, M, S, N, C, V, const CLASSES: usize, const RING: usize>
@@ -190,7 +100,7 @@ where
         random: u32,
     ) -> Self {
         let (network, clock, serve) = outside;
-        Client {
+        let conversation = Conversation {
             shared,
             identity,
             network,
@@ -199,8 +109,10 @@ where
             link: Link::new(manners, random),
             random,
             connection: None,
-            heard: [0; HEARD],
-            heard_len: 0,
+        };
+        Client {
+            conversation,
+            inbox: Inbox::new(),
         }
     }
 
@@ -210,353 +122,20 @@ where
     ///
     /// The flash failed; nothing more is promised.
     pub async fn run(&mut self) -> Result<Infallible, S::Error> {
+        let Client {
+            conversation,
+            inbox,
+        } = self;
         loop {
-            let action = self.link.poll(self.clock.uptime_ms());
-            match self.act(action).await {
+            let action = conversation.link.poll(conversation.clock.uptime_ms());
+            match conversation.act(action, inbox).await {
                 Ok(()) => {}
                 Err(Stop::Broken) => {
-                    self.link.lost(self.clock.uptime_ms());
-                    self.hang_up().await?;
+                    conversation.link.lost(conversation.clock.uptime_ms());
+                    conversation.hang_up().await?;
                 }
                 Err(Stop::Flash(error)) => return Err(error),
             }
         }
-    }
-
-    async fn act(&mut self, action: Action) -> Result<(), Stop<S::Error>> {
-        match action {
-            Action::Dial => self.dial().await,
-            Action::Connect => self.connect().await?,
-            Action::Subscribe { id } => self.subscribe(id).await?,
-            Action::Table { index, id } => self.announce(index, id).await?,
-            Action::Event { id } => self.send_events(id).await?,
-            Action::Report { id } => self.report(id).await?,
-            Action::Rewind => {
-                let mut outbox = self.shared.outbox.lock().await;
-                outbox.link_changed(true).await.map_err(Stop::flash)?;
-            }
-            Action::Ping => self.write(&mqtt::PING).await?,
-            Action::Close => self.hang_up().await.map_err(Stop::flash)?,
-            Action::Wait => self.wait().await?,
-        }
-        Ok(())
-    }
-
-    async fn dial(&mut self) {
-        let until_ms = self.link.deadline_ms().unwrap_or(u64::MAX);
-        let connected = select(self.network.connect(), self.clock.wait_until(until_ms)).await;
-        self.connection = match connected {
-            Either::First(connection) => connection,
-            Either::Second(()) => None,
-        };
-        self.heard_len = 0;
-        self.link
-            .dialed(self.clock.uptime_ms(), self.connection.is_some());
-    }
-
-    async fn hang_up(&mut self) -> Result<(), S::Error> {
-        self.connection = None;
-        self.shared.outbox.lock().await.link_changed(false).await
-    }
-
-    async fn connect(&mut self) -> Result<(), Stop<S::Error>> {
-        let outbox = self.shared.outbox.lock().await;
-        let (mut will, mut topic, mut packet) = ([0; 16], [0; Topic::MAX_LEN], [0; SAID]);
-        let will = encode_offline(outbox.incarnation(), outbox.boot(), &mut will)
-            .map_err(|_| Stop::Broken)?;
-        drop(outbox);
-        let connect = mqtt::Connect {
-            client_id: self.identity.device.as_str(),
-            keep_alive_s: self.link.keep_alive_s(),
-            will: (self.topic(Channel::Birth, &mut topic)?, will),
-            login: self.identity.login,
-            receive_maximum: 1,
-        };
-        let packet = connect.encode(&mut packet).map_err(|_| Stop::Broken)?;
-        self.write(packet).await
-    }
-
-    async fn subscribe(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
-        let (mut answers, mut commands, mut packet) =
-            ([0; Topic::MAX_LEN], [0; Topic::MAX_LEN], [0; SAID]);
-        let filters = [
-            (self.topic(Channel::Answer, &mut answers)?, 0),
-            (self.topic(Channel::Command, &mut commands)?, 1),
-        ];
-        let packet = mqtt::encode_subscribe(id, &filters, &mut packet).map_err(|_| Stop::Broken)?;
-        self.write(packet).await
-    }
-
-    /// Announces a kind; behind the last one, the device itself.
-    async fn announce(&mut self, index: usize, id: u16) -> Result<(), Stop<S::Error>> {
-        let mut payload = [0; MAX_MESSAGE];
-        let mut outbox = self.shared.outbox.lock().await;
-        let table = outbox
-            .table(index, &mut payload)
-            .await
-            .map_err(Stop::flash)?
-            .map(<[u8]>::len);
-        let len = match table {
-            Some(len) => len,
-            None => {
-                let device = Device {
-                    versions: Versions::OURS,
-                    incarnation: outbox.incarnation(),
-                    boot: outbox.boot(),
-                    uptime_ms: self.clock.uptime_ms(),
-                    firmware: self.identity.firmware,
-                    configuration: 0,
-                    kinds: u8::try_from(outbox.tables()).unwrap_or(u8::MAX),
-                };
-                let (streams, dropped) = (
-                    outbox.streams().await.map_err(Stop::flash)?,
-                    outbox.dropped(),
-                );
-                // Ranges that find no room are announced as jumps by the streams' oldest events.
-                let birth =
-                    encode_birth(&device, &streams, &dropped, &[], &mut payload).map(<[u8]>::len);
-                match birth {
-                    Ok(len) => len,
-                    Err(_) => {
-                        let birth = encode_birth(&device, &streams, &[], &[], &mut payload);
-                        birth.map_err(|_| Stop::Broken)?.len()
-                    }
-                }
-            }
-        };
-        drop(outbox);
-        self.publish(Channel::Birth, id, payload.get(..len).unwrap_or_default())
-            .await?;
-        self.link.announced(self.clock.uptime_ms(), table.is_none());
-        Ok(())
-    }
-
-    async fn send_events(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
-        let mut payload = [0; MAX_MESSAGE];
-        let now_ms = self.clock.uptime_ms();
-        let message = self
-            .shared
-            .outbox
-            .lock()
-            .await
-            .next_message(now_ms, &mut payload)
-            .await;
-        let Some(len) = message.map_err(Stop::flash)? else {
-            self.link.nothing_to_send(id);
-            return Ok(());
-        };
-        self.publish(Channel::Data, id, payload.get(..len).unwrap_or_default())
-            .await?;
-        self.link.sent(now_ms);
-        Ok(())
-    }
-
-    async fn report(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
-        let mut payload = [0; MAX_MESSAGE];
-        let losses = self.shared.outbox.lock().await.losses();
-        let report = encode_report(self.clock.uptime_ms(), &losses, &mut payload);
-        let len = report.map_err(|_| Stop::Broken)?.len();
-        self.publish(Channel::Birth, id, payload.get(..len).unwrap_or_default())
-            .await
-    }
-
-    /// Waits for bytes, for an event, or for the next deadline.
-    async fn wait(&mut self) -> Result<(), Stop<S::Error>> {
-        let outbox_ms = self.shared.outbox.lock().await.deadline_ms();
-        let until_ms = self
-            .link
-            .deadline_ms()
-            .into_iter()
-            .chain(outbox_ms)
-            .min()
-            .unwrap_or(u64::MAX);
-        let (room, connection) = (
-            self.heard.get_mut(self.heard_len..).unwrap_or_default(),
-            &mut self.connection,
-        );
-        let bytes = async {
-            match connection {
-                Some(connection) => connection.read(room).await.unwrap_or(0),
-                None => core::future::pending().await,
-            }
-        };
-        match select3(
-            bytes,
-            self.shared.wake.wait(),
-            self.clock.wait_until(until_ms),
-        )
-        .await
-        {
-            Either3::First(0) => return Err(Stop::Broken),
-            Either3::First(len) => {
-                self.heard_len = self.heard_len.saturating_add(len);
-                self.hear().await?;
-            }
-            Either3::Second(()) => self.link.wake(false),
-            Either3::Third(()) => {
-                let now_ms = self.clock.uptime_ms();
-                self.shared
-                    .outbox
-                    .lock()
-                    .await
-                    .commit_due(now_ms)
-                    .await
-                    .map_err(Stop::flash)?;
-                self.link.wake(false);
-            }
-        }
-        Ok(())
-    }
-
-    /// Follows every packet that is whole.
-    async fn hear(&mut self) -> Result<(), Stop<S::Error>> {
-        loop {
-            let heard = self.heard;
-            let bytes = heard.get(..self.heard_len).unwrap_or_default();
-            let Some((packet, len)) = Packet::take(bytes, HEARD).map_err(|_| Stop::Broken)? else {
-                return Ok(());
-            };
-            self.heard.copy_within(len..self.heard_len, 0);
-            self.heard_len = self.heard_len.saturating_sub(len);
-            let mut topic = [0; Topic::MAX_LEN];
-            let answers = self.topic(Channel::Answer, &mut topic)?;
-            let now_ms = self.clock.uptime_ms();
-            match self
-                .link
-                .handle_packet(now_ms, packet, |topic| topic == answers)
-            {
-                Heard::Nothing => {}
-                Heard::Stored(list) => self.ack(list).await?,
-                Heard::Welcome(time_ms, list) => {
-                    self.ack(list).await?;
-                    self.shared
-                        .time
-                        .lock(|time| time.set(time_ms.map(|time_ms| (time_ms, now_ms))));
-                    self.shared
-                        .outbox
-                        .lock()
-                        .await
-                        .link_changed(true)
-                        .await
-                        .map_err(Stop::flash)?;
-                    self.link.wake(true);
-                }
-                Heard::Stopped(stream, until_ms) => {
-                    self.shared.outbox.lock().await.stop(stream, until_ms)
-                }
-                Heard::Refused(stream) => {
-                    self.shared.outbox.lock().await.note_refused(stream);
-                    self.link.wake(true);
-                }
-                Heard::Command(payload, id) => self.command(payload, id).await?,
-                Heard::Taken(reason) if reason >= 0x80 => return Err(Stop::Broken),
-                Heard::Taken(_) => self.link.wake(false),
-            }
-        }
-    }
-
-    async fn ack(&mut self, list: List<'_, Stored>) -> Result<(), Stop<S::Error>> {
-        let mut outbox = self.shared.outbox.lock().await;
-        for stored in list.iter() {
-            match outbox
-                .ack(stored.incarnation, stored.stream, stored.mark)
-                .await
-            {
-                Ok(()) => {}
-                Err(AckError::Flash(error)) => return Err(Stop::Flash(error)),
-                Err(AckError::Reused) => {
-                    self.random = self
-                        .random
-                        .wrapping_mul(0x0019_660d)
-                        .wrapping_add(0x3c6e_f35f);
-                    let begun = outbox.begin_incarnation(self.random).await;
-                    // The node learns of it with the birth of the next connection.
-                    return Err(match begun {
-                        Err(OpenError::Flash(error)) => Stop::Flash(error),
-                        _ => Stop::Broken,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs a command, unless it was run before, and says how it ended.
-    async fn command(&mut self, payload: &[u8], id: Option<u16>) -> Result<(), Stop<S::Error>> {
-        if let Some(id) = id {
-            let mut packet = [0; 16];
-            let packet = mqtt::encode_puback(id, &mut packet).map_err(|_| Stop::Broken)?;
-            self.write(packet).await?;
-        }
-        let Ok(Command::Run { id, name, data }) = Command::decode(payload) else {
-            return Ok(());
-        };
-        let mut answer = [0; MAX_MESSAGE - 32];
-        let mut outbox = self.shared.outbox.lock().await;
-        let begun = outbox
-            .begin_command(id, &mut answer)
-            .await
-            .map_err(Stop::flash)?;
-        drop(outbox);
-        let (outcome, len) = match begun {
-            Begun::Before(outcome, len) => (outcome, len),
-            Begun::Run => {
-                let (outcome, len) = self.serve.run(name, data, &mut answer).await;
-                let answer = answer.get(..len).unwrap_or_default();
-                let mut outbox = self.shared.outbox.lock().await;
-                outbox
-                    .end_command(id, outcome, answer)
-                    .await
-                    .map_err(Stop::flash)?;
-                (outcome, len)
-            }
-        };
-        let mut result = [0; MAX_MESSAGE];
-        let answer = answer.get(..len).unwrap_or_default();
-        let result = encode_result(id, outcome, answer, &mut result).map_err(|_| Stop::Broken)?;
-        let id = self.link.take_free_id();
-        self.publish(Channel::Birth, id, result).await
-    }
-
-    async fn publish(
-        &mut self,
-        channel: Channel,
-        id: u16,
-        payload: &[u8],
-    ) -> Result<(), Stop<S::Error>> {
-        let (mut topic, mut packet) = ([0; Topic::MAX_LEN], [0; SAID]);
-        let topic = self.topic(channel, &mut topic)?;
-        let packet =
-            mqtt::encode_publish(topic, id, payload, &mut packet).map_err(|_| Stop::Broken)?;
-        self.write(packet).await
-    }
-
-    async fn write(&mut self, packet: &[u8]) -> Result<(), Stop<S::Error>> {
-        let until_ms = self
-            .clock
-            .uptime_ms()
-            .saturating_add(self.link.patience_ms());
-        let Some(connection) = &mut self.connection else {
-            return Err(Stop::Broken);
-        };
-        let written = async {
-            connection.write_all(packet).await?;
-            connection.flush().await
-        };
-        match select(written, self.clock.wait_until(until_ms)).await {
-            Either::First(Ok(())) => Ok(()),
-            Either::First(Err(_)) | Either::Second(()) => Err(Stop::Broken),
-        }
-    }
-
-    fn topic<'b>(&self, channel: Channel, into: &'b mut [u8]) -> Result<&'b str, Stop<S::Error>> {
-        let Identity { prefix, device, .. } = self.identity;
-        Topic {
-            prefix,
-            channel,
-            device,
-        }
-        .write(into)
-        .map_err(|_| Stop::Broken)
     }
 }

@@ -411,13 +411,13 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         Ok(states)
     }
 
-    /// The ranges that will never come, as far as they are known.
+    /// The ranges that will never come, as far as they are known; all of three classes.
     #[must_use]
-    pub fn dropped(&self) -> Vec<Dropped, 64> {
+    pub fn dropped(&self) -> Vec<Dropped, 24> {
         self.queues
             .iter()
             .flat_map(|queue| queue.dropped.iter().copied())
-            .take(64)
+            .take(24)
             .collect()
     }
 
