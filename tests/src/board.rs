@@ -34,20 +34,22 @@ impl TestBoard {
     /// A board with another image of `firmware/boards/mps2`.
     #[must_use]
     pub fn start_image(image: &str, node: &TestNode, id: &str) -> TestBoard {
-        let settings = configuration::Settings {
-            id,
-            host: "10.0.2.2",
-            port: node.mqtt().port(),
-            wifi: None,
-            credentials: None,
-        };
-        let block = provision::image(&settings, Board::Mps2).expect("the settings are sound");
-        TestBoard::start_with_block(image, &block, id)
+        TestBoard::power_on(&images().join(image), &block(node, id), id)
+    }
+
+    /// A board with the application as a product carries it: it prints nothing.
+    #[must_use]
+    pub fn start_product(node: &TestNode, id: &str) -> TestBoard {
+        TestBoard::power_on(&products().join("board"), &block(node, id), id)
     }
 
     /// A board whose configuration block is `block`, whatever that holds.
     #[must_use]
     pub fn start_with_block(image: &str, block: &[u8], id: &str) -> TestBoard {
+        TestBoard::power_on(&images().join(image), block, id)
+    }
+
+    fn power_on(image: &Path, block: &[u8], id: &str) -> TestBoard {
         let folder = tempfile::Builder::new()
             .prefix("board-")
             .tempdir()
@@ -85,7 +87,7 @@ impl TestBoard {
                 path("monitor").display()
             ))
             .arg("-kernel")
-            .arg(images().join(image))
+            .arg(image)
             .stdin(Stdio::null())
             .stdout(console)
             .stderr(errors)
@@ -169,28 +171,78 @@ impl Drop for TestBoard {
     }
 }
 
+/// A configuration block that names `node` as QEMU's network shows it.
+fn block(node: &TestNode, id: &str) -> Vec<u8> {
+    let settings = configuration::Settings {
+        id,
+        host: "10.0.2.2",
+        port: node.mqtt().port(),
+        wifi: None,
+        credentials: None,
+    };
+    provision::image(&settings, Board::Mps2).expect("the settings are sound")
+}
+
 /// Where the firmware looks for its random seed.
 const SEED_ADDRESS: u32 = 0x2100_0000;
 
 /// The images of `firmware/boards/mps2`, built once per run.
 fn images() -> &'static Path {
     static IMAGES: OnceLock<PathBuf> = OnceLock::new();
-    IMAGES.get_or_init(|| {
-        let board = Path::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../firmware/boards/mps2"
-        ));
-        let output = Command::new(env!("CARGO"))
-            .current_dir(board)
-            .args(["build", "--locked", "--release"])
-            .env_remove("CARGO_TARGET_DIR")
+    IMAGES.get_or_init(|| build("target", &[]))
+}
+
+/// The same as a product carries them: without a word on the console.
+fn products() -> &'static Path {
+    static PRODUCTS: OnceLock<PathBuf> = OnceLock::new();
+    PRODUCTS.get_or_init(|| build("target/product", &["--no-default-features"]))
+}
+
+fn build(target: &str, features: &[&str]) -> PathBuf {
+    let board = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../firmware/boards/mps2"
+    ));
+    let output = Command::new(env!("CARGO"))
+        .current_dir(board)
+        .args(["build", "--locked", "--release", "--target-dir", target])
+        .args(features)
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "the image does not build:\n{errors}"
+    );
+    board.join(target).join("thumbv7m-none-eabi/release")
+}
+
+/// What an image takes of the memory of its board, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSize {
+    /// All that is loaded.
+    pub flash: u64,
+    /// All that is written to, without the stack.
+    pub ram: u64,
+}
+
+impl ImageSize {
+    /// Of the application as a product carries it.
+    #[must_use]
+    pub fn of_product() -> ImageSize {
+        let sizes = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/boards/sizes");
+        let output = Command::new(sizes)
+            .arg(products().join("board"))
             .output()
-            .expect("cargo runs");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "the image does not build:\n{errors}"
-        );
-        board.join("target/thumbv7m-none-eabi/release")
-    })
+            .expect("the script runs: it needs bash and readelf");
+        let table = String::from_utf8(output.stdout).expect("the table is text");
+        let row = table.lines().nth(1).expect("a row for the image");
+        let mut columns = row.split_whitespace().skip(1);
+        let mut number = || columns.next()?.parse().ok();
+        let (flash, ram) = (number(), number());
+        ImageSize {
+            flash: flash.expect("the second column"),
+            ram: ram.expect("the third column"),
+        }
+    }
 }

@@ -1,3 +1,5 @@
+use core::pin::{Pin, pin};
+
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::Instant;
 use embedded_storage_async::nor_flash::NorFlash;
@@ -21,8 +23,8 @@ const STORE_PAGES: u32 = 2;
 /// The fewest pages an outbox needs.
 pub const LEAST_PAGES: u32 = STORE_PAGES + 2;
 
-/// Opens the outbox that is in `region` of `flash`, or an empty one, and counts this boot. `random` is a number of the
-/// hardware's generator.
+/// Opens the outbox that is in `region` of `flash`, or an empty one, and counts this boot; it is put into `place`, so that
+/// it does not come over the stack. `random` is a number of the hardware's generator.
 ///
 /// # Errors
 ///
@@ -32,10 +34,22 @@ pub const LEAST_PAGES: u32 = STORE_PAGES + 2;
 ///
 /// The region has fewer than [`LEAST_PAGES`].
 pub async fn open<S: NorFlash>(
+    place: &mut Option<Outbox<S>>,
     flash: S,
     region: Region,
     random: u32,
-) -> Result<Outbox<S>, OpenError<S::Error>> {
+) -> Result<&Outbox<S>, OpenError<S::Error>> {
+    // Called through a pointer, so that its part of the stack is free again when the link runs.
+    let opening: Pin<&mut dyn Future<Output = _>> = pin!(open_in(place, flash, region, random));
+    opening.await
+}
+
+async fn open_in<S: NorFlash>(
+    place: &mut Option<Outbox<S>>,
+    flash: S,
+    region: Region,
+    random: u32,
+) -> Result<&Outbox<S>, OpenError<S::Error>> {
     let layout = layout::<S>(region);
     let outbox = firmware::Outbox::open(flash, &layout, &[Reading::KIND], random).await?;
     say!(
@@ -43,7 +57,7 @@ pub async fn open<S: NorFlash>(
         outbox.boot(),
         outbox.incarnation()
     );
-    Ok(Shared::new(outbox))
+    Ok(place.insert(Shared::new(outbox)))
 }
 
 fn layout<S: NorFlash>(region: Region) -> Layout<1> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flash_model::{Flash, Geometry};
 use serde_json::Value;
-use tests::{Boot, TestBoard, TestCloud, TestNode, wait_until};
+use tests::{Boot, ImageSize, TestBoard, TestCloud, TestNode, wait_until};
 
 #[tokio::test]
 async fn readings_of_a_board_reach_the_sink_each_as_an_event_of_its_own() {
@@ -155,6 +155,40 @@ async fn seed_of(board: &TestBoard, boot: u32) -> u64 {
     .await;
     seed.unwrap()
 }
+
+/// Executor, network, DHCP, TCP, MQTT 5, and every part of the client.
+const MOST_FLASH: u64 = 88_000;
+const MOST_RAM: u64 = 20_000;
+
+#[tokio::test]
+async fn the_product_keeps_within_its_flash_and_its_ram_with_stack() {
+    let size = ImageSize::of_product();
+    let cloud = TestCloud::start().await;
+    let mut node = node_for_devices(&cloud).await;
+    let board = TestBoard::start_product(&node, "pump-7");
+    wait_for(&cloud, &board, 2).await;
+    // The deepest calls: an outbox that is opened with readings in it, a birth, and a table.
+    node.kill().await;
+    board.reset();
+    node.start_again().await;
+    wait_until("it publishes after its reset", async || {
+        Boot::all(&board.arrived(&cloud)).unwrap().len() == 2
+    })
+    .await;
+    board.pause();
+
+    // QEMU's memory is zero until it is written to.
+    let ram = board.memory(RAM_END - 0x1_0000, 0x1_0000);
+    let untouched = ram.iter().take_while(|byte| **byte == 0).count();
+    let stack = (ram.len() - untouched) as u64;
+    println!("{size:?}, and {stack} of stack");
+    assert!(stack > 0, "there is a stack where it was looked for");
+    assert!(size.flash <= MOST_FLASH, "{size:?}");
+    assert!(size.ram + stack <= MOST_RAM, "{size:?}, {stack} of stack");
+}
+
+/// The stack begins here and grows down.
+const RAM_END: u32 = 0x2040_0000;
 
 #[tokio::test]
 async fn the_bare_image_ends_well_when_all_its_publishes_are_acknowledged() {

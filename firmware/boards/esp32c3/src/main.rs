@@ -19,7 +19,7 @@ use esp_radio::wifi::{
     self, AuthenticationMethodConfig, Interface, WifiController, sta::StationConfig,
 };
 use esp_storage::FlashStorage;
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
@@ -44,8 +44,8 @@ type Copies = [[u8; COPY_BYTES]; 2];
 async fn main(spawner: Spawner) {
     static COPIED: StaticCell<Copies> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
-    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
-    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
+    static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
+    static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
     esp_println::logger::init_logger_from_env();
     let p = esp_hal::init(esp_hal::Config::default());
     esp_alloc::heap_allocator!(size: HEAP_BYTES);
@@ -66,8 +66,8 @@ async fn main(spawner: Spawner) {
     let controller = controller.expect("the radio starts");
     let random = Rng::new();
     let seed = (u64::from(random.random()) << 32) | u64::from(random.random());
-    let outbox = match app::open(Blocking(flash), OUTBOX, random.random()).await {
-        Ok(outbox) => &*KEPT.init(outbox),
+    let outbox = match app::open(KEPT.take(), Blocking(flash), OUTBOX, random.random()).await {
+        Ok(outbox) => outbox,
         Err(error) => panic!("the outbox cannot be opened: {error:?}"),
     };
 
@@ -80,7 +80,7 @@ async fn main(spawner: Spawner) {
     spawner.spawn(run(runner).expect("it is started once"));
     spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
     let link = Link::new(stack, settings, random.random());
-    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    let error = link.run(outbox, BUFFERS.take()).await;
     panic!("the flash fails: {error:?}");
 }
 

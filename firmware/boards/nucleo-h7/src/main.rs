@@ -20,7 +20,7 @@ use embassy_stm32::{
 };
 use embassy_time::{Delay, Duration};
 use panic_probe as _;
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 const PERIOD: Duration = Duration::from_secs(10);
 
@@ -50,8 +50,8 @@ type Sensor = Sht31<I2c<'static, Async, Master>, Delay>;
 async fn main(spawner: Spawner) {
     static PACKETS: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
-    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
-    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
+    static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
+    static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
     let p = embassy_stm32::init(clocks());
     let [first, second] = COPIES.map(copy);
     let settings = match configuration::read(first, second) {
@@ -62,8 +62,8 @@ async fn main(spawner: Spawner) {
     let mut random = Rng::new(p.RNG, Interrupts);
     let seed = u64::from(random.next_u32()) << 32 | u64::from(random.next_u32());
     let flash = Blocking(Flash::new_blocking(p.FLASH));
-    let outbox = match app::open(flash, OUTBOX, random.next_u32()).await {
-        Ok(outbox) => &*KEPT.init(outbox),
+    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random.next_u32()).await {
+        Ok(outbox) => outbox,
         Err(error) => defmt::panic!(
             "the outbox cannot be opened: {}",
             defmt::Debug2Format(&error)
@@ -105,7 +105,7 @@ async fn main(spawner: Spawner) {
     spawner.spawn(network(runner).expect("it is started once"));
     spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
     let link = Link::new(stack, settings, random.next_u32());
-    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    let error = link.run(outbox, BUFFERS.take()).await;
     defmt::panic!("the flash fails: {}", defmt::Debug2Format(&error));
 }
 

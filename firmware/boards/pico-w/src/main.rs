@@ -22,7 +22,7 @@ use embassy_rp::{
 };
 use embassy_time::{Delay, Duration, Timer};
 use panic_probe as _;
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 const PERIOD: Duration = Duration::from_secs(10);
 const REJOIN: Duration = Duration::from_secs(5);
@@ -60,8 +60,8 @@ type Sensor = Sht31<I2c<'static, I2C0, i2c::Async>, Delay>;
 async fn main(spawner: Spawner) {
     static STATE: StaticCell<State> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
-    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
-    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
+    static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
+    static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
     let p = embassy_rp::init(Default::default());
     // Linked whole even without the radio's firmware, so that the size it prints is the program's.
     let Some(radio) = core::hint::black_box(&RADIO) else {
@@ -81,8 +81,8 @@ async fn main(spawner: Spawner) {
     };
 
     let flash = Blocking(Flash::new_blocking(p.FLASH));
-    let outbox = match app::open(flash, OUTBOX, random() as u32).await {
-        Ok(outbox) => &*KEPT.init(outbox),
+    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random() as u32).await {
+        Ok(outbox) => outbox,
         Err(error) => defmt::panic!(
             "the outbox cannot be opened: {}",
             defmt::Debug2Format(&error)
@@ -120,7 +120,7 @@ async fn main(spawner: Spawner) {
     spawner.spawn(join(control, stack, network).expect("it is started once"));
     spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
     let link = Link::new(stack, settings, random() as u32);
-    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    let error = link.run(outbox, BUFFERS.take()).await;
     defmt::panic!("the flash fails: {}", defmt::Debug2Format(&error));
 }
 

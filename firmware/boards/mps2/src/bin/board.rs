@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use app::{LinkBuffers, Outbox, Region, Simulated, measure};
+use app::{Link, LinkBuffers, Outbox, Region, Simulated, measure};
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_time::Duration;
@@ -12,7 +12,7 @@ use mps2::{
     flash::{self, BoardFlash},
     network, psram,
 };
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -31,7 +31,7 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn run(spawner: Spawner) {
-    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
+    static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
     static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
     let [first, second] = psram::configuration();
     let settings = match configuration::read(first, second) {
@@ -42,13 +42,13 @@ async fn run(spawner: Spawner) {
     // The halves of one random number: the outbox's and the stack's need not be independent.
     let random = (seed >> 32) as u32;
     let flash = flash::power_on(seed).expect("it is taken once");
-    let outbox = match app::open(flash, OUTBOX, random).await {
-        Ok(outbox) => &*KEPT.init(outbox),
+    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random).await {
+        Ok(outbox) => outbox,
         Err(error) => exit::failure(format_args!("the outbox cannot be opened: {error:?}")),
     };
     let stack = network::start(spawner, seed);
     spawner.spawn(sense(outbox, random).expect("it is started once"));
-    let link = app::Link::new(stack, settings, random);
+    let link = Link::new(stack, settings, random);
     let error = link.run(outbox, BUFFERS.take()).await;
     exit::failure(format_args!("the flash fails: {error:?}"))
 }
