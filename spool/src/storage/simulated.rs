@@ -7,20 +7,24 @@
 //!
 //! The same seed and the same calls give the same run. Nothing here sleeps: stalls are summed up for the driver.
 
+mod handle;
 mod image;
+mod machine;
 mod names;
 
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
 use rustix::io::Errno;
 
 use super::{File, Space, Storage};
+use handle::Handle;
 use image::Image;
+use machine::{Shared, State, pages};
 use names::Names;
 
 /// How often something goes wrong, as a probability of each call.
@@ -63,30 +67,6 @@ pub struct Counters {
 #[derive(Clone)]
 pub struct Simulated {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    /// Signals changes of `State::held` and `State::waiting`.
-    gate: Condvar,
-}
-
-struct State {
-    rng: fastrand::Rng,
-    names: Names,
-    images: BTreeMap<u64, Image>,
-    next_inode: u64,
-    capacity: u64,
-    faults: Faults,
-    counters: Counters,
-    /// Calls that change something; see [`Simulated::crash_at`].
-    operations: u64,
-    crash_at: Option<u64>,
-    fail_at: Option<u64>,
-    crashed: bool,
-    stalled: Duration,
-    held: bool,
-    waiting: usize,
 }
 
 impl Simulated {
@@ -276,98 +256,6 @@ impl Simulated {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What becomes of a call that changes something.
-enum Fate {
-    Done,
-    Fails,
-    /// The machine stops while it is under way.
-    Interrupted,
-}
-
-impl State {
-    fn alive(&self) -> io::Result<()> {
-        if self.crashed {
-            Err(io::Error::other("the simulated machine has stopped"))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn begin(&mut self, failing: f64) -> io::Result<Fate> {
-        self.alive()?;
-        let operation = self.operations;
-        self.operations += 1;
-        if self.crash_at == Some(operation) {
-            self.crashed = true;
-            return Ok(Fate::Interrupted);
-        }
-        if self.fail_at == Some(operation) || self.happens(failing) {
-            return Ok(Fate::Fails);
-        }
-        Ok(Fate::Done)
-    }
-
-    /// Draws from the seed only where the probability is not zero, so that adding a kind of fault leaves other runs alone.
-    fn happens(&mut self, probability: f64) -> bool {
-        probability > 0.0 && self.rng.f64() < probability
-    }
-
-    fn begin_directory_change(&mut self) -> io::Result<Fate> {
-        self.counters.directory_changes += 1;
-        match self.begin(self.faults.directory)? {
-            Fate::Fails => Err(Errno::IO.into()),
-            fate => Ok(fate),
-        }
-    }
-
-    fn used(&self) -> u64 {
-        self.images
-            .values()
-            .map(|image| pages(image.live().len() as u64))
-            .sum()
-    }
-
-    fn require_room(&self, more: u64) -> io::Result<()> {
-        if self.used() + more > self.capacity {
-            Err(Errno::NOSPC.into())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn image(&mut self, inode: u64) -> &mut Image {
-        self.images
-            .get_mut(&inode)
-            .expect("an open handle keeps its image")
-    }
-
-    /// Drops what no name, live or durable, and no handle leads to.
-    fn collect(&mut self) {
-        let named = self.names.inodes();
-        self.images
-            .retain(|inode, image| image.handles > 0 || named.contains(inode));
-    }
-}
-
-impl Fate {
-    fn result(self) -> io::Result<()> {
-        match self {
-            Fate::Done => Ok(()),
-            Fate::Fails | Fate::Interrupted => Err(Errno::IO.into()),
-        }
-    }
-}
-
-fn pages(bytes: u64) -> u64 {
-    bytes.next_multiple_of(4096)
-}
-
 impl Storage for Simulated {
     fn create(&self, name: &str, len: u64) -> io::Result<Arc<dyn File>> {
         let mut state = self.shared.lock();
@@ -449,93 +337,6 @@ impl Storage for Simulated {
             free_bytes: state.capacity.saturating_sub(state.used()),
             total_bytes: state.capacity,
         })
-    }
-}
-
-struct Handle {
-    shared: Arc<Shared>,
-    inode: u64,
-}
-
-impl File for Handle {
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.shared.lock();
-        state.counters.writes += 1;
-        let failing = state.faults.write;
-        let fate = state.begin(failing)?;
-        let len = state.image(self.inode).live().len() as u64;
-        state.require_room(pages(offset + bytes.len() as u64).saturating_sub(pages(len)))?;
-        let written = match fate {
-            Fate::Fails => state.rng.usize(..=bytes.len()),
-            _ => bytes.len(),
-        };
-        state.counters.bytes_written += written as u64;
-        state
-            .image(self.inode)
-            .write(bytes.get(..written).unwrap_or_default(), offset)?;
-        fate.result()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut state = self.shared.lock();
-        state.alive()?;
-        let failing = state.faults.read;
-        if state.happens(failing) {
-            return Err(Errno::IO.into());
-        }
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let live = state.image(self.inode).live();
-        let bytes = live
-            .get(start..start.saturating_add(buffer.len()))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes);
-        state.counters.bytes_read += buffer.len() as u64;
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut guard = self.shared.lock();
-        while guard.held && !guard.crashed {
-            guard.waiting += 1;
-            self.shared.gate.notify_all();
-            guard = self
-                .shared
-                .gate
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
-            guard.waiting -= 1;
-        }
-        let state = &mut *guard;
-        state.counters.syncs += 1;
-        let faults = state.faults;
-        let fate = state.begin(faults.sync)?;
-        if state.happens(faults.stall) {
-            state.stalled += faults.stall_at_most.mul_f64(state.rng.f64());
-        }
-        let image = state
-            .images
-            .get_mut(&self.inode)
-            .expect("an open handle keeps its image");
-        match fate {
-            Fate::Done => state.counters.bytes_synced += image.sync(),
-            Fate::Fails => image.fail_sync(&mut state.rng),
-            Fate::Interrupted => {}
-        }
-        fate.result()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let mut state = self.shared.lock();
-        state.alive()?;
-        Ok(state.image(self.inode).live().len() as u64)
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.image(self.inode).handles -= 1;
-        state.collect();
     }
 }
 
