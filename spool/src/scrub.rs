@@ -4,10 +4,9 @@ use std::{io, time::Duration};
 
 use crate::{
     frame::{Found, HEADER, Header, PAGE, salted},
-    index::{Place, Row},
+    index::Place,
     lists::Version,
     log::{Inner, State},
-    read::{Located, located},
     segment::Segment,
 };
 
@@ -156,22 +155,9 @@ impl Inner {
 
     /// Reads every record that begins in this part by itself, which enters those that are damaged.
     fn check_records(&self, version: Version, from: u64, until: u64) -> io::Result<()> {
-        let found: Vec<Located> = self
-            .looked(&mut |state, extra| {
-                let Some(segment) = state
-                    .segment_by_id(version.0)
-                    .filter(|it| it.generation == version.1)
-                else {
-                    return Ok(Vec::new());
-                };
-                let row = &mut |_: &Row| true;
-                let place = &mut |place: &Place| (from..until).contains(&u64::from(place.offset));
-                let places = state.gather(segment, 0, row, place, usize::MAX, extra)?;
-                Ok(places
-                    .into_iter()
-                    .map(|place| located(segment, place, false))
-                    .collect())
-            })
+        let begins_here = |place: &Place| (from..until).contains(&u64::from(place.offset));
+        let found = self
+            .located_in(version, &begins_here)
             .map_err(io::Error::other)?;
         self.read_located(&found, &mut |_, _| {})
             .map(drop)

@@ -3,13 +3,12 @@
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use crate::{
-    StorageError,
     frame::{HEADER, Link, PAGE, align},
-    index::{self, Place, Row, Slots},
+    index::{self, Place, Slots},
     lists::Version,
     log::{Inner, State},
     pending::Pending,
-    read::{Located, located},
+    read::Located,
     record::Base,
     segment::{Index, Sealed, Segment, SegmentHeader, file_name, rewrite_name},
     storage::File,
@@ -61,7 +60,8 @@ impl Range {
 impl Inner {
     /// False if it found damage, which has to be in the ledger on disk before its last trace goes.
     pub(super) fn rewrite(&self, version: Version, keep: Keep) -> io::Result<bool> {
-        let all = self.all_of(version).map_err(io::Error::other)?;
+        let all = self.located_in(version, &|_| true);
+        let all = all.map_err(io::Error::other)?;
         let (old, kept) = {
             let state = self.lock();
             let segment = state.segment_by_id(version.0);
@@ -114,25 +114,6 @@ impl Inner {
         // work back.
         self.storage.sync_directory()?;
         Ok(true)
-    }
-
-    /// Where every record of a segment is.
-    fn all_of(&self, version: Version) -> Result<Vec<Located>, StorageError> {
-        self.looked(&mut |state, extra| {
-            let Some(segment) = state
-                .segment_by_id(version.0)
-                .filter(|it| it.generation == version.1)
-            else {
-                return Ok(Vec::new());
-            };
-            let row = &mut |_: &Row| true;
-            let place = &mut |_: &Place| true;
-            let places = state.gather(segment, 0, row, place, usize::MAX, extra)?;
-            Ok(places
-                .into_iter()
-                .map(|place| located(segment, place, false))
-                .collect())
-        })
     }
 
     /// Writes these records into a file of their own and puts it in the segment's place; `None` if the segment changed

@@ -56,6 +56,24 @@ impl Inner {
         Err(StorageError::Moved)
     }
 
+    /// Where the wanted records of a segment are; none where it changed meanwhile.
+    pub(crate) fn located_in(
+        &self,
+        version: Version,
+        wants: &dyn Fn(&Place) -> bool,
+    ) -> Result<Vec<Located>, StorageError> {
+        self.looked(&mut |state, extra| {
+            let segment = state.segment_by_id(version.0);
+            let Some(segment) = segment.filter(|it| it.generation == version.1) else {
+                return Ok(Vec::new());
+            };
+            let (row, place) = (&mut |_: &Row| true, &mut |place: &Place| wants(place));
+            let places = state.gather(segment, 0, row, place, usize::MAX, extra)?;
+            let located = |place| located(segment, place, false);
+            Ok(places.into_iter().map(located).collect())
+        })
+    }
+
     /// Reads index parts of a sealed segment; if they are damaged, finds them again from the frames.
     fn load(&self, need: &Need, extra: &mut Lists) -> Result<(), StorageError> {
         let found = {
