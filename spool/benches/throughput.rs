@@ -4,7 +4,8 @@
 //! with the next batch filled while the last is on its way, as the core and the committer thread of a node do, and
 //! once in turn, on one thread, where every nanosecond of an append counts.
 //!
-//! `cargo bench -p spool` runs it, `-- --quick` shorter, `-- --dir DIR` on another disk; on a tmpfs it shows CPU alone.
+//! `cargo bench -p spool` runs it, `-- --quick` shorter, `-- --records N` with batches of one size, `-- --dir DIR` on
+//! another disk; on a tmpfs it shows CPU alone.
 //! Ratios hold where the absolute figures do not.
 #![expect(
     clippy::indexing_slicing,
@@ -26,7 +27,7 @@ use std::{path::PathBuf, time::Duration};
 
 use raw::Raw;
 use subject::Subject;
-use turns::Taken;
+use turns::{Run, Taken};
 
 const RECORD_BYTES: usize = 256;
 const BOUND_BYTES: u64 = 256 << 20;
@@ -41,21 +42,25 @@ trait Log: Sync {
     fn commit(&self);
     /// Signalled by each commit once another batch may be filled.
     fn taken(&self) -> &Taken;
-    /// Microseconds of each sync since this was last asked.
-    fn take_flushes(&self) -> Vec<f64>;
+    /// Of each commit since this was last asked.
+    fn take_on_disk(&self) -> Vec<OnDisk>;
 }
 
-type Way = fn(&dyn Log, Duration, usize) -> f64;
+/// Microseconds a commit spends writing, and flushing.
+struct OnDisk {
+    write_us: f64,
+    flush_us: f64,
+}
+
+type Way = fn(&dyn Log, Duration, usize) -> Run;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let run = Duration::from_millis(if quick { 150 } else { 700 });
-    let parent = arguments
-        .iter()
-        .skip_while(|argument| *argument != "--dir")
-        .nth(1)
-        .map_or(env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
+    let value_of = |name: &str| arguments.iter().skip_while(|it| *it != name).nth(1);
+    let only: Option<usize> = value_of("--records").map(|value| value.parse().unwrap());
+    let parent = value_of("--dir").map_or(env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     std::fs::create_dir_all(&parent).unwrap();
     let directory = tempfile::tempdir_in(&parent).unwrap();
     let raw = Raw::create(&directory.path().join("raw"));
@@ -71,15 +76,16 @@ fn main() {
     ];
     for (name, way) in ways {
         println!("{name}:");
-        println!(
-            "  records/commit  overwrite/s      spool/s  ratio   flush p50 of both  syncs/commit  commit pages  all pages"
-        );
-        for records in BATCHES {
-            compare(&raw, &subject, &|log| {
-                way(log, run, records) * records as f64
-            })
-            .print(records);
-        }
+        let compare = |records| {
+            let measure = |log: &dyn Log| way(log, run, records);
+            (records, compare(&raw, &subject, &measure))
+        };
+        let compared: Vec<_> = match only {
+            Some(records) => vec![compare(records)],
+            None => BATCHES.map(compare).into(),
+        };
+        print_rates(&compared);
+        print_times(&compared);
     }
     println!(
         "commit pages: what commits write to the page-rounded frames of the records alone; all pages: with what \
@@ -88,49 +94,98 @@ fn main() {
 }
 
 struct Comparison {
-    raw_rate: f64,
-    spool_rate: f64,
-    raw_flush: f64,
-    spool_flush: f64,
+    raw: Times,
+    spool: Times,
     cost: subject::Cost,
 }
 
-fn compare(raw: &Raw, subject: &Subject, rate: &dyn Fn(&dyn Log) -> f64) -> Comparison {
-    let (mut raw_rates, mut spool_rates) = (Vec::new(), Vec::new());
-    let (mut raw_flushes, mut spool_flushes) = (Vec::new(), Vec::new());
+/// Medians; the times are microseconds of a batch.
+struct Times {
+    batches_per_second: f64,
+    fill: f64,
+    wait: f64,
+    write: f64,
+    flush: f64,
+    /// What a commit does beside the disk.
+    rest: f64,
+}
+
+fn compare(raw: &Raw, subject: &Subject, measure: &dyn Fn(&dyn Log) -> Run) -> Comparison {
+    let (mut raws, mut spools) = (Vec::new(), Vec::new());
     subject.take_cost();
     for _ in 0..RUNS {
-        raw_rates.push(rate(raw));
-        spool_rates.push(rate(subject));
-        raw_flushes.append(&mut raw.take_flushes());
-        spool_flushes.append(&mut subject.take_flushes());
+        raws.push((measure(raw), raw.take_on_disk()));
+        spools.push((measure(subject), subject.take_on_disk()));
     }
     Comparison {
-        raw_rate: median(raw_rates),
-        spool_rate: median(spool_rates),
-        raw_flush: median(raw_flushes),
-        spool_flush: median(spool_flushes),
+        raw: Times::medians(&raws),
+        spool: Times::medians(&spools),
         cost: subject.take_cost(),
     }
 }
 
-impl Comparison {
-    fn print(&self, records: usize) {
+impl Times {
+    fn medians(runs: &[(Run, Vec<OnDisk>)]) -> Times {
+        let of_runs = |value: fn(&Run) -> f64| median(runs.iter().map(|(run, _)| value(run)));
+        let of_commits =
+            |value: fn(&OnDisk) -> f64| median(runs.iter().flat_map(|run| &run.1).map(value));
+        let rest = |(run, on_disk): &(Run, Vec<OnDisk>)| {
+            let disk: f64 = on_disk.iter().map(|it| it.write_us + it.flush_us).sum();
+            run.commit_us - disk / on_disk.len() as f64
+        };
+        Times {
+            batches_per_second: of_runs(|run| run.batches_per_second),
+            fill: of_runs(|run| run.fill_us),
+            wait: of_runs(|run| run.wait_us),
+            write: of_commits(|commit| commit.write_us),
+            flush: of_commits(|commit| commit.flush_us),
+            rest: median(runs.iter().map(rest)),
+        }
+    }
+}
+
+fn print_rates(compared: &[(usize, Comparison)]) {
+    println!(
+        "  records/commit  overwrite/s      spool/s  ratio   flush p50 of both  syncs/commit  commit pages  all pages"
+    );
+    for (records, Comparison { raw, spool, cost }) in compared {
         println!(
             "  {records:>14} {:>12.0} {:>12.0} {:>6.3} {:>7.0} {:>7.0} us {:>13.3} {:>13.3} {:>10.3}",
-            self.raw_rate,
-            self.spool_rate,
-            self.spool_rate / self.raw_rate,
-            self.raw_flush,
-            self.spool_flush,
-            self.cost.syncs_per_commit,
-            self.cost.commit_pages,
-            self.cost.device_bytes,
+            raw.batches_per_second * *records as f64,
+            spool.batches_per_second * *records as f64,
+            spool.batches_per_second / raw.batches_per_second,
+            raw.flush,
+            spool.flush,
+            cost.syncs_per_commit,
+            cost.commit_pages,
+            cost.device_bytes,
         );
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn print_times(compared: &[(usize, Comparison)]) {
+    println!("  us of a batch, overwrite and spool:");
+    println!(
+        "  records/commit           fill    wait for it          write          flush  rest of commit"
+    );
+    let parts: [fn(&Times) -> f64; 5] = [
+        |times| times.fill,
+        |times| times.wait,
+        |times| times.write,
+        |times| times.flush,
+        |times| times.rest,
+    ];
+    for (records, Comparison { raw, spool, .. }) in compared {
+        print!("  {records:>14}");
+        for part in parts {
+            print!(" {:>6.0} {:>7.0}", part(raw), part(spool));
+        }
+        println!();
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

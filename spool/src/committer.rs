@@ -11,7 +11,14 @@ use crate::{Health, NodeTime, Spool, log::Inner};
 /// Owns both threads. When dropped, they end after a last commit.
 pub struct Committer {
     spool: Spool,
-    threads: Vec<JoinHandle<()>>,
+    committing: Option<JoinHandle<()>>,
+    _housekeeper: Housekeeper,
+}
+
+/// Owns the thread that keeps house, for who commits by `Spool::commit_once`. When dropped, it ends after what it is at.
+pub struct Housekeeper {
+    spool: Spool,
+    keeping: Option<JoinHandle<()>>,
 }
 
 /// Between attempts to store a frame: from the first to the longest.
@@ -25,37 +32,57 @@ impl Committer {
     /// # Panics
     /// If the system does not give a thread.
     pub fn start(spool: &Spool, clock: Arc<dyn Fn() -> NodeTime + Send + Sync>) -> Committer {
-        let (committing, keeping) = (spool.clone(), spool.clone());
-        let thread = |name: &str, body: Box<dyn FnOnce() + Send>| {
-            let builder = std::thread::Builder::new().name(name.into());
-            builder
-                .spawn(body)
-                .expect("a starting node gets its threads")
-        };
-        let threads = vec![
-            thread("spool-commit", Box::new(move || commit(&committing))),
-            thread(
-                "spool-keep",
-                Box::new(move || keep_house(&keeping, &*clock)),
-            ),
-        ];
+        let committing = spool.clone();
         Committer {
             spool: spool.clone(),
-            threads,
+            committing: Some(thread("spool-commit", move || commit(&committing))),
+            _housekeeper: Housekeeper::start(spool, clock),
         }
     }
 }
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.spool.inner.lock().stopping = true;
-        self.spool.inner.work.notify_all();
-        self.spool.inner.chores.notify_all();
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so; there is nothing more to do about it here.
-            let _ = thread.join();
+        self.spool.stop(self.committing.take());
+    }
+}
+
+impl Housekeeper {
+    /// Starts the thread; `clock` gives the node's time.
+    ///
+    /// # Panics
+    /// If the system does not give a thread.
+    pub fn start(spool: &Spool, clock: Arc<dyn Fn() -> NodeTime + Send + Sync>) -> Housekeeper {
+        let keeping = spool.clone();
+        Housekeeper {
+            spool: spool.clone(),
+            keeping: Some(thread("spool-keep", move || keep_house(&keeping, &*clock))),
         }
-        self.spool.inner.lock().stopping = false;
+    }
+}
+
+impl Drop for Housekeeper {
+    fn drop(&mut self) {
+        self.spool.stop(self.keeping.take());
+    }
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .expect("a starting node gets its threads")
+}
+
+impl Spool {
+    /// Ends both threads, and waits for this one.
+    fn stop(&self, thread: Option<JoinHandle<()>>) {
+        self.inner.lock().stopping = true;
+        self.inner.work.notify_all();
+        self.inner.chores.notify_all();
+        // A thread that panicked has said so; there is nothing more to do about it here.
+        let _ = thread.map(JoinHandle::join);
+        self.inner.lock().stopping = false;
     }
 }
 

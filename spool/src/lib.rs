@@ -156,7 +156,7 @@ pub mod storage;
 mod transaction;
 mod varint;
 
-pub use committer::Committer;
+pub use committer::{Committer, Housekeeper};
 pub use cursor::{CursorStatus, Start};
 pub use error::{Full, OpenError, StorageError};
 pub use lane::{Lane, LaneOptions, WhenFull};

@@ -23,7 +23,8 @@ pub(crate) struct Counts {
     pub(crate) syncs: u64,
     /// Pages written since the sync before, summed up at each sync.
     pub(crate) pages: u64,
-    /// Microseconds the syncs took.
+    /// Microseconds the writes took, and the syncs.
+    pub(crate) write_us: f64,
     pub(crate) sync_us: f64,
 }
 
@@ -32,6 +33,7 @@ impl Counts {
         Counts {
             syncs: self.syncs - before.syncs,
             pages: self.pages - before.pages,
+            write_us: self.write_us - before.write_us,
             sync_us: self.sync_us - before.sync_us,
         }
     }
@@ -40,6 +42,7 @@ impl Counts {
         Counts {
             syncs: self.syncs + more.syncs,
             pages: self.pages + more.pages,
+            write_us: self.write_us + more.write_us,
             sync_us: self.sync_us + more.sync_us,
         }
     }
@@ -57,6 +60,7 @@ thread_local! {
         Cell::new(Counts {
             syncs: 0,
             pages: 0,
+            write_us: 0.0,
             sync_us: 0.0,
         })
     };
@@ -121,7 +125,13 @@ impl File for Counted {
         }
         let last = (offset + bytes.len() as u64).saturating_sub(1) / PAGE;
         self.dirty.lock().unwrap().insert((offset / PAGE, last));
-        self.file.write_at(bytes, offset)
+        let started = Instant::now();
+        let written = self.file.write_at(bytes, offset);
+        COUNTS.set(COUNTS.get().plus(Counts {
+            write_us: started.elapsed().as_secs_f64() * 1e6,
+            ..Counts::default()
+        }));
+        written
     }
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_at(buffer, offset)
@@ -140,6 +150,7 @@ impl File for Counted {
         let this = Counts {
             syncs: 1,
             pages,
+            write_us: 0.0,
             sync_us: started.elapsed().as_secs_f64() * 1e6,
         };
         COUNTS.set(COUNTS.get().plus(this));

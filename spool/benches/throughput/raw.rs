@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Mutex, time::Instant};
 
 use crate::{
-    BOUND_BYTES, Log, RECORD_BYTES,
+    BOUND_BYTES, Log, OnDisk, RECORD_BYTES,
     turns::{Taken, lock},
     write_record,
 };
@@ -21,7 +21,7 @@ struct Writing {
     file: File,
     offset: u64,
     batch: Vec<u8>,
-    flushes: Vec<f64>,
+    on_disk: Vec<OnDisk>,
 }
 
 impl Raw {
@@ -43,7 +43,7 @@ impl Raw {
                 file,
                 offset: 0,
                 batch: Vec::new(),
-                flushes: Vec::new(),
+                on_disk: Vec::new(),
             }),
             taken: Taken::default(),
         }
@@ -68,21 +68,25 @@ impl Log for Raw {
         if writing.offset + len > BOUND_BYTES {
             writing.offset = 0;
         }
+        let started = Instant::now();
         writing
             .file
             .write_all_at(&writing.batch, writing.offset)
             .unwrap();
         writing.offset += len;
-        let started = Instant::now();
+        let written = Instant::now();
         rustix::fs::fdatasync(&writing.file).unwrap();
-        writing.flushes.push(started.elapsed().as_secs_f64() * 1e6);
+        writing.on_disk.push(OnDisk {
+            write_us: (written - started).as_secs_f64() * 1e6,
+            flush_us: written.elapsed().as_secs_f64() * 1e6,
+        });
     }
 
     fn taken(&self) -> &Taken {
         &self.taken
     }
 
-    fn take_flushes(&self) -> Vec<f64> {
-        std::mem::take(&mut lock(&self.writing).flushes)
+    fn take_on_disk(&self) -> Vec<OnDisk> {
+        std::mem::take(&mut lock(&self.writing).on_disk)
     }
 }

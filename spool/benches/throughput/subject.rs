@@ -2,22 +2,17 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
+    sync::{Arc, Mutex},
 };
 
 use spool::{
-    Head, Kind, Lane, NodeTime, Options, RouteId, Spool,
+    Head, Housekeeper, Kind, Lane, NodeTime, Options, RouteId, Spool,
     clock::SystemClock,
     storage::{Storage, disk::Disk},
 };
 
 use crate::{
-    BOUND_BYTES, Log, RECORD_BYTES,
+    BOUND_BYTES, Log, OnDisk, RECORD_BYTES,
     counting::{self, Counting},
     turns::{Taken, lock},
     write_record,
@@ -28,8 +23,7 @@ const FRAME_HEADER: u64 = 128;
 pub(crate) struct Subject {
     spool: Spool,
     clock: SystemClock,
-    housekeeper: Option<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
+    _housekeeper: Housekeeper,
     taken: Arc<Taken>,
     totals: Mutex<Totals>,
 }
@@ -41,7 +35,7 @@ struct Totals {
     /// Page-rounded frames of the records alone.
     frame_bytes: u64,
     written: counting::Counts,
-    flushes: Vec<f64>,
+    on_disk: Vec<OnDisk>,
     /// What every thread had written when this began.
     device_bytes_before: u64,
 }
@@ -61,23 +55,11 @@ impl Subject {
             taken: taken.clone(),
         };
         let (spool, clock) = open(Arc::new(storage));
-        let stop = Arc::new(AtomicBool::new(false));
-        let housekeeper = {
-            let (spool, stop) = (spool.clone(), stop.clone());
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let wait = spool
-                        .housekeep_once(clock.now())
-                        .unwrap_or(Duration::from_secs(1));
-                    std::thread::park_timeout(wait.min(Duration::from_millis(1)));
-                }
-            })
-        };
+        let housekeeper = Housekeeper::start(&spool, Arc::new(move || clock.now()));
         Subject {
             spool,
             clock,
-            housekeeper: Some(housekeeper),
-            stop,
+            _housekeeper: housekeeper,
             taken,
             totals: Mutex::default(),
         }
@@ -126,7 +108,10 @@ impl Log for Subject {
         let written = counting::of_this_thread().since(before);
         let mut totals = lock(&self.totals);
         totals.commits += 1;
-        totals.flushes.push(written.sync_us);
+        totals.on_disk.push(OnDisk {
+            write_us: written.write_us,
+            flush_us: written.sync_us,
+        });
         totals.written = totals.written.plus(written);
     }
 
@@ -134,8 +119,8 @@ impl Log for Subject {
         &self.taken
     }
 
-    fn take_flushes(&self) -> Vec<f64> {
-        std::mem::take(&mut lock(&self.totals).flushes)
+    fn take_on_disk(&self) -> Vec<OnDisk> {
+        std::mem::take(&mut lock(&self.totals).on_disk)
     }
 }
 
@@ -146,11 +131,6 @@ impl Drop for Subject {
             self.spool.appended(),
             "each batch was one frame"
         );
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(housekeeper) = self.housekeeper.take() {
-            housekeeper.thread().unpark();
-            housekeeper.join().unwrap();
-        }
     }
 }
 

@@ -32,38 +32,77 @@ impl Taken {
     }
 }
 
-/// Fills a batch, then commits it: one thread. Batches per second.
-pub(crate) fn in_turn(log: &dyn Log, run: Duration, records: usize) -> f64 {
-    let (started, mut commits) = (Instant::now(), 0);
-    while started.elapsed() < run {
-        log.fill(records);
-        log.commit();
-        commits += 1;
-    }
-    f64::from(commits) / started.elapsed().as_secs_f64()
+/// What a run came to.
+pub(crate) struct Run {
+    pub(crate) batches_per_second: f64,
+    /// Microseconds of a batch: filling it, waiting until it is filled, committing it.
+    pub(crate) fill_us: f64,
+    pub(crate) wait_us: f64,
+    pub(crate) commit_us: f64,
 }
 
-/// One thread fills a batch while another commits the one before, as the core and the committer of a node do. Batches
-/// per second.
-pub(crate) fn at_once(log: &dyn Log, run: Duration, records: usize) -> f64 {
+/// Adds up the time some calls take.
+#[derive(Default)]
+struct Stopwatch(Duration);
+
+impl Stopwatch {
+    fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = call();
+        self.0 += started.elapsed();
+        result
+    }
+
+    fn us_of_each(&self, calls: u64) -> f64 {
+        self.0.as_secs_f64() * 1e6 / calls as f64
+    }
+}
+
+/// Fills a batch, then commits it: one thread.
+pub(crate) fn in_turn(log: &dyn Log, run: Duration, records: usize) -> Run {
+    let (started, mut commits) = (Instant::now(), 0);
+    let (mut filling, mut committing) = (Stopwatch::default(), Stopwatch::default());
+    while started.elapsed() < run {
+        filling.time(|| log.fill(records));
+        committing.time(|| log.commit());
+        commits += 1;
+    }
+    Run {
+        batches_per_second: commits as f64 / started.elapsed().as_secs_f64(),
+        fill_us: filling.us_of_each(commits),
+        wait_us: 0.0,
+        commit_us: committing.us_of_each(commits),
+    }
+}
+
+/// One thread fills a batch while another commits the one before, as the core and the committer of a node do.
+pub(crate) fn at_once(log: &dyn Log, run: Duration, records: usize) -> Run {
     let (filled, to_commit) = mpsc::sync_channel(1);
     std::thread::scope(|scope| {
         let committer = scope.spawn(move || {
-            for () in to_commit {
-                log.commit();
+            let (mut waiting, mut committing) = (Stopwatch::default(), Stopwatch::default());
+            while waiting.time(|| to_commit.recv()).is_ok() {
+                committing.time(|| log.commit());
             }
+            (waiting, committing)
         });
         let (started, mut commits) = (Instant::now(), 0);
+        let mut filling = Stopwatch::default();
         let before = log.taken().count();
         while started.elapsed() < run {
-            log.fill(records);
+            filling.time(|| log.fill(records));
             filled.send(()).unwrap();
             commits += 1;
             log.taken().wait_for(before + commits);
         }
         drop(filled);
-        committer.join().unwrap();
-        commits as f64 / started.elapsed().as_secs_f64()
+        let (waiting, committing) = committer.join().unwrap();
+        Run {
+            batches_per_second: commits as f64 / started.elapsed().as_secs_f64(),
+            fill_us: filling.us_of_each(commits),
+            wait_us: waiting.us_of_each(commits),
+            commit_us: committing.us_of_each(commits),
+        }
     })
 }
 
