@@ -153,6 +153,7 @@ mod scrub;
 mod segment;
 mod status;
 pub mod storage;
+mod target;
 mod transaction;
 mod varint;
 

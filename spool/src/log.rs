@@ -11,7 +11,7 @@ use std::{
 use crate::{
     CursorId, Full, Health, LaneOptions, Loss, NodeTime, Options, Route, RouteId, Seq, Transaction,
     checkpoint::Checkpoints,
-    commit::{Commits, Target},
+    commit::Commits,
     cursor::Cursor,
     damage::Damage,
     files::Files,
@@ -24,12 +24,13 @@ use crate::{
     route::{Amount, Routes},
     segment::Segment,
     storage::Storage,
+    target::Target,
 };
 
 /// The log. Cheap to clone; every clone is the same log.
 ///
-/// Who drives it: [`crate::Committer`] owns the two threads of a running node; a simulation calls `commit_once` and
-/// `housekeep_once` itself and is then deterministic.
+/// Who drives it: [`crate::Committer`] owns the two threads of a running node, [`crate::Housekeeper`] the second alone; a
+/// simulation calls `commit_once` and `housekeep_once` itself and is then deterministic.
 #[derive(Clone)]
 pub struct Spool {
     pub(crate) inner: Arc<Inner>,

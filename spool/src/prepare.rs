@@ -6,11 +6,11 @@ use std::{
 };
 
 use crate::{
-    commit::TargetSegment,
     frame::PAGE,
     log::{Inner, State},
     segment::{SegmentHeader, file_name},
     storage::File,
+    target::TargetSegment,
 };
 
 /// A segment that holds no frame yet: header on disk, name on disk.

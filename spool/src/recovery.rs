@@ -18,7 +18,6 @@ use std::{
 use self::found::find;
 use crate::{
     NodeTime, OpenError, Options, Spool, checkpoint,
-    commit::{Target, TargetSegment},
     control::Mark,
     damage::Damage,
     files::Files,
@@ -29,6 +28,7 @@ use crate::{
     scan::{Gap, Tail},
     segment::parse_name,
     storage::Storage,
+    target::{Target, TargetSegment},
 };
 
 /// What recovery found; the owner's state is rebuilt from `checkpoint`, then from each record of

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Mode, Opening, found::OnDisk};
 use crate::{
     OpenError,
-    commit::TargetSegment,
     frame::Link,
     housekeeper::MOST_SPARES,
     scan::{Extent, Scan},
     segment::{Index, Segment, SegmentHeader, file_name},
     storage::File,
+    target::TargetSegment,
 };
 
 impl Opening<'_> {
