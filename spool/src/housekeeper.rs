@@ -33,9 +33,11 @@ impl Spool {
             // Before the cleaner leaves out what is damaged.
             ("copy a damaged segment", inner.fill_quarantine()),
             ("seal a segment", inner.seal_all()),
+            ("prepare a segment", inner.prepare().map(drop)),
             ("look at a table", inner.look_at_tables()),
             // Before more is given up, which may be freed only once it is in the ledger on disk.
             ("clean", inner.clean(REWRITES)),
+            ("prepare a segment", inner.prepare().map(drop)),
             ("hold sessions to their bound", inner.hold_bounds()),
             ("make room in a lane", inner.drop_for_room()),
             ("save the cursors", inner.save_marks(now, false)),

@@ -21,6 +21,8 @@
 //!   once a day, slowly, so that damage is found although nobody reads them.
 //! - A record is freed when no cursor of its route is owed it, no pin holds it, and both checkpoints cover what it
 //!   changed. What was given up while it was owed is freed only after the ledger entry is on disk.
+//! - A commit is one write and one sync. Two segments are made ahead, the first of them before anything is stored; only
+//!   where the housekeeper has not come around in time a commit makes its own, with one sync more and one of the directory.
 //! - An idle log writes nothing.
 //!
 //! # Files

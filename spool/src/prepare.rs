@@ -20,6 +20,9 @@ pub(crate) struct Prepared {
     file: Arc<dyn File>,
 }
 
+/// Segments made before they are needed: while the one is filled, the housekeeper makes another, and may be late by a segment.
+const SEGMENTS_AHEAD: usize = 2;
+
 /// Where its file comes from.
 enum Source {
     /// A file of the right size under this name.
@@ -30,7 +33,7 @@ enum Source {
 impl Inner {
     /// The segment for the next frame; made on the spot if none is ready.
     pub(crate) fn take_segment(&self) -> io::Result<TargetSegment> {
-        let ready = self.lock().room.ready.take();
+        let ready = self.lock().room.ready.pop_front();
         let prepared = match ready {
             Some(prepared) => prepared,
             None => {
@@ -38,7 +41,7 @@ impl Inner {
                     .preparing
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                let ready = self.lock().room.ready.take();
+                let ready = self.lock().room.ready.pop_front();
                 match ready {
                     Some(prepared) => prepared,
                     None => self.make_segment(true)?,
@@ -57,7 +60,7 @@ impl Inner {
         })
     }
 
-    /// Makes the next segment before it is needed; true if it did.
+    /// Makes a segment before it is needed; true if it did.
     pub(crate) fn prepare(&self) -> io::Result<bool> {
         let Ok(_one) = self.preparing.try_lock() else {
             return Ok(false);
@@ -66,15 +69,14 @@ impl Inner {
             let state = self.lock();
             // One segment stays for a commit that comes while nothing is freed yet.
             let roomy = !state.room.spares.is_empty() || state.creatable() > 1;
-            if state.room.ready.is_some()
-                || !state.began
-                || !(roomy || state.oldest_dead().is_some())
-            {
+            // Nothing is dead before the owner has said what it needs, and a log that nobody writes to needs no more than one.
+            let ahead = if state.began { SEGMENTS_AHEAD } else { 1 };
+            if state.room.ready.len() >= ahead || !(roomy || state.oldest_dead().is_some()) {
                 return Ok(false);
             }
         }
         let prepared = self.make_segment(false)?;
-        self.lock().room.ready = Some(prepared);
+        self.lock().room.ready.push_back(prepared);
         Ok(true)
     }
 

@@ -1,5 +1,7 @@
 //! Who may still append how much, and what is given up when nobody may.
 
+use std::collections::VecDeque;
+
 use crate::{
     Full, Lane, WhenFull, frame::PAGE, log::State, pending::Pending, prepare::Prepared, record::Tag,
 };
@@ -16,8 +18,8 @@ const PER_RECORD: u64 = 16;
 /// Files and room.
 #[derive(Default)]
 pub(crate) struct Room {
-    /// The next segment, made before it is needed.
-    pub(crate) ready: Option<Prepared>,
+    /// The next segments, made before they are needed.
+    pub(crate) ready: VecDeque<Prepared>,
     /// Files of a segment's size that hold nothing.
     pub(crate) spares: Vec<String>,
     /// Files to remove.
@@ -69,9 +71,8 @@ impl Room {
 impl State {
     pub(crate) fn files_bytes(&self) -> u64 {
         let segments: u64 = self.segments.iter().map(|segment| segment.size).sum();
-        let empty = (self.room.spares.len()
-            + self.room.garbage.len()
-            + usize::from(self.room.ready.is_some())) as u64;
+        let empty =
+            (self.room.spares.len() + self.room.garbage.len() + self.room.ready.len()) as u64;
         segments
             .saturating_add(empty.saturating_mul(self.sizes.segment))
             .saturating_add(self.room.other_bytes)
@@ -131,7 +132,7 @@ impl State {
         let occupied = segments
             .saturating_sub(dead.iter().sum())
             .saturating_add(self.room.other_bytes);
-        let files = self.room.spares.len() as u64 + u64::from(self.room.ready.is_some());
+        let files = (self.room.spares.len() + self.room.ready.len()) as u64;
         // The bytes of dead segments that were rewritten can be used again, though not their files.
         let small_dead = dead.iter().filter(|&&bytes| bytes != size).sum();
         let by_files = files + whole_dead + self.creatable_within(self.files_limit(), small_dead);
@@ -181,7 +182,7 @@ impl State {
 
     /// Whether there is a file for the next segment, or one may be created.
     pub(crate) fn has_next_segment(&self) -> bool {
-        self.room.ready.is_some() || !self.room.spares.is_empty() || self.creatable() > 0
+        !self.room.ready.is_empty() || !self.room.spares.is_empty() || self.creatable() > 0
     }
 
     /// Whether an append or the next segment finds no room, or soon will.

@@ -15,64 +15,12 @@ use crate::{
     world::{World, commit_all, open},
 };
 
-const NOW: NodeTime = NodeTime(1_700_000_000_000);
+pub const NOW: NodeTime = NodeTime(1_700_000_000_000);
 const EACH: ReadLimits = ReadLimits {
     records: 500,
     bytes: 1 << 20,
     lanes: u32::MAX,
 };
-
-#[test]
-fn every_commit_is_exactly_one_sync_of_one_frame() {
-    let (storage, spool) = log(1, 1 << 20, 64 << 20);
-    let route = route(&spool, 1);
-    commit_and_housekeep(&spool);
-    let (mut synced, mut rounded) = (0, 0);
-    for round in 0..2_000_u64 {
-        let records = 1 + round as usize % 40;
-        append(&spool, records, 1, route, 256);
-        let before = (storage.counters(), spool.status().commits);
-        assert!(spool.commit_once());
-        let after = (storage.counters(), spool.status().commits);
-        assert_eq!(after.0.syncs - before.0.syncs, 1, "round {round}");
-        assert_eq!(
-            after.0.directory_syncs, before.0.directory_syncs,
-            "round {round}"
-        );
-        assert_eq!(
-            after.0.directory_changes, before.0.directory_changes,
-            "round {round}"
-        );
-        assert_eq!(after.1 - before.1, 1, "round {round}");
-        synced += after.0.bytes_synced - before.0.bytes_synced;
-        rounded += (128 + records as u64 * 256).next_multiple_of(4096);
-        spool.housekeep_once(NOW);
-    }
-    assert!(
-        synced * 10 <= rounded * 11,
-        "{synced} bytes synced for {rounded} of page-rounded frames"
-    );
-}
-
-/// The one flush more that a commit may need: nobody made the next segment in time, so that the commit does.
-#[test]
-fn commit_that_has_to_make_its_segment_syncs_that_and_its_directory_once_before_its_frame() {
-    let (storage, spool) = log(1, 1 << 20, 64 << 20);
-    let route = route(&spool, 1);
-    let (mut made, mut commits) = (0, 0);
-    while made < 5 {
-        append(&spool, 40, 1, route, 256);
-        let before = (storage.counters(), spool.status().segments);
-        assert!(spool.commit_once());
-        let after = (storage.counters(), spool.status().segments);
-        let begun = after.1 - before.1;
-        assert_eq!(after.0.syncs - before.0.syncs, 1 + begun);
-        assert_eq!(after.0.directory_syncs - before.0.directory_syncs, begun);
-        made += begun;
-        commits += 1;
-    }
-    assert!(commits > 100, "{commits}");
-}
 
 #[test]
 fn idle_log_writes_nothing() {
@@ -307,7 +255,7 @@ fn sized(segment_bytes: u32, bound_bytes: u64) -> Options {
     }
 }
 
-fn log(seed: u64, segment_bytes: u32, bound_bytes: u64) -> (Simulated, Spool) {
+pub fn log(seed: u64, segment_bytes: u32, bound_bytes: u64) -> (Simulated, Spool) {
     let storage = Simulated::new(seed);
     let (spool, _) = open(&storage, &sized(segment_bytes, bound_bytes), NOW);
     (storage, spool)
@@ -334,14 +282,14 @@ fn route_to(spool: &Spool, cursors: &[CursorId]) -> RouteId {
     route
 }
 
-fn route(spool: &Spool, cursors: usize) -> RouteId {
+pub fn route(spool: &Spool, cursors: usize) -> RouteId {
     let ids: Vec<CursorId> = (0..cursors)
         .map(|n| cursor(spool, &format!("session-{n}")))
         .collect();
     route_to(spool, &ids)
 }
 
-fn append(spool: &Spool, records: usize, lane: u8, route: RouteId, len: usize) -> Seq {
+pub fn append(spool: &Spool, records: usize, lane: u8, route: RouteId, len: usize) -> Seq {
     let mut transaction = spool.transaction(NOW);
     for n in 0..records {
         let head = Head {
@@ -356,7 +304,7 @@ fn append(spool: &Spool, records: usize, lane: u8, route: RouteId, len: usize) -
     transaction.finish()
 }
 
-fn commit_and_housekeep(spool: &Spool) {
+pub fn commit_and_housekeep(spool: &Spool) {
     commit_all(spool);
     spool.housekeep_once(NOW);
 }

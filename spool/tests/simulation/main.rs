@@ -14,6 +14,7 @@ mod crash_points;
 mod damage;
 mod economy;
 mod fixture;
+mod flushes;
 mod model;
 mod random;
 mod seeds;
