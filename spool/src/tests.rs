@@ -11,6 +11,7 @@ mod appending;
 mod cleaning;
 mod cursors;
 mod damaging;
+mod directory;
 mod recovering;
 mod scrubbing;
 mod unread;

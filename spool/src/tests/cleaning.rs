@@ -121,15 +121,6 @@ fn rewrite_ends_with_a_sync_of_the_directory() {
 #[test]
 fn segment_that_a_checkpoint_needs_is_not_freed() {
     let mut log = Log::new();
-    let go_around = |log: &mut Log| {
-        for n in 0..20_000 {
-            log.append(2, RouteId::NOBODY, &body(n, 1_000)).unwrap();
-            if n % 20 == 19 {
-                log.commit();
-                log.keep_house();
-            }
-        }
-    };
     let state = |log: &mut Log| {
         let seq = log.append_kind(Kind::State, 0, RouteId::NOBODY, b"state");
         log.commit();
@@ -163,6 +154,56 @@ fn segment_that_a_checkpoint_needs_is_not_freed() {
     for seq in [first, second, third] {
         assert!(!is_there(&log, seq), "both checkpoints have it");
     }
+}
+
+#[test]
+fn state_is_whole_whichever_checkpoint_is_lost_after_the_log_has_gone_around() {
+    let changes: Vec<u8> = (1..=4).collect();
+    for lost in [None, Some("checkpoint-0"), Some("checkpoint-1")] {
+        let mut log = Log::new();
+        let mut owner = Vec::new();
+        for &change in &changes {
+            log.append_kind(Kind::State, 0, RouteId::NOBODY, &[change])
+                .unwrap();
+            log.commit();
+            owner.push(change);
+            // What behind the newest checkpoint is, only the log has.
+            if change < 4 {
+                log.spool.checkpoint(owner.clone());
+                log.keep_house();
+            }
+        }
+        // The checkpoints of the spool's part alone go on, and keep the owner's.
+        go_around(&mut log);
+        let early = log.spool.read_at(Seq(1_000)).unwrap();
+        assert!(early.is_none(), "the log has gone around");
+        if let Some(name) = lost {
+            log.disk.flip_bit_at(name, 100);
+        }
+        assert_eq!(state_after(&log.disk.crash()), changes, "without {lost:?}");
+    }
+}
+
+/// Appends more history than the bound holds.
+fn go_around(log: &mut Log) {
+    for n in 0..20_000 {
+        log.append(2, RouteId::NOBODY, &body(n, 1_000)).unwrap();
+        if n % 20 == 19 {
+            log.commit();
+            log.keep_house();
+        }
+    }
+}
+
+/// What the owner knows after a start: its part of the checkpoint, and what is handed back to it.
+fn state_after(disk: &Simulated) -> Vec<u8> {
+    let disk = Arc::new(disk.clone());
+    let opened = Spool::open(disk, options(), NodeTime(2_000_000), Arc::new(|| {}));
+    let (spool, recovery) = opened.unwrap();
+    let mut state = recovery.checkpoint.unwrap_or_default();
+    let mut apply = |entry: &Entry| state.extend_from_slice(&entry.body);
+    spool.replay_state(&mut apply).unwrap();
+    state
 }
 
 #[test]
