@@ -6,9 +6,11 @@ use spool::{Loss, LossReason, NodeTime, Seq};
 
 use crate::mqtt::packet::QoS;
 
+pub(super) mod derived;
 mod retained;
 mod wills;
 
+use derived::Derivations;
 use retained::Retained;
 use wills::Wills;
 
@@ -75,6 +77,7 @@ pub(super) struct Model {
     pub(super) messages: Vec<Message>,
     pub(super) retained: Retained,
     pub(super) wills: Wills,
+    pub(super) derivations: Derivations,
     /// How many sessions each client has had.
     sessions: [u32; CLIENTS],
     /// Since when the session of a client that is away may have expired, unnoticed by the client.
@@ -98,6 +101,7 @@ pub(super) struct Counts {
     pub(super) expired: u64,
     pub(super) buried: u64,
     pub(super) retained: u64,
+    pub(super) derived: u64,
 }
 
 impl Counts {
@@ -108,6 +112,7 @@ impl Counts {
             && self.expired > 0
             && self.buried > 50
             && self.retained > 50
+            && self.derived > 1000
     }
 }
 
@@ -119,6 +124,7 @@ impl std::ops::AddAssign for Counts {
         self.expired += other.expired;
         self.buried += other.buried;
         self.retained += other.retained;
+        self.derived += other.derived;
     }
 }
 
@@ -328,6 +334,8 @@ impl Model {
 
     /// Nothing moves any more: every promise must have been kept.
     pub(super) fn check(&mut self, now: NodeTime, ledger: &[Loss]) {
+        self.derivations.check();
+        self.counts.derived = self.derivations.count();
         let counted = |reason: LossReason, scope: &str| {
             let of = |loss: &&Loss| loss.reason == reason && loss.scope == scope;
             ledger.iter().filter(of).map(|loss| loss.count).sum::<u64>()

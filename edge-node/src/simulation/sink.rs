@@ -21,7 +21,7 @@ use spool::{CursorId, Entry, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, 
 use super::{model::Model, peer::payload::number_in, story::tell};
 use crate::{
     broker::tests::harness::{SINK, TestNode},
-    node::source::Source,
+    node::{handle::RULE_ORIGIN, source::Source},
     record::Record,
 };
 
@@ -55,8 +55,17 @@ pub(super) struct Sink {
     taste: Taste,
     read: Option<(Lane, Seq, ReadLimits)>,
     flights: Vec<(BatchId, Vec<Seq>)>,
-    numbers: BTreeMap<Seq, usize>,
+    items: BTreeMap<Seq, Item>,
     graves: Vec<(Seq, String, u32)>,
+}
+
+/// What an event is to the model.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    /// A message, by its number.
+    Message(usize),
+    /// What a stage of a rule derived.
+    Derived,
 }
 
 /// What the receiver refuses for good, and how many dead letters are kept.
@@ -115,7 +124,7 @@ impl Sink {
             taste,
             read: None,
             flights: Vec::new(),
-            numbers: BTreeMap::new(),
+            items: BTreeMap::new(),
             graves: Vec::new(),
         }
     }
@@ -153,7 +162,7 @@ impl Sink {
     }
 
     /// Runs the read that the uplink has asked for. False if there is none.
-    pub(super) fn run_read(&mut self, spool: &Spool, now: NodeTime) -> bool {
+    pub(super) fn run_read(&mut self, spool: &Spool, now: NodeTime, model: &mut Model) -> bool {
         let Some((lane, after, limits)) = self.read.take() else {
             return false;
         };
@@ -163,7 +172,7 @@ impl Sink {
                 let offered = batch
                     .entries
                     .iter()
-                    .map(|entry| self.offer(entry))
+                    .map(|entry| self.offer(entry, model))
                     .collect();
                 self.uplink
                     .handle_read(at, lane, offered, batch.next, batch.at_end);
@@ -174,9 +183,20 @@ impl Sink {
         true
     }
 
-    fn offer(&mut self, entry: &Entry) -> Offered {
+    fn offer(&mut self, entry: &Entry, model: &mut Model) -> Offered {
         let outgoing = self.source.event(entry).expect("the sink is owed events");
-        self.numbers.insert(entry.seq, number_at(entry));
+        let item = item_of(&entry.body);
+        self.items.insert(entry.seq, item);
+        match item {
+            Item::Message(_) if outgoing.topic.starts_with("t/") => {
+                model.derivations.show_input(entry.seq);
+            }
+            Item::Message(_) => {}
+            Item::Derived => {
+                let (id, data) = (outgoing.event.id.clone(), outgoing.event.data_bytes());
+                model.derivations.show_derived(id, entry.seq, data);
+            }
+        }
         Offered {
             seq: entry.seq,
             fitness: Fitness::Send {
@@ -225,7 +245,9 @@ impl Sink {
             Weather::Busy => Answer::All(busy),
             Weather::Broken => {
                 for seq in seqs {
-                    model.refused(self.numbers[seq]);
+                    if let Item::Message(number) = self.items[seq] {
+                        model.refused(number);
+                    }
                 }
                 Answer::All(Outcome::Doubtful { error: error() })
             }
@@ -248,7 +270,9 @@ impl Sink {
     fn take(&mut self, seqs: &[Seq], model: &mut Model) -> Vec<Outcome> {
         let taste = self.taste;
         let one = |seq: &Seq| {
-            let number = self.numbers[seq];
+            let Item::Message(number) = self.items[seq] else {
+                return Outcome::Accepted;
+            };
             if taste.spits(number) {
                 model.refused(number);
                 let error = "it is bad".to_owned();
@@ -354,18 +378,17 @@ impl Model {
             let Some(Record::Dead(dead)) = Record::decode(&entry.body) else {
                 panic!("{entry:?} is no dead letter");
             };
-            self.buried(number_of(dead.body), dead.seq);
+            if let Item::Message(number) = item_of(dead.body) {
+                self.buried(number, dead.seq);
+            }
         }
     }
 }
 
-fn number_at(entry: &Entry) -> usize {
-    number_of(&entry.body)
-}
-
-fn number_of(body: &[u8]) -> usize {
+fn item_of(body: &[u8]) -> Item {
     match Record::decode(body) {
-        Some(Record::Publish(record)) => number_in(record.payload),
+        Some(Record::Publish(record)) if record.origin.starts_with(RULE_ORIGIN) => Item::Derived,
+        Some(Record::Publish(record)) => Item::Message(number_in(record.payload)),
         other => panic!("a sink is owed events, not {other:?}"),
     }
 }

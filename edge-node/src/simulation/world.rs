@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
-use spool::{Batch, LossReason, StorageError, storage::simulated::Faults};
+use spool::{Batch, LossReason, Seq, StorageError, storage::simulated::Faults};
 
 use super::{
-    model::{CLIENTS, Counts, Model},
+    model::{CLIENTS, Counts, Model, derived::RULES},
     peer::{self, Peer},
     sink::{Sink, Taste},
     story::tell,
@@ -43,13 +43,18 @@ impl World {
         limits.receive_maximum = peer::IN_FLIGHT;
         let waiting = [3 << 10, 8 << 10, 8 << 20][rng.usize(..3)];
         let is_small = rng.u8(..3) == 0;
-        let node = TestNode::with_sink(seed, limits, |options| {
+        let mut node = TestNode::with_sink(seed, limits, |options| {
             options.waiting_bytes = waiting;
             if is_small {
                 options.bound_bytes = Some(12 * (64 << 10));
                 options.segment_bytes = Some(64 << 10);
             }
         });
+        let mut model = Model::default();
+        model.derivations.are_made = rng.bool();
+        if model.derivations.are_made {
+            node.set_rules(RULES);
+        }
         let payload_bytes = if is_small { 9000 } else { 900 };
         let peer = |index| Peer::new(index, payload_bytes, node.now(), &mut rng);
         let peers = (0..CLIENTS).map(peer).collect();
@@ -60,7 +65,7 @@ impl World {
             rng,
             node: Some(node),
             peers,
-            model: Model::default(),
+            model,
             sink,
             taste,
             readings: Vec::new(),
@@ -308,7 +313,8 @@ impl World {
 
     fn feed_sink(&mut self) -> bool {
         let node = self.node.as_ref().unwrap();
-        self.sink.run_read(node.core.spool(), node.now())
+        let spool = node.core.spool();
+        self.sink.run_read(spool, node.now(), &mut self.model)
     }
 
     fn answer_sink(&mut self) -> bool {
@@ -319,7 +325,9 @@ impl World {
 
     /// The disk begins to fail, fills, or mends itself.
     fn trouble_disk(&mut self) {
-        if !self.has_bad_disk {
+        // A node that has no name yet does not start without room.
+        let is_named = self.node().core.spool().committed() > Seq::ZERO;
+        if !self.has_bad_disk || !is_named {
             return;
         }
         let rate = |rng: &mut Rng| [0.0, 0.0, 0.1, 0.5][rng.usize(..4)];
