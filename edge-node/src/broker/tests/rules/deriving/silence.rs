@@ -166,3 +166,15 @@ fn an_event_too_late_for_its_window_goes_out_on_a_topic_of_its_own() {
     let node = node.crash();
     assert_eq!((late(&node).len(), values(&node, "n")), (1, vec![1]));
 }
+
+#[test]
+fn a_listed_key_that_went_at_a_bound_is_not_watched_again_after_a_recovery() {
+    let listed = ABSENCE.replace("after =", "keys = [\"a\"], after =") + "max-keys = 1\n";
+    let mut node = node(&listed);
+    publish_readings(&mut node, "t", [1]);
+    assert_eq!(said(&node), ["rule.evicted"]);
+    cover(&mut node);
+    let mut node = node.crash();
+    node.pass(10 * MINUTE);
+    assert_eq!(said(&node), ["rule.evicted", "rule.absent"]);
+}
