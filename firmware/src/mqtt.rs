@@ -22,6 +22,8 @@ pub struct Connect<'a> {
     pub login: Option<(&'a str, &'a [u8])>,
     /// How many unacknowledged publishes the device takes.
     pub receive_maximum: u16,
+    /// The largest packet the device takes.
+    pub maximum_packet: u32,
 }
 
 /// A packet from the node.
@@ -182,7 +184,11 @@ impl Connect<'_> {
             .string(b"MQTT")
             .raw(&[5, flags])
             .u16(self.keep_alive_s);
-        writer.raw(&[3, 0x21]).u16(self.receive_maximum);
+        writer
+            .raw(&[8, 0x21])
+            .u16(self.receive_maximum)
+            .raw(&[0x27])
+            .raw(&self.maximum_packet.to_be_bytes());
         writer.string(self.client_id.as_bytes());
         let (topic, payload) = self.will;
         writer.raw(&[0]).string(topic.as_bytes()).string(payload);
@@ -437,10 +443,11 @@ mod tests {
             will: ("b/p7", &[0x21]),
             login: Some(("u", b"pw")),
             receive_maximum: 4,
+            maximum_packet: 0x400,
         };
         let mut buffer = [0; 64];
         let bytes = connect.encode(&mut buffer).unwrap();
-        let expected = b"\x10\x23\x00\x04MQTT\x05\xce\x00\x1e\x03\x21\x00\x04\x00\x02p7\x00\x00\x04b/p7\x00\x01\x21\x00\x01u\x00\x02pw";
+        let expected = b"\x10\x28\x00\x04MQTT\x05\xce\x00\x1e\x08\x21\x00\x04\x27\x00\x00\x04\x00\x00\x02p7\x00\x00\x04b/p7\x00\x01\x21\x00\x01u\x00\x02pw";
         assert_eq!(bytes, expected);
         assert_eq!(connect.encode(&mut [0; 30]), Err(EncodeError::Room));
     }

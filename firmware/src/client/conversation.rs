@@ -10,7 +10,10 @@ use wire::{
     topic::{Channel, Topic},
 };
 
-use super::{Clock, Identity, Network, Serve, Shared, inbox::Inbox};
+use super::{
+    Clock, Identity, Network, Serve, Shared,
+    inbox::{Inbox, LONGEST},
+};
 use crate::{
     link::{Action, Heard, Link},
     mqtt::{self, Packet},
@@ -116,6 +119,7 @@ where
             will: (self.topic(Channel::Birth, &mut topic)?, will),
             login: self.identity.login,
             receive_maximum: 1,
+            maximum_packet: u32::try_from(LONGEST).unwrap_or(u32::MAX),
         };
         let packet = connect.encode(&mut packet).map_err(|_| Stop::Broken)?;
         self.write(packet).await

@@ -1,7 +1,7 @@
 use crate::mqtt::{Packet, PacketError};
 
 /// How much of what the node sends is held: the longest packet.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// What came and was not followed yet.
 pub(super) struct Inbox {
