@@ -1,6 +1,6 @@
 //! What cargo does not see: every board has a lockfile of its own, and what passes between our crates and a HAL must be
 //! of one version in all of them.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

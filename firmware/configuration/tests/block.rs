@@ -1,10 +1,5 @@
 //! The block as its two sides meet it: what was written is read, and no torn or corrupt copy is taken for a whole one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "these are tests"
-)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use configuration::{
     COPY_BYTES, Configuration, CopyError, Credentials, Place, Settings, SettingsError, Unreadable,

@@ -1,5 +1,5 @@
 //! Derived events: their tables, and their data as postcard writes it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use serde::Serialize;
 use wire::{

@@ -1,6 +1,5 @@
 //! The driver against a model of the chip, written from its data sheet.
-#![allow(
-    clippy::unwrap_used,
+#![expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "these are tests"

@@ -1,5 +1,5 @@
 //! Writes and shows configuration blocks; `provision --help`.
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::{fs, path::PathBuf};
 

@@ -1,9 +1,5 @@
 //! The tool, the boards' programs and their linker scripts agree on where the block is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::arithmetic_side_effects,
-    reason = "these are tests"
-)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;
 

@@ -1,5 +1,5 @@
 //! The tool as an operator meets it.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
     fs,

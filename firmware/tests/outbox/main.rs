@@ -1,8 +1,9 @@
 //! The outbox on a flash whose power is cut at every operation, against a node that keeps what it was given.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
+    clippy::arithmetic_side_effects,
+    reason = "these are tests"
 )]
 
 mod broker;

@@ -146,7 +146,7 @@ fn signed(value: u64) -> i64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
+#[expect(clippy::arithmetic_side_effects, reason = "these are tests")]
 mod tests {
     use super::*;
 

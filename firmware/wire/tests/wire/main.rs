@@ -1,8 +1,8 @@
 //! The format against its test vectors, which other implementations use too, against postcard, and against broken bytes.
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
+    clippy::arithmetic_side_effects,
+    reason = "these are tests"
 )]
 
 mod bytes;
