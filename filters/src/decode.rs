@@ -19,7 +19,7 @@ pub mod sparkplug;
 #[cfg(test)]
 mod tests;
 
-pub use births::{Births, BirthsUndo};
+pub use births::{Births, BirthsUndo, StoredBirths};
 pub use cbor::{CborError, CborProblem, cbor_to_json};
 pub use decoded::Decoded;
 pub(crate) use decoded::as_json;

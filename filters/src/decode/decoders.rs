@@ -119,9 +119,10 @@ pub struct Incoming<'a> {
 }
 
 /// What a payload is shown as.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum View {
     /// No decoder is needed: the event's own data is what conditions see.
+    #[default]
     Plain,
     /// This.
     Decoded(Decoded),
@@ -146,7 +147,7 @@ pub enum PayloadError {
 }
 
 /// A payload, decoded while it is published.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Decoding {
     /// What conditions see of it.
     pub view: View,
@@ -175,6 +176,16 @@ impl Decoders {
             decoders.list.push(Decoder { reader, emit });
         }
         Ok(decoders)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
     }
 
     /// Decodes what is being published at `now`. Births move at once; if it is not committed, [`Births::undo`] takes that back.
@@ -263,6 +274,7 @@ impl Decoder {
         } = *incoming;
         let topic = topic.unwrap_or_default();
         let decoded = match &self.reader {
+            Reader::Json | Reader::Cbor if payload.is_empty() => return View::Plain,
             Reader::Json => json(payload),
             Reader::Cbor => cbor(payload),
             Reader::Protobuf(protobuf) => protobuf.decode(payload).map_err(PayloadError::Protobuf),
@@ -339,7 +351,7 @@ fn reader(
 }
 
 fn by_content_type(incoming: &Incoming<'_>) -> View {
-    if incoming.content_type != Some("application/cbor") {
+    if incoming.content_type != Some("application/cbor") || incoming.payload.is_empty() {
         return View::Plain;
     }
     match cbor(incoming.payload) {

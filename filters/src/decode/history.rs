@@ -61,6 +61,11 @@ impl<K: Ord, V> History<K, V> {
         self.versions.retain(|key, _| keeps(key));
     }
 
+    /// Keys of which anything is known.
+    pub(super) fn len(&self) -> usize {
+        self.versions.len()
+    }
+
     /// The key whose last version is the oldest.
     pub(super) fn oldest(&self) -> Option<&K> {
         let last = |it: &(&K, &Vec<Version<V>>)| it.1.last().map(|it| it.position);

@@ -54,6 +54,8 @@ const REBIRTH_INTERVAL: Duration = Duration::from_secs(60);
 const MAX_NODES: usize = 10_000;
 /// Bytes of births that are remembered, by estimate.
 const MAX_BYTES: usize = 16 << 20;
+/// Births that came before older ones are forgotten by turns, at least.
+const MIN_FRESH: usize = 64;
 
 /// What is known of the nodes and devices that speak Sparkplug B.
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ pub struct Sparkplug {
     live: BTreeMap<(Box<str>, Box<str>), Live>,
     counts: SparkplugCounts,
     rebirths: VecDeque<Rebirth>,
+    /// Births and deaths that came since the last time that older ones were forgotten.
+    fresh: usize,
 }
 
 /// A node, or one of its devices.
@@ -79,7 +83,7 @@ pub struct Id {
 }
 
 /// What is known of a node from its messages since the start.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Live {
     seq: Option<u8>,
     asked: Option<Moment>,
@@ -98,6 +102,8 @@ pub struct SparkplugCounts {
     pub unborn: u64,
     /// Nodes and devices whose births were forgotten at the bound of 16 MiB.
     pub evicted: u64,
+    /// Times that a node was asked for its births.
+    pub rebirths: u64,
 }
 
 /// A command by which a node is asked for all its births.
@@ -122,7 +128,8 @@ pub struct Seen {
 #[derive(Clone, Debug)]
 pub struct SparkplugUndo {
     id: Id,
-    seq: Option<u8>,
+    live: Option<Live>,
+    counts: SparkplugCounts,
     added: Option<u64>,
 }
 
@@ -160,6 +167,7 @@ impl Default for Sparkplug {
             live: BTreeMap::new(),
             counts: SparkplugCounts::default(),
             rebirths: VecDeque::new(),
+            fresh: 0,
         }
     }
 }
@@ -183,17 +191,17 @@ impl Sparkplug {
         let birth = self.birth_of(topic, &payload, position)?;
         let is_kept = birth.is_some();
         let before = self.counts;
-        if topic.message == Message::NodeDeath && !is_kept {
-            self.counts.stale_deaths += 1;
-        }
         let undo = SparkplugUndo {
             id: topic.id(),
-            seq: self.live.get(&topic.node_key()).and_then(|it| it.seq),
+            live: self.live.get(&topic.node_key()).copied(),
+            counts: before,
             added: is_kept.then_some(position),
         };
         let shown = self.show_with(topic, &payload, position, birth.as_ref())?;
         if let Some(birth) = birth {
             self.put(topic.id(), position, birth);
+        } else if topic.message == Message::NodeDeath {
+            self.counts.stale_deaths += 1;
         }
         self.counts.unknown_aliases += shown.unknown_aliases;
         self.follow(topic, payload.seq, position);
@@ -211,15 +219,23 @@ impl Sparkplug {
         })
     }
 
-    /// Takes back the latest message that was not taken back.
+    /// Takes back the latest message that was not taken back. What was evicted for it stays forgotten.
     pub fn undo(&mut self, undo: SparkplugUndo) {
-        let SparkplugUndo { id, seq, added } = undo;
-        if let Some(position) = added {
-            self.births.take_back(&id, position);
+        if let Some(position) = undo.added {
+            self.births.take_back(&undo.id, position);
             self.recount();
         }
-        if let Some(live) = self.live.get_mut(&(id.group, id.node)) {
-            live.seq = seq;
+        if self.counts.rebirths > undo.counts.rebirths {
+            self.rebirths.pop_back();
+        }
+        self.counts = SparkplugCounts {
+            evicted: self.counts.evicted,
+            ..undo.counts
+        };
+        let node = (undo.id.group, undo.id.node);
+        match undo.live {
+            Some(live) => drop(self.live.insert(node, live)),
+            None => drop(self.live.remove(&node)),
         }
     }
 
@@ -274,7 +290,15 @@ impl Sparkplug {
     /// Forgets what is needed only for records before `position`.
     pub fn forget_before(&mut self, position: u64) {
         self.births.forget_before(position);
+        self.fresh = 0;
         self.recount();
+    }
+
+    /// As [`Sparkplug::forget_before`], but only once as much came as is known: called after every birth, it costs little.
+    pub fn forget_by_turns(&mut self, position: u64) {
+        if self.fresh > self.births.len().max(MIN_FRESH) {
+            self.forget_before(position);
+        }
     }
 
     /// All births that are remembered, for a checkpoint.
@@ -376,6 +400,7 @@ impl Sparkplug {
             return;
         }
         live.asked = Some(now);
+        self.counts.rebirths += 1;
         let topic = format!("{}/{}/NCMD/{}", topic::NAMESPACE, topic.group, topic.node);
         self.rebirths.push_back(Rebirth { topic });
     }
@@ -390,6 +415,7 @@ impl Sparkplug {
 
     fn put(&mut self, id: Id, position: u64, birth: Option<Birth>) {
         self.bytes += bytes_of(&id, birth.as_ref());
+        self.fresh += 1;
         self.births.put(id, position, birth);
         if self.bytes > self.max_bytes {
             self.recount();

@@ -195,3 +195,48 @@ fn uplinks_get_the_payload_as_it_came_unless_the_decoder_emits_json() {
         assert_eq!(data, expected, "{emit}, {rules_used} rules");
     }
 }
+
+#[test]
+fn an_empty_payload_is_no_data_but_where_the_format_has_one_of_no_bytes() {
+    let decoders = decoders(TOPICS);
+    let births = Births::default();
+    for (topic, expected) in [
+        ("a/json/1", "plain"),
+        ("a/1", "plain"),
+        ("d/pump", "device"),
+    ] {
+        let view = decoders.decode_at(&births, &incoming(topic, b""));
+        assert_eq!(shown(&view), expected, "{topic}");
+    }
+    let empty = decoders.decode_at(&births, &incoming("spBv1.0/g/NDATA/n", b""));
+    assert!(shown(&empty).contains("\"values\":{}"), "{empty:?}");
+    let by_type = Incoming {
+        content_type: Some("application/cbor"),
+        ..incoming("b/c/d/e", b"")
+    };
+    assert_eq!(shown(&decoders.decode_at(&births, &by_type)), "plain");
+}
+
+#[test]
+fn what_a_checkpoint_keeps_of_births_decodes_as_before() {
+    let decoders = decoders(TOPICS);
+    let mut births = Births::default();
+    // Metric 2 { name 1: "level", alias 2: 1, datatype 4: Int32, int 10: 3 }; seq 3: 0.
+    let birth = b"\x12\x0D\x0A\x05level\x10\x01\x20\x03\x50\x03\x18\x00";
+    let born = incoming("spBv1.0/g/NBIRTH/n", birth);
+    assert!(decoders.decode(&mut births, &born, Moment(0)).is_kept);
+    let stored = postcard::to_stdvec(&births.stored()).unwrap();
+    let mut again = Births::default();
+    again.recover(postcard::from_bytes(&stored).unwrap());
+    let data = Incoming {
+        position: 2,
+        ..incoming("spBv1.0/g/NDATA/n", b"\x12\x04\x10\x01\x50\x04\x18\x01")
+    };
+    for births in [&births, &again] {
+        let view = decoders.decode_at(births, &data);
+        assert!(
+            shown(&view).contains("\"values\":{\"level\":4}"),
+            "{view:?}"
+        );
+    }
+}

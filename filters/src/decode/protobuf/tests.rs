@@ -245,3 +245,14 @@ fn conditions_find_an_enumeration_by_name_and_by_number_as_one_value() {
         assert_eq!(holds(pattern, message), expected, "{pattern}");
     }
 }
+
+#[test]
+fn the_example_has_the_descriptors_of_its_messages() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/rules");
+    let mut compiler = protox::Compiler::new([examples]).unwrap();
+    compiler.include_imports(true).include_source_info(false);
+    let set = compiler.open_file("pump.proto").unwrap();
+    let set = set.encode_file_descriptor_set();
+    let shipped = std::fs::read(format!("{examples}/pump.desc")).unwrap();
+    assert_eq!(shipped, set);
+}

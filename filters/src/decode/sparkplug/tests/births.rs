@@ -189,6 +189,42 @@ fn births_beyond_the_bound_take_the_place_of_the_oldest() {
     assert_eq!(plant.say("spBv1.0/plant/NDATA/0", &data(1, 1)), json!({}));
 }
 
+#[test]
+fn a_message_that_is_taken_back_is_not_counted_and_nobody_is_asked_for_it() {
+    let mut plant = Plant::new();
+    plant.say(NODE_BIRTH, &birth(0, "level", 1));
+    let mut refuse = |on: &str, payload: &[u8]| {
+        let seen = plant
+            .sparkplug
+            .handle_message(&topic(on), payload, 2, Moment(0), true);
+        plant.sparkplug.undo(seen.unwrap().undo);
+    };
+    refuse(NODE_DATA, &data(9, 9));
+    refuse(NODE_DEATH, &payload(None, &[bd_seq_is(5)]));
+    refuse("spBv1.0/plant/NDATA/other", &data(1, 1));
+    assert_eq!(plant.sparkplug.counts(), SparkplugCounts::default());
+    assert_eq!(plant.rebirths(), 0);
+    assert_eq!(plant.sparkplug.live.len(), 1);
+    plant.say(NODE_DATA, &data(9, 9));
+    assert_eq!(plant.counts(), (0, 1, 1, 0));
+    assert_eq!(
+        (plant.rebirths(), plant.sparkplug.counts().rebirths),
+        (1, 1)
+    );
+}
+
+#[test]
+fn a_node_that_is_born_again_and_again_takes_the_place_of_few_births() {
+    let mut plant = Plant::new();
+    for bd_seq in 0..10_000 {
+        plant.say(NODE_BIRTH, &birth(bd_seq, "level", 1));
+        plant.sparkplug.forget_by_turns(plant.position);
+        assert!(plant.sparkplug.births().count() <= MIN_FRESH + 1);
+    }
+    assert_eq!(plant.say(NODE_DATA, &data(1, 1)), json!({"level": -1}));
+    assert_eq!(plant.sparkplug.counts(), SparkplugCounts::default());
+}
+
 /// Messages that are refused or lost in a crash leave no trace, whatever was checkpointed when; what is decoded again is what was decoded first.
 #[test]
 fn births_are_a_fold_over_what_was_committed() {
