@@ -33,7 +33,7 @@ mod view;
 pub use minted::{DeviceData, DeviceEvent, Minted, Received};
 pub use publish::PublishedEvent;
 pub use template::{Template, TemplateError};
-pub use view::{data_view, view};
+pub use view::{Undecoded, data_view, undecoded, view};
 
 use filters::{Event, EventError, EventProblem, MAX_EXTENSIONS, TopicTrie, check_attribute};
 use spool::Lane;

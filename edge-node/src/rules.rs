@@ -6,7 +6,7 @@
 //!                                └▶ Settled in the record ─▶ node::source: whether an uplink is owed it, and in which form
 //! ```
 //!
-//! What gates remember moves when an event is judged, and back if it is not appended. What must survive stands in the record, or in a record of its own
+//! What decoders know of births and what gates remember moves when an event is judged, and back if it is not appended. What must survive stands in the record, or in a record of its own
 //! if nobody is owed the event ([`Change::Judged`](crate::record::Change::Judged)): the fold of these is the memory at recovery. What windows and their like take of an event
 //! stands there too, and they are told of it once it is appended: see `derivations`.
 //!
@@ -16,6 +16,7 @@
 mod derivations;
 mod judged;
 mod log;
+mod payloads;
 mod settled;
 mod stages;
 mod subject;
@@ -28,6 +29,7 @@ use std::collections::HashMap;
 
 use filters::{
     DataView, EventView,
+    decode::{StoredBirths, View, sparkplug::Rebirth},
     index::{RuleId, Scratch},
     rules::{
         Arrival, Fate, Owed, RuleDefinition, RuleMemory, Ruling, StageId, StageInput,
@@ -35,15 +37,16 @@ use filters::{
     },
     stage::Moment,
 };
-use spool::{CursorId, Lane, clock::ClockMark};
+use spool::{CursorId, Lane, Seq, clock::ClockMark};
 
 use derivations::{Derivations, Inputs};
+use payloads::Payloads;
 use stages::{Remembered, Stages};
-use subject::{Subject, decoded, nothing};
+use subject::{Subject, nothing};
 
 use crate::{
     config::Rules,
-    node::status::{RuleStatus, StageStatus},
+    node::status::{DecodersStatus, RuleStatus, StageStatus},
     record::PublishRecord,
 };
 
@@ -62,6 +65,7 @@ pub struct Judge {
     /// The stages of the set that derive.
     deriving: Vec<StageId>,
     derivations: Derivations,
+    payloads: Payloads,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +88,7 @@ impl Judge {
             derivations: Derivations::default(),
             scratch: Scratch::default(),
             cursors: Vec::new(),
+            payloads: Payloads::default(),
             rules,
         }
     }
@@ -104,8 +109,9 @@ impl Judge {
         self.cursors = names.map(String::as_str).map(cursor).collect();
     }
 
-    /// Takes over what rules of the same name have counted, and what stages remember that are the same.
+    /// Takes over what rules of the same name have counted, what stages remember that are the same, and what decoders know.
     pub(crate) fn go_on_from(&mut self, before: &mut Judge) {
+        self.payloads = std::mem::take(&mut before.payloads);
         let memory = std::mem::take(&mut before.memory);
         self.memory = RuleMemory::carry(memory, &before.rules.set, &self.rules.set);
         self.stages.go_on_from(&before.stages);
@@ -118,11 +124,13 @@ impl Judge {
         }
     }
 
-    /// Judges a publish that would be kept in `lane`; `derived_by` are the rules from which it is derived.
+    /// Judges a publish that would be kept in `lane` and, if it is appended, stands at `position`; `derived_by` are the rules from which it
+    /// is derived.
     pub(crate) fn judge(
         &mut self,
         record: &PublishRecord<'_>,
         lane: Lane,
+        position: Seq,
         clock: ClockMark,
         derived_by: &[String],
     ) -> Judged {
@@ -130,7 +138,7 @@ impl Judge {
             at: Moment(clock.node.0),
             derived_by,
         };
-        let mut judged = self.judge_as_arrived(record, lane, &arrival);
+        let mut judged = self.judge_as_arrived(record, lane, position, &arrival);
         let ruling = judged.ruling.as_mut();
         let inputs = ruling.map(|it| std::mem::take(&mut it.inputs));
         self.add_inputs(&mut judged, inputs.unwrap_or_default(), clock, derived_by);
@@ -166,42 +174,48 @@ impl Judge {
         &mut self,
         record: &PublishRecord<'_>,
         lane: Lane,
+        position: Seq,
         arrival: &Arrival<'_>,
     ) -> Judged {
-        if self.rules.set.is_empty() {
+        if self.rules.set.is_empty() && self.rules.decoders.is_empty() {
             return Judged::untouched(lane);
         }
         let subject = Subject::new(record);
-        let data = match self.rules.set.index().reads_attributes() {
-            true => None,
-            false => subject.data(),
-        };
-        let ruling = match data {
-            Some(data) => {
-                let seen = EventView {
-                    topic: Some(record.topic),
-                    data,
-                    ..EventView::default()
-                };
-                self.rule(&seen, &subject, arrival)
-            }
-            None => self.rule_by_event(&subject, arrival),
-        };
-        match ruling {
+        let decoders = &self.rules.decoders;
+        let decoding = self
+            .payloads
+            .decode(decoders, &subject, position, arrival.at);
+        let judged = match self.ruling(&subject, &decoding.view, arrival) {
             Some(ruling) => self.judged(ruling, &subject, lane),
             None => Judged::untouched(lane),
-        }
+        };
+        Judged { decoding, ..judged }
     }
 
-    fn rule_by_event(&mut self, subject: &Subject<'_>, arrival: &Arrival<'_>) -> Option<Ruling> {
-        let event = subject.event()?;
-        let decoded = decoded(event);
-        let mut seen = EventView::of(event, Some(subject.record.topic));
-        match &decoded {
-            Some(Some(json)) => seen.data = DataView::Json(json),
-            Some(None) => seen.data = DataView::Opaque,
-            None => {}
-        }
+    fn ruling(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &View,
+        arrival: &Arrival<'_>,
+    ) -> Option<Ruling> {
+        let data = match (view, self.rules.set.index().reads_attributes()) {
+            (_, true) => None,
+            (View::Plain, false) => subject.data(),
+            (decoded, false) => Some(decoded.data(DataView::Absent)),
+        };
+        let topic = Some(subject.record.topic);
+        let seen = match data {
+            Some(data) => EventView {
+                topic,
+                data,
+                ..EventView::default()
+            },
+            None => {
+                let seen = EventView::of(subject.event()?, topic);
+                let data = view.data(seen.data);
+                EventView { data, ..seen }
+            }
+        };
         self.rule(&seen, subject, arrival)
     }
 
@@ -227,15 +241,32 @@ impl Judge {
         None
     }
 
+    /// What decoders know, for a checkpoint.
+    pub(crate) fn births(&self) -> StoredBirths {
+        self.payloads.births()
+    }
+
+    /// Begins recovery with what a checkpoint kept of births.
+    pub(crate) fn restore_births(&mut self, births: StoredBirths) {
+        self.payloads.restore(births);
+    }
+
+    /// The next node that is to be asked for its births.
+    pub(crate) fn poll_rebirth(&mut self) -> Option<Rebirth> {
+        self.payloads.poll_rebirth()
+    }
+
     /// The publish is not in the log.
     pub(crate) fn take_back(&mut self, judged: Judged) {
         if let Some(ruling) = judged.ruling {
             self.memory.undo(ruling);
         }
+        self.payloads.take_back(judged.decoding);
     }
 
-    /// The publish is taken in. Gives what the ledger calls the rule that dropped it, if one did.
-    pub(crate) fn count(&mut self, judged: &Judged) -> Option<String> {
+    /// The publish is taken in, at `position` if it has one. Gives what the ledger calls the rule that dropped it, if one did.
+    pub(crate) fn count(&mut self, judged: &Judged, position: Option<Seq>) -> Option<String> {
+        self.payloads.count(&judged.decoding, position);
         let ruling = judged.ruling.as_ref()?;
         for rule in &ruling.matched {
             self.count_of(*rule).matched += 1;
@@ -263,6 +294,11 @@ impl Judge {
             stages: self.stages_status(place, rule),
         };
         rules.zip(0..).map(status).collect()
+    }
+
+    /// What decoders did since the node started.
+    pub fn decoders_status(&self) -> DecodersStatus {
+        self.payloads.status()
     }
 
     fn stages_status(&self, rule: u32, definition: &RuleDefinition) -> Vec<StageStatus> {

@@ -16,7 +16,7 @@ impl Broker {
     pub fn apply(&mut self, entry: &Entry) {
         match Record::decode(&entry.body) {
             Some(Record::Publish(record)) => {
-                self.judge.recover(record.settled, entry.seq, entry.time);
+                self.judge.recover_publish(&record, entry.seq, entry.time);
                 self.apply_publish(entry.seq, entry.time, &record);
             }
             Some(Record::Change(Change::Judged { settled })) => {

@@ -58,6 +58,7 @@ impl Broker {
             self.fan_out(journal.now, &message, &audience, None, place.as_ref());
             last = last.max(one.appended.last());
         }
+        self.ask_for_births(journal);
         self.counters.events += events.len() as u64;
         Ok(last)
     }
@@ -81,7 +82,9 @@ impl Broker {
             appended: Appended::Nothing { after: Seq::ZERO },
         };
         let record = one.record(origin, incoming);
-        let judged = self.judge.judge(&record, minted.lane, journal.clock(), &[]);
+        let judged = self
+            .judge
+            .judge(&record, minted.lane, journal.next(), journal.clock(), &[]);
         let arrival = Arrival {
             record,
             publisher: None,

@@ -93,6 +93,11 @@ impl<'a> Journal<'a> {
         self.transaction.appended()
     }
 
+    /// The position of the record that is appended next.
+    pub(crate) fn next(&self) -> Seq {
+        Seq(self.appended().0 + 1)
+    }
+
     /// Which event a PUBLISH is, and its lane.
     pub(crate) fn mint(
         &mut self,

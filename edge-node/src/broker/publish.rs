@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU16, rc::Rc};
 
+use filters::stage::EventTime;
 use spool::{Full, Kind, Lane, LossReason, NodeTime, RouteId, Seq, WhenFull};
 
 use super::{
@@ -255,7 +256,7 @@ impl Broker {
         let audience = self.subscriptions.audience(record.topic);
         let judged = self
             .judge
-            .judge(record, arrival.lane, journal.clock(), arrival.derived_by);
+            .judge(record, arrival.lane, journal.next(), journal.clock(), arrival.derived_by);
         let appended = match self.append_publish(journal, arrival, &audience, &judged) {
             Ok(appended) => appended,
             Err(full) => {
@@ -265,6 +266,7 @@ impl Broker {
             }
         };
         self.follow_judged(&judged, appended, record, journal.now);
+        self.ask_for_births(journal);
         let message = Message::of(record, journal.now);
         let publisher = arrival.publisher;
         let seq = match appended {
@@ -309,8 +311,11 @@ impl Broker {
             });
         }
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
-        let state =
-            record.retain || record.packet_id.is_some() || record.will || record.place.is_some();
+        let state = record.retain
+            || record.packet_id.is_some()
+            || record.will
+            || record.place.is_some()
+            || judged.is_birth();
         let live_above_zero =
             record.qos != QoS::AtMostOnce && audience.sessions.values().any(|l| l.grant.is_some());
         let history =
@@ -345,7 +350,7 @@ impl Broker {
         now: NodeTime,
     ) {
         self.judge.tell(judged, appended.last(), now);
-        if let Some(rule) = self.judge.count(judged) {
+        if let Some(rule) = self.judge.count(judged, appended.publish()) {
             let (seq, bytes) = (appended.publish(), record.payload.len() as u64);
             self.lose_at(
                 LossReason::DroppedByRule,
@@ -354,6 +359,28 @@ impl Broker {
                 bytes,
                 now,
             );
+        }
+    }
+
+    /// Sends the commands by which Sparkplug's nodes are asked for their births: to who hears them now, and into no record.
+    pub(super) fn ask_for_births(&mut self, journal: &Journal<'_>) {
+        while let Some(rebirth) = self.judge.poll_rebirth() {
+            let wall = i64::try_from(journal.clock().wall.0).unwrap_or(i64::MAX);
+            let payload = rebirth.payload(EventTime(wall));
+            let message = Message {
+                topic: &rebirth.topic,
+                properties: &[],
+                received: journal.now,
+                qos: QoS::AtMostOnce,
+                retain: false,
+                payload: &payload,
+            };
+            tracing::debug!(
+                topic = rebirth.topic,
+                "a Sparkplug node is asked for its births"
+            );
+            let audience = self.subscriptions.audience(&rebirth.topic);
+            self.fan_out(journal.now, &message, &audience, None, None);
         }
     }
 

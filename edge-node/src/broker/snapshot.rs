@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use super::{
@@ -54,6 +54,7 @@ impl Broker {
             self.judge.memories(),
             &self.devices.registry,
             self.judge.derivations(),
+            self.judge.births(),
         );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
@@ -61,19 +62,15 @@ impl Broker {
     /// Begins recovery from a checkpoint. Fails where the bytes are none; the broker is then as it was.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
         let (snapshot, rest) = postcard::take_from_bytes::<Snapshot>(bytes)?;
-        // Nothing follows in a checkpoint from before there were rules, and no devices in one from before these, nor stages that derive.
-        if !rest.is_empty() {
-            let (memories, rest) = postcard::take_from_bytes(rest)?;
-            self.judge.restore(memories);
-            let (registry, rest) = match rest {
-                [] => (Registry::default(), rest),
-                rest => postcard::take_from_bytes(rest)?,
-            };
-            self.devices.registry = registry;
-            if !rest.is_empty() {
-                self.judge.restore_derivations(postcard::from_bytes(rest)?);
-            }
-        }
+        // An older checkpoint ends before what there was not when it was written.
+        let (memories, rest) = next_part(rest)?;
+        let (registry, rest) = next_part::<Registry>(rest)?;
+        let (derivations, rest) = next_part(rest)?;
+        let (births, _) = next_part(rest)?;
+        self.judge.restore(memories);
+        self.judge.restore_derivations(derivations);
+        self.judge.restore_births(births);
+        self.devices.registry = registry;
         self.identity = snapshot.identity;
         self.name_rules();
         self.retained = snapshot.retained.restored();
@@ -92,6 +89,14 @@ impl Broker {
             }
         }
         Ok(())
+    }
+}
+
+/// The next part of a checkpoint, or the part of a node that knows nothing of it.
+fn next_part<T: Default + DeserializeOwned>(rest: &[u8]) -> Result<(T, &[u8]), postcard::Error> {
+    match rest {
+        [] => Ok((T::default(), rest)),
+        rest => postcard::take_from_bytes(rest),
     }
 }
 

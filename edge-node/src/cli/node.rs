@@ -11,7 +11,8 @@ use super::{
 use crate::{
     endpoints::Endpoints,
     node::status::{
-        LaneStatus, LossStatus, NodeHealth, NodeStatus, ReplayStatus, RuleStatus, SinkStatus,
+        DecodersStatus, LaneStatus, LossStatus, NodeHealth, NodeStatus, ReplayStatus, RuleStatus,
+        SinkStatus,
     },
 };
 
@@ -85,6 +86,7 @@ fn print(status: &NodeStatus, out: &mut dyn Write) -> Result<(), CliError> {
     }
     sinks(&status.sinks, out)?;
     rules(&status.rules, out)?;
+    decoders(&status.decoders, out)?;
     ledger(&status.ledger, out)
 }
 
@@ -186,6 +188,26 @@ fn stages(rules: &[RuleStatus], out: &mut dyn Write) -> Result<(), CliError> {
                 stage.invalid.to_string(),
             ]);
         }
+    }
+    table.print(out)
+}
+
+fn decoders(decoders: &DecodersStatus, out: &mut dyn Write) -> Result<(), CliError> {
+    let sparkplug = &decoders.sparkplug;
+    let counts = [
+        ("Sparkplug: stale death", sparkplug.stale_deaths),
+        ("Sparkplug: gap of seq", sparkplug.gaps),
+        ("Sparkplug: unknown alias", sparkplug.unknown_aliases),
+        ("Sparkplug: no birth", sparkplug.unborn),
+        ("Sparkplug: birth forgotten", sparkplug.forgotten),
+        ("Sparkplug: asked for rebirth", sparkplug.rebirths),
+    ];
+    let mut table = Table::new(&["decoders", "times"]);
+    for (format, count) in &decoders.undecoded {
+        table.row([format!("not decoded: {format}"), count.to_string()]);
+    }
+    for (what, count) in counts.into_iter().filter(|it| it.1 > 0) {
+        table.row([what.to_owned(), count.to_string()]);
     }
     table.print(out)
 }

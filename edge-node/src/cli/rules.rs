@@ -20,7 +20,7 @@ use crate::{
     endpoints::Endpoints,
     node::reload::ReloadAnswer,
 };
-use timeline::{Payload, Timeline};
+use timeline::Timeline;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RulesCommand {
@@ -103,10 +103,14 @@ pub(super) fn execute(command: &RulesCommand, out: &mut dyn Write) -> Result<(),
             let rules = files.load()?;
             let unindexed = rules.set.index().unindexed().len();
             let count = rules.definitions.len();
-            writeln!(
+            write!(
                 out,
                 "{count} rules are right; {unindexed} of them are asked about every event"
             )?;
+            match rules.decoders.len() {
+                0 => writeln!(out)?,
+                decoders => writeln!(out, "; {decoders} decoders read payloads for them")?,
+            }
             Ok(())
         }
         RulesCommand::Test(args) => test(args, out),
@@ -135,12 +139,12 @@ fn test(args: &TestArgs, out: &mut dyn Write) -> Result<(), CliError> {
         true => writeln!(out, "{verdict}").map_err(CliError::from),
         false => timeline::print(verdict, out),
     };
-    for payload in payloads(args)? {
+    for event in given(args)? {
         let topic = args.topic.clone().or_else(|| {
-            let topic = payload.event.extension_text("mqtttopic");
+            let topic = event.extension_text("mqtttopic");
             topic.map(|it| it.into_owned())
         });
-        print(&timeline.publish(&payload, topic.as_deref()))?;
+        print(&timeline.publish(&event, topic.as_deref()))?;
     }
     if let Some(until) = until {
         print(&timeline.run_until(until))?;
@@ -148,15 +152,14 @@ fn test(args: &TestArgs, out: &mut dyn Write) -> Result<(), CliError> {
     Ok(())
 }
 
-fn payloads(args: &TestArgs) -> Result<Vec<Payload>, CliError> {
+/// The events to be tried.
+fn given(args: &TestArgs) -> Result<Vec<Event>, CliError> {
     if let (Some(path), Some(content_type)) = (&args.payload, &args.content_type) {
-        return Ok(vec![
-            Payload::new(read(path)?, content_type).map_err(|it| invalid(it.to_string()))?,
-        ]);
+        let event = timeline::event_of(read(path)?, content_type);
+        return Ok(vec![event.map_err(|it| invalid(it.to_string()))?]);
     }
     let path = args.event.as_deref().unwrap_or(Path::new("-"));
-    let events = events(&read(path)?)?;
-    Ok(events.into_iter().map(Payload::of_event).collect())
+    events(&read(path)?)
 }
 
 /// One event, however many lines it has, or one on each line.

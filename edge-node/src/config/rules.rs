@@ -1,12 +1,14 @@
-//! Rule files: `[[rule]]` lists, read and compiled as one set.
+//! Rule files: lists of `[[rule]]`, `[[table]]` and `[[decoder]]`, read and compiled as one set.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use filters::{
+    decode::{DecoderDefinition, DecoderProblem, Decoders},
     index::Budget,
     rules::{Known, RuleDefinition, RuleError, RuleFile, RuleProblem, RuleSet, TableDefinition},
     stage::Moment,
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     document::Document,
-    error::{ConfigError, Fault},
+    error::{ConfigError, Fault, Place},
 };
 
 /// `[rules]`: what becomes of events on their way to the uplinks.
@@ -46,6 +48,8 @@ pub struct Rules {
     pub known: Known,
     /// Compiled.
     pub set: RuleSet,
+    /// How payloads are read before rules look at them.
+    pub decoders: Decoders,
 }
 
 impl Rules {
@@ -79,14 +83,17 @@ impl Rules {
         let mut documents = Vec::with_capacity(texts.len());
         let mut definitions = Vec::new();
         let mut tables = Tables::new();
+        let mut decoders = Reading::default();
         for (name, text) in texts {
             let document = Document::parse(name, text)?;
             let file: RuleFile = document.read()?;
             let folder = Path::new(name).parent().unwrap_or(Path::new("."));
             load_tables(&file.table, folder, &document, &mut tables)?;
+            decoders.read(file.decoder, folder, &document)?;
             documents.push((definitions.len(), document));
             definitions.extend(file.rule);
         }
+        let decoders = decoders.compile()?;
         let mut known = known.unwrap_or_else(|| Known::of(&definitions));
         known.tables = tables;
         match RuleSet::compile(&definitions, &known, Budget::default(), now) {
@@ -94,9 +101,64 @@ impl Rules {
                 definitions,
                 known,
                 set,
+                decoders,
             }),
             Err(error) => Err(at(&documents, &error, &known)),
         }
+    }
+}
+
+/// The decoders of all files, on their way to be compiled.
+#[derive(Default)]
+struct Reading {
+    definitions: Vec<DecoderDefinition>,
+    /// Where each stands: itself and, where it names one, its file of descriptors.
+    places: Vec<(Place, Place)>,
+    /// The bytes of the files they name, by path.
+    descriptors: BTreeMap<String, Vec<u8>>,
+}
+
+impl Reading {
+    fn read(
+        &mut self,
+        definitions: Vec<DecoderDefinition>,
+        folder: &Path,
+        document: &Document<'_>,
+    ) -> Result<(), ConfigError> {
+        for (place, mut definition) in definitions.into_iter().enumerate() {
+            let own = document.place(&format!("decoder.{place}"));
+            let named = document.place(&format!("decoder.{place}.descriptors"));
+            if let Some(file) = &mut definition.descriptors {
+                let path = folder.join(&*file).display().to_string();
+                let bytes = fs::read(&path).map_err(|error| ConfigError::At {
+                    place: named.clone(),
+                    fault: Fault::Wrong {
+                        what: format!("cannot read {path}: {error}"),
+                    },
+                })?;
+                self.descriptors.insert(path.clone(), bytes);
+                *file = path;
+            }
+            self.definitions.push(definition);
+            self.places.push((own, named));
+        }
+        Ok(())
+    }
+
+    fn compile(self) -> Result<Decoders, ConfigError> {
+        Decoders::compile(&self.definitions, &self.descriptors).map_err(|error| {
+            let places = self.places.into_iter().nth(error.decoder);
+            let (own, named) = places.expect("an error names one of the decoders");
+            let place = match error.problem {
+                DecoderProblem::Descriptors(_) => named,
+                _ => own,
+            };
+            let what = error.to_string();
+            ConfigError::At {
+                place,
+                fault: Fault::Wrong { what },
+            }
+        })
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn text(status: &NodeStatus) -> String {
     sinks(&mut page, status);
     rules(&mut page, status);
     stages(&mut page, status);
+    decoders(&mut page, status);
     ledger(&mut page, status);
     page.0
 }
@@ -404,6 +405,27 @@ fn stages(page: &mut Page, status: &NodeStatus) {
         ),
         |it| it.invalid,
     );
+}
+
+fn decoders(page: &mut Page, status: &NodeStatus) {
+    let mut family = page.counter(
+        "edge_node_undecoded_total",
+        "Payloads that a decoder could not read.",
+    );
+    for (format, count) in &status.decoders.undecoded {
+        family.put(&[("format", format)], *count);
+    }
+    let sparkplug = &status.decoders.sparkplug;
+    let mut family = page.counter(
+        "edge_node_sparkplug_total",
+        "Messages of Sparkplug B that do not fit what was before them, births forgotten at the bound of memory, and nodes asked for theirs.",
+    );
+    family.put(&[("what", "stale-death")], sparkplug.stale_deaths);
+    family.put(&[("what", "gap")], sparkplug.gaps);
+    family.put(&[("what", "unknown-alias")], sparkplug.unknown_aliases);
+    family.put(&[("what", "unborn")], sparkplug.unborn);
+    family.put(&[("what", "forgotten")], sparkplug.forgotten);
+    family.put(&[("what", "rebirth")], sparkplug.rebirths);
 }
 
 fn ledger(page: &mut Page, status: &NodeStatus) {

@@ -72,6 +72,35 @@ pub fn view(
     Ok(event)
 }
 
+/// What decoders look at of a stored PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecoded<'a> {
+    /// The payload, with the content type of the event.
+    Payload(Option<&'a str>),
+    /// The data within the event that is the payload.
+    InEvent,
+    /// Nothing: the node decoded it when it came.
+    Nothing,
+}
+
+/// What decoders look at of a stored PUBLISH.
+pub fn undecoded<'a>(
+    properties: Option<&'a PublishPropertySet>,
+    minted: &'a Minted,
+) -> Undecoded<'a> {
+    let declared = properties.and_then(|it| it.content_type.as_deref());
+    match &minted.form {
+        Form::Plain(attributes) => {
+            Undecoded::Payload(attributes.datacontenttype.as_deref().or(declared))
+        }
+        Form::Binary { .. } | Form::Carried { .. } | Form::Invalid { .. } => {
+            Undecoded::Payload(declared)
+        }
+        Form::Structured { .. } => Undecoded::InEvent,
+        Form::Device(_) => Undecoded::Nothing,
+    }
+}
+
 /// The data of the event of a stored PUBLISH as rules see them, without the event; `None` where that takes the event.
 pub fn data_view<'a>(
     properties: Option<&PublishPropertySet>,

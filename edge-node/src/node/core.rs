@@ -431,6 +431,7 @@ impl Core {
             spool: SpoolStatus::of(&log, now),
             rules: self.broker.rules().status(),
             derived_waiting: self.broker.rules().waiting() as u64,
+            decoders: self.broker.rules().decoders_status(),
             ledger: log
                 .ledger
                 .iter()

@@ -36,6 +36,8 @@ pub struct NodeStatus {
     /// Events that stages of rules derived and that wait for room in the log. At 4,096 no input of such stages is taken in.
     #[serde(default)]
     pub derived_waiting: u64,
+    /// What decoders of payloads met.
+    pub decoders: DecodersStatus,
     /// What is gone, by reason and whose it was, in all runs of this data directory.
     pub ledger: Vec<LossStatus>,
 }
@@ -375,6 +377,34 @@ pub struct StageStatus {
     pub late: u64,
     /// What it derived that would have been no valid event, or would have had no valid topic.
     pub invalid: u64,
+}
+
+/// What decoders of payloads met.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct DecodersStatus {
+    /// Payloads that could not be decoded, by format: no condition on their data holds.
+    pub undecoded: BTreeMap<String, u64>,
+    /// Messages of Sparkplug B that could, but do not fit what was before them.
+    pub sparkplug: SparkplugStatus,
+}
+
+/// Messages of Sparkplug B that do not fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SparkplugStatus {
+    /// Deaths whose `bdSeq` is that of a birth which no longer stands.
+    pub stale_deaths: u64,
+    /// Messages whose `seq` does not follow the one before.
+    pub gaps: u64,
+    /// Metrics with an alias that no birth announced.
+    pub unknown_aliases: u64,
+    /// Messages of a node or device whose birth is not known.
+    pub unborn: u64,
+    /// Nodes and devices whose births were forgotten at the bound of memory.
+    pub forgotten: u64,
+    /// Times that a node was asked for its births.
+    pub rebirths: u64,
 }
 
 /// One entry of the ledger.

@@ -1,4 +1,7 @@
-use filters::rules::{Cause, Fate, Ruling};
+use filters::{
+    decode::Decoding,
+    rules::{Cause, Fate, Ruling},
+};
 use spool::{CursorId, Lane};
 
 use super::settled::Settled;
@@ -16,6 +19,8 @@ pub(crate) struct Judged {
     pub(crate) waits: bool,
     /// What `settled` is the text of.
     pub(super) decision: Settled,
+    /// What decoders made of the payload.
+    pub(super) decoding: Decoding,
     pub(super) ruling: Option<Ruling>,
 }
 
@@ -39,8 +44,14 @@ impl Judged {
             is_remembered: false,
             waits: false,
             decision: Settled::default(),
+            decoding: Decoding::default(),
             ruling: None,
         }
+    }
+
+    /// Whether decoders learnt of it, so that its record has to be in the log whoever it is owed to.
+    pub(crate) fn is_birth(&self) -> bool {
+        self.decoding.is_kept
     }
 
     /// Whether a stage decided that it goes no further, by what it remembers of events before it.

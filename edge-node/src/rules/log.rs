@@ -8,8 +8,9 @@ use super::{
     Judge, Judged, Settled,
     derivations::KeptDerivations,
     stages::{NamedStage, Remembered},
+    subject::Subject,
 };
-use crate::record::Change;
+use crate::record::{Change, PublishRecord};
 
 /// What gates remember, as a checkpoint keeps it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -138,6 +139,13 @@ impl Judge {
     /// A checkpoint was taken.
     pub(crate) fn is_covered(&mut self, now: NodeTime) {
         self.derivations.is_covered(now);
+    }
+
+    /// Reads a publish of the log again, at recovery: what it says of births, and what stages are to know of it.
+    pub(crate) fn recover_publish(&mut self, record: &PublishRecord<'_>, seq: Seq, at: NodeTime) {
+        let (decoders, subject) = (&self.rules.decoders, Subject::new(record));
+        self.payloads.recover(decoders, &subject, seq);
+        self.recover(record.settled, seq, at);
     }
 
     /// Puts back what gates came to remember of a record and what stages were told of it, at recovery.

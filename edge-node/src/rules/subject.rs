@@ -1,49 +1,67 @@
 use std::cell::OnceCell;
 
-use filters::{DataView, Event};
+use filters::{DataView, Event, decode::Incoming};
 
 use crate::{
-    ingest::{self, Minted},
-    mqtt::stored,
-    node::view,
+    ingest::{self, Minted, Undecoded},
+    mqtt::{packet::PublishProperties, stored},
     record::PublishRecord,
 };
 
 /// A publish as rules look at it: no more is made of it than they ask for.
 pub(super) struct Subject<'a> {
     pub(super) record: &'a PublishRecord<'a>,
+    parts: Option<(Minted, PublishProperties)>,
     event: OnceCell<Option<Event>>,
 }
 
 impl<'a> Subject<'a> {
     pub(super) fn new(record: &'a PublishRecord<'a>) -> Subject<'a> {
+        let minted = postcard::from_bytes(record.minted).ok();
+        let properties = stored::decode(record.properties).ok();
         Subject {
             record,
+            parts: minted.zip(properties),
             event: OnceCell::new(),
         }
     }
 
     pub(super) fn event(&self) -> Option<&Event> {
-        let event = self.event.get_or_init(|| view::of_record(self.record));
-        event.as_ref()
+        let make = || {
+            let (minted, properties) = self.parts.as_ref()?;
+            let PublishRecord { topic, payload, .. } = *self.record;
+            ingest::view(topic, properties.set(), payload, minted).ok()
+        };
+        self.event.get_or_init(make).as_ref()
     }
 
-    /// The data, where no decoder is needed to read them and no event to know them.
+    /// The data, where no event is needed to know them.
     pub(super) fn data(&self) -> Option<DataView<'a>> {
-        let minted: Minted = postcard::from_bytes(self.record.minted).ok()?;
-        let properties = stored::decode(self.record.properties).ok()?;
-        let data = ingest::data_view(properties.set(), self.record.payload, &minted);
-        data.filter(|it| *it != DataView::Opaque)
+        let (minted, properties) = self.parts.as_ref()?;
+        ingest::data_view(properties.set(), self.record.payload, minted)
+    }
+
+    /// What decoders are to read; `None` where they have nothing to.
+    pub(super) fn incoming(&self, position: u64) -> Option<Incoming<'_>> {
+        let (minted, properties) = self.parts.as_ref()?;
+        let (content_type, payload) = match ingest::undecoded(properties.set(), minted) {
+            Undecoded::Payload(content_type) => (content_type, self.record.payload),
+            Undecoded::InEvent => {
+                let event = self.event()?;
+                (event.datacontenttype.as_deref(), event.data_bytes())
+            }
+            Undecoded::Nothing => return None,
+        };
+        Some(Incoming {
+            topic: Some(self.record.topic),
+            content_type,
+            payload,
+            position,
+        })
     }
 }
 
 /// In place of an event that cannot be made.
 pub(super) fn nothing() -> Event {
     Event::new(String::new(), String::new(), String::new())
-}
-
-/// The payload as a decoder shows it: `Some(None)` if it cannot, `None` where the payload needs none.
-pub(super) fn decoded(event: &Event) -> Option<Option<Vec<u8>>> {
-    let is_cbor = event.datacontenttype.as_deref() == Some("application/cbor");
-    is_cbor.then(|| filters::decode::cbor_to_json(event.data_bytes()).ok())
 }

@@ -2,14 +2,19 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Pattern, SubscriptionFilter, TopicFilter, cesql::Expression};
+use crate::{
+    Pattern, SubscriptionFilter, TopicFilter, cesql::Expression, decode::DecoderDefinition,
+};
 
 use super::StepDefinition;
 
-/// One file of rules: a list of `[[rule]]`.
+/// One file of rules: lists of `[[rule]]`, `[[table]]` and `[[decoder]]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RuleFile {
+    /// How payloads that are no JSON are read: `[[decoder]]`. Of several whose topic fits, the first counts.
+    #[serde(default)]
+    pub decoder: Vec<DecoderDefinition>,
     /// Tables that `enrich` looks into: `[[table]]`.
     #[serde(default)]
     pub table: Vec<TableDefinition>,

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use tests::{TestNode, within};
+use tests::{TestCloud, TestNode, wait_until, within};
 
 /// How long a program waits for what is to come, in seconds: less than we wait for the program, so that it can say what it
 /// misses.
@@ -161,4 +161,64 @@ async fn paho_of_python_gets_everything_it_was_acknowledged_after_a_kill() {
     node.restart().await;
     let received = run(python("paho_receive.py", &node)).await;
     assert_eq!(said(&received), "received 500 in order\n", "{received:?}");
+}
+
+#[tokio::test]
+async fn what_paho_of_python_says_in_sparkplug_protobuf_and_cbor_is_understood_over_a_kill() {
+    let rules = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/rules/decoders.toml"
+    );
+    let cloud = TestCloud::start().await;
+    let mut node = TestNode::builder()
+        .config(&format!("[rules]\nfiles = [{rules:?}]\n"))
+        .uplink(&cloud)
+        .start()
+        .await;
+    let speak = |node: &TestNode, what: &str| {
+        let mut command = python("paho_payloads.py", node);
+        command.arg(what);
+        run(command)
+    };
+    assert_eq!(said(&speak(&node, "birth").await), "born\n");
+    node.restart().await;
+    assert_eq!(
+        said(&speak(&node, "data").await),
+        "asked 1 time on spBv1.0/plant/NCMD/tank\n"
+    );
+    wait_until("the cloud has all", async || cloud.received().len() >= 5).await;
+    let of = |topic: &str| {
+        let mut received = cloud.received();
+        received.retain(|it| it.attribute("mqtttopic") == topic);
+        received.remove(0).data
+    };
+    let json = |topic: &str| serde_json::from_slice::<serde_json::Value>(&of(topic)).unwrap();
+    let level = json("spBv1.0/plant/NDATA/tank")["values"].clone();
+    assert_eq!(level, serde_json::json!({"level": 97}));
+    assert_eq!(
+        json("pumps/7"),
+        serde_json::json!({"name": "pump-7", "celsius": 71.5, "state": "RUNNING"})
+    );
+    assert_eq!(of("meters/3"), b"\xa1\x61x\x11");
+
+    let status = node.status().await;
+    for (place, name) in ["full", "hot", "leaks"].into_iter().enumerate() {
+        let rule = &status["rules"][place];
+        assert_eq!(
+            (&rule["name"], &rule["matched"]),
+            (&name.into(), &1.into()),
+            "{rule}"
+        );
+    }
+    let sparkplug = &status["decoders"]["sparkplug"];
+    assert_eq!(
+        (&sparkplug["unknown_aliases"], &sparkplug["rebirths"]),
+        (&1.into(), &1.into()),
+        "{sparkplug}"
+    );
+    let metrics = tests::get(node.http(), "/metrics").await.body;
+    assert!(
+        metrics.contains("edge_node_sparkplug_total{what=\"unknown-alias\"} 1\n"),
+        "{metrics}"
+    );
 }

@@ -183,7 +183,9 @@ impl Broker {
             seq: Seq::ZERO,
         };
         let record = one.record(peer, is_first);
-        let judged = self.judge.judge(&record, lane, journal.clock(), &[]);
+        let judged = self
+            .judge
+            .judge(&record, lane, journal.next(), journal.clock(), &[]);
         let arrival = Arrival {
             record,
             publisher: Some(peer.session),

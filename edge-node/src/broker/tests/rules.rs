@@ -6,6 +6,7 @@ use cloud_uplink::{Outgoing, Peers, RecordSource};
 use filters::{Event, TopicFilter};
 use spool::{Lane, LossReason, ReadLimits, Seq};
 
+mod decoders;
 mod deriving;
 mod gates;
 

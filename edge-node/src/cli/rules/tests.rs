@@ -163,6 +163,85 @@ fn a_payload_is_decoded_before_the_rules_see_it() {
     assert_eq!(verdicts[0]["errors"][1]["class"], json!("missing"));
 }
 
+/// A file of rules with a decoder.
+fn decoder(keys: &str) -> String {
+    format!("[[rule]]\nname = \"all\"\n\n[[decoder]]\ntopic = \"spBv1.0/#\"\n{keys}\n")
+}
+
+#[test]
+fn the_decoder_of_a_topic_reads_payloads_by_the_births_before_them() {
+    let desk = Desk::new(&decoder("format = \"sparkplug\"\nemit = \"json\""));
+    let event = |message: &str, payload: &str| {
+        json!({
+            "specversion": "1.0", "id": message, "source": "/p", "type": "t", "data_base64": payload,
+            "mqtttopic": format!("spBv1.0/plant/{message}/press"),
+        })
+        .to_string()
+    };
+    let (birth, data) = ("Eg0KBWxldmVsEAEgA1ADGAA=", "EgQQAVAqGAE=");
+    let events = [event("NBIRTH", birth), event("NDATA", data)].join("\n");
+    let verdicts = desk.verdicts(&["--event", &desk.file("events", events)]);
+    assert_eq!(verdicts[1]["event"]["data"]["values"], json!({"level": 42}));
+    let unborn = desk.file("unborn", event("NDATA", data));
+    let verdicts = desk.verdicts(&["--event", &unborn]);
+    assert_eq!(verdicts[0]["event"]["data"]["values"], json!({}));
+    assert_eq!(
+        desk.run("check", &[]).unwrap(),
+        "1 rules are right; 1 of them are asked about every event; 1 decoders read payloads for them\n"
+    );
+}
+
+#[test]
+fn a_decoder_that_is_wrong_is_told_with_its_place() {
+    for (keys, error) in [
+        (
+            "format = \"sparkplg\"",
+            "rules.toml:6:10: unknown value `sparkplg`, did you mean `sparkplug`?",
+        ),
+        (
+            "format = \"protobuf\"\nmessage = \"Pump\"",
+            "rules.toml:4:1: a decoder of protobuf has `descriptors` and `message`",
+        ),
+        (
+            "format = \"cbor\"\nrebirth = true",
+            "rules.toml:4:1: only a decoder of sparkplug has `rebirth`",
+        ),
+        (
+            "format = \"protobuf\"\nmessage = \"Pump\"\ndescriptors = \"none.desc\"",
+            "rules.toml:8:15: cannot read ",
+        ),
+        (
+            "format = \"protobuf\"\nmessage = \"Pump\"\ndescriptors = \"rules.toml\"",
+            "rules.toml:8:15: ",
+        ),
+    ] {
+        let desk = Desk::new(&decoder(keys));
+        let told = desk.run("check", &[]).unwrap_err().to_string();
+        assert!(told.contains(error), "{told}");
+    }
+}
+
+#[test]
+fn the_example_of_decoders_reads_its_payloads() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/rules");
+    let file = |name: &str| examples.join(name).to_str().unwrap().to_owned();
+    let (rules, events) = (file("decoders.toml"), file("payloads.jsonl"));
+    let begin = ["edge-node", "rules", "test", "--json"];
+    let shown = run(&[&begin[..], &["--rules", &rules, "--event", &events]].concat()).unwrap();
+    let verdicts: Vec<Json> = shown
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let matched: Vec<&Json> = verdicts.iter().map(|it| &it["matched"]).collect();
+    assert_eq!(
+        matched,
+        [&json!([]), &json!(["full"]), &json!(["hot"]), &json!([])]
+    );
+    assert_eq!(verdicts[1]["event"]["data"]["values"]["level"], json!(97));
+    assert_eq!(verdicts[2]["event"]["data"]["celsius"], json!(71.5));
+    assert_eq!(verdicts[3]["event"]["data_base64"], json!("oWF4Bw=="));
+}
+
 #[test]
 fn what_is_wrong_ends_with_status_2_and_its_place() {
     let desk = Desk::new(&RULES.replace("lane =", "lan ="));

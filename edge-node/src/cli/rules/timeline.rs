@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use filters::{
-    Data, DataView, Event, EventView,
+    Data, Event, EventView,
+    decode::{Births, Incoming},
     index::{RuleId, Scratch},
     rules::{Arrival, Derived, Fate, RuleMemory, RuleStages, Ruling, Stored},
     stage::{EventTime, Moment},
@@ -17,47 +18,22 @@ use crate::config::Rules;
 /// The source of what is derived.
 const SOURCE: &str = "/rules-test";
 
-/// An event, and what decoders make of its payload.
-pub(super) struct Payload {
-    pub(super) event: Event,
-    decoded: Option<Vec<u8>>,
-    /// A payload that nothing could read.
-    opaque: bool,
-}
-
 pub(super) struct Timeline<'a> {
     rules: &'a Rules,
     memory: RuleMemory,
     stages: RuleStages,
     scratch: Scratch,
+    births: Births,
     position: u64,
     /// Milliseconds since 1970.
     now: i64,
 }
 
-impl Payload {
-    pub(super) fn of_event(event: Event) -> Payload {
-        Payload {
-            event,
-            decoded: None,
-            opaque: false,
-        }
-    }
-
-    /// A plain PUBLISH of these bytes.
-    pub(super) fn new(bytes: Vec<u8>, content_type: &str) -> Result<Payload, filters::EventError> {
-        let decoded = match content_type {
-            "application/cbor" => Some(filters::decode::cbor_to_json(&bytes).ok()),
-            _ => None,
-        };
-        let data = Data::of(Some(content_type), bytes);
-        let builder = Event::builder("1", SOURCE, crate::ingest::DEFAULT_TYPE);
-        Ok(Payload {
-            event: builder.datacontenttype(content_type).data(data).build()?,
-            opaque: decoded == Some(None),
-            decoded: decoded.flatten(),
-        })
-    }
+/// The event of a plain PUBLISH of these bytes.
+pub(super) fn event_of(bytes: Vec<u8>, content_type: &str) -> Result<Event, filters::EventError> {
+    let data = Data::of(Some(content_type), bytes);
+    let builder = Event::builder("1", SOURCE, crate::ingest::DEFAULT_TYPE);
+    builder.datacontenttype(content_type).data(data).build()
 }
 
 impl<'a> Timeline<'a> {
@@ -66,6 +42,7 @@ impl<'a> Timeline<'a> {
             memory: RuleMemory::new(&rules.set),
             stages: RuleStages::new(&rules.set),
             scratch: Scratch::default(),
+            births: Births::default(),
             position: 0,
             now: 0,
             rules,
@@ -73,10 +50,10 @@ impl<'a> Timeline<'a> {
     }
 
     /// What becomes of the event, and of all that was due before it.
-    pub(super) fn publish(&mut self, payload: &Payload, topic: Option<&str>) -> Json {
-        let time = payload.event.time.as_deref().and_then(timestamp_millis);
+    pub(super) fn publish(&mut self, event: &Event, topic: Option<&str>) -> Json {
+        let time = event.time.as_deref().and_then(timestamp_millis);
         let mut emitted = self.close_until(time.unwrap_or(self.now));
-        let mut verdict = self.judge(payload, topic, &[]);
+        let mut verdict = self.judge(event, topic, &[]);
         emitted.extend(self.emitted());
         if let Some(verdict) = verdict.as_object_mut() {
             verdict.insert("emitted".into(), emitted.into());
@@ -112,8 +89,7 @@ impl<'a> Timeline<'a> {
         let mut all = Vec::new();
         for it in derived {
             let rule = it.rule().to_owned();
-            let payload = Payload::of_event(it.event);
-            let mut verdict = self.judge(&payload, Some(&it.topic), &it.derived_by);
+            let mut verdict = self.judge(&it.event, Some(&it.topic), &it.derived_by);
             if let Some(verdict) = verdict.as_object_mut() {
                 verdict.insert("rule".into(), rule.into());
                 verdict.insert("topic".into(), it.topic.into());
@@ -124,21 +100,25 @@ impl<'a> Timeline<'a> {
         all
     }
 
-    fn judge(&mut self, payload: &Payload, topic: Option<&str>, derived_by: &[String]) -> Json {
-        let mut view = EventView::of(&payload.event, topic);
-        match &payload.decoded {
-            Some(json) => view.data = DataView::Json(json),
-            None if payload.opaque => view.data = DataView::Opaque,
-            None => {}
-        }
+    fn judge(&mut self, event: &Event, topic: Option<&str>, derived_by: &[String]) -> Json {
+        self.position += 1;
+        let incoming = Incoming {
+            topic,
+            content_type: event.datacontenttype.as_deref(),
+            payload: event.data_bytes(),
+            position: self.position,
+        };
+        let (decoders, now) = (&self.rules.decoders, moment(self.now));
+        let decoding = decoders.decode(&mut self.births, &incoming, now);
+        let mut view = EventView::of(event, topic);
+        view.data = decoding.view.data(view.data);
         let arrival = Arrival {
             at: moment(self.now),
             derived_by,
         };
-        let event = || payload.event.clone();
+        let own = || event.clone();
         let set = &self.rules.set;
-        let ruling = set.judge(&mut self.memory, &mut self.scratch, &view, event, &arrival);
-        self.position += 1;
+        let ruling = set.judge(&mut self.memory, &mut self.scratch, &view, own, &arrival);
         let stored = Stored {
             position: self.position,
             at: moment(self.now),
@@ -149,7 +129,7 @@ impl<'a> Timeline<'a> {
             self.stages
                 .handle_input(input.stage, &input.told, stored, SOURCE);
         }
-        self.verdict(&ruling, &view, &payload.event)
+        self.verdict(&ruling, &view, event)
     }
 
     fn verdict(&self, ruling: &Ruling, view: &EventView<'_>, event: &Event) -> Json {
