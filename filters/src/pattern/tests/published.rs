@@ -112,6 +112,163 @@ fn eventbridge_examples_match_as_documented() {
     }
 }
 
+/// The rows of the table on the page "Comparison operators for use in event patterns" of EventBridge's user guide (`eb-create-pattern-operators`): the name of the
+/// row, its pattern, data that it is for, and data that it is not for.
+const OPERATORS: [(&str, &str, &str, &str); 24] = [
+    (
+        "And",
+        r#"{"Location": ["New York"], "Day": ["Monday"]}"#,
+        r#"{"Location": "New York", "Day": "Monday"}"#,
+        r#"{"Location": "New York", "Day": "Tuesday"}"#,
+    ),
+    (
+        "Anything-but",
+        r#"{"state": [{"anything-but": "initializing"}]}"#,
+        r#"{"state": "running"}"#,
+        r#"{"state": "initializing"}"#,
+    ),
+    (
+        "Anything-but (begins with)",
+        r#"{"Region": [{"anything-but": {"prefix": "us-"}}]}"#,
+        r#"{"Region": "eu-west-1"}"#,
+        r#"{"Region": "us-east-1"}"#,
+    ),
+    (
+        "Anything-but (ends with)",
+        r#"{"FileName": [{"anything-but": {"suffix": ".png"}}]}"#,
+        r#"{"FileName": "a.jpg"}"#,
+        r#"{"FileName": "a.png"}"#,
+    ),
+    (
+        "Anything-but (ignore case)",
+        r#"{"state": [{"anything-but": {"equals-ignore-case": "initializing"}}]}"#,
+        r#"{"state": "running"}"#,
+        r#"{"state": "INITIALIZING"}"#,
+    ),
+    (
+        "Anything-but using a wildcard",
+        r#"{"FilePath": [{"anything-but": {"wildcard": "*/lib/*"}}]}"#,
+        r#"{"FilePath": "/usr/bin/a"}"#,
+        r#"{"FilePath": "/usr/lib/a"}"#,
+    ),
+    (
+        "Begins with",
+        r#"{"Region": [{"prefix": "us-"}]}"#,
+        r#"{"Region": "us-east-1"}"#,
+        r#"{"Region": "eu-us-1"}"#,
+    ),
+    (
+        "Begins with (ignore case)",
+        r#"{"service": [{"prefix": {"equals-ignore-case": "eventb"}}]}"#,
+        r#"{"service": "EventBridge"}"#,
+        r#"{"service": "Events"}"#,
+    ),
+    (
+        "Empty",
+        r#"{"LastName": [""]}"#,
+        r#"{"LastName": ""}"#,
+        r#"{"LastName": null}"#,
+    ),
+    (
+        "Equals",
+        r#"{"Name": ["Alice"]}"#,
+        r#"{"Name": "Alice"}"#,
+        r#"{"Name": "alice"}"#,
+    ),
+    (
+        "Equals (ignore case)",
+        r#"{"Name": [{"equals-ignore-case": "alice"}]}"#,
+        r#"{"Name": "ALICE"}"#,
+        r#"{"Name": "Alicia"}"#,
+    ),
+    (
+        "Ends with",
+        r#"{"FileName": [{"suffix": ".png"}]}"#,
+        r#"{"FileName": "a.png"}"#,
+        r#"{"FileName": "a.PNG"}"#,
+    ),
+    (
+        "Ends with (ignore case)",
+        r#"{"service": [{"suffix": {"equals-ignore-case": "tBridge"}}]}"#,
+        r#"{"service": "EVENTBRIDGE"}"#,
+        r#"{"service": "bridges"}"#,
+    ),
+    (
+        "Exists",
+        r#"{"ProductName": [{"exists": true}]}"#,
+        r#"{"ProductName": "a"}"#,
+        r#"{"Product": "a"}"#,
+    ),
+    (
+        "Does not exist",
+        r#"{"ProductName": [{"exists": false}]}"#,
+        r#"{"Product": "a"}"#,
+        r#"{"ProductName": "a"}"#,
+    ),
+    (
+        "Not",
+        r#"{"Weather": [{"anything-but": ["Raining"]}]}"#,
+        r#"{"Weather": "Sunny"}"#,
+        r#"{"Weather": "Raining"}"#,
+    ),
+    (
+        "Null",
+        r#"{"UserID": [null]}"#,
+        r#"{"UserID": null}"#,
+        r#"{"UserID": "null"}"#,
+    ),
+    (
+        "Numeric (equals)",
+        r#"{"Price": [{"numeric": ["=", 100]}]}"#,
+        r#"{"Price": 1e2}"#,
+        r#"{"Price": "100"}"#,
+    ),
+    (
+        "Numeric (range)",
+        r#"{"Price": [{"numeric": [">", 10, "<=", 20]}]}"#,
+        r#"{"Price": 20}"#,
+        r#"{"Price": 10}"#,
+    ),
+    (
+        "Or",
+        r#"{"PaymentType": ["Credit", "Debit"]}"#,
+        r#"{"PaymentType": "Debit"}"#,
+        r#"{"PaymentType": "Cash"}"#,
+    ),
+    (
+        "Or (multiple fields), the first",
+        r#"{"$or": [{"Location": ["New York"]}, {"Day": ["Monday"]}]}"#,
+        r#"{"Location": "New York", "Day": "Tuesday"}"#,
+        r#"{"Location": "Boston", "Day": "Tuesday"}"#,
+    ),
+    (
+        "Or (multiple fields), the second",
+        r#"{"$or": [{"Location": ["New York"]}, {"Day": ["Monday"]}]}"#,
+        r#"{"Day": "Monday"}"#,
+        r#"{}"#,
+    ),
+    (
+        "Wildcard",
+        r#"{"FileName": [{"wildcard": "dir/*.png"}]}"#,
+        r#"{"FileName": "dir/a/b.png"}"#,
+        r#"{"FileName": "a/dir/b.png"}"#,
+    ),
+    (
+        "IP address",
+        r#"{"sourceIPAddress": [{"cidr": "10.0.0.0/24"}]}"#,
+        r#"{"sourceIPAddress": "10.0.0.255"}"#,
+        r#"{"sourceIPAddress": "10.0.1.0"}"#,
+    ),
+];
+
+#[test]
+fn each_row_of_eventbridges_table_of_operators_holds() {
+    for (row, pattern, data, other) in OPERATORS {
+        assert!(matches_data(pattern, data), "{row}: {data}");
+        assert!(!matches_data(pattern, other), "{row}: {other}");
+    }
+}
+
 #[test]
 fn ruler_matches_no_name_made_of_two_employees() {
     let data = r#"{"employees": [{"firstName": "John", "lastName": "Doe", "ids": ["1234", "1000"]}, {"firstName": "Anna", "lastName": "Smith"}, {"firstName": "Peter", "lastName": "Jones"}]}"#;
