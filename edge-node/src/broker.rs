@@ -76,7 +76,12 @@ pub use journal::Journal;
 pub use limits::Limits;
 pub use start::Identity;
 
-use crate::{mqtt::packet::ReasonCode, record::Change, rules::Judge};
+use crate::{
+    mqtt::packet::ReasonCode,
+    node::tap::{TapReader, Taps},
+    record::Change,
+    rules::Judge,
+};
 use connection::Connection;
 use deadline::Timer;
 use device::Devices;
@@ -104,6 +109,7 @@ pub struct Broker {
     retained: Retained,
     routes: HashMap<spool::RouteId, Rc<Terms>>,
     judge: Judge,
+    taps: Taps,
     /// Whether the log had no room to learn of a stage.
     stages_wait: bool,
     /// Whether what was derived found no room, and waits for a commit or a second.
@@ -162,6 +168,7 @@ impl Broker {
             retained: Retained::default(),
             routes: HashMap::new(),
             judge: Judge::default(),
+            taps: Taps::default(),
             stages_wait: false,
             derived_rests: false,
             closings_rest_until: NodeTime::default(),
@@ -251,6 +258,11 @@ impl Broker {
         self.judge.meet_uplinks(cursor);
     }
 
+    /// A look at every publish that is taken in from here on; `None` if as many look on as may.
+    pub fn open_tap(&mut self) -> Option<TapReader> {
+        self.taps.open()
+    }
+
     /// The rules by which publishes are judged.
     pub fn rules(&self) -> &Judge {
         &self.judge
@@ -285,6 +297,7 @@ impl Broker {
     /// The node is about to stop: no client is read any more.
     pub fn stop_reading(&mut self) {
         self.stopping = true;
+        self.taps.close();
         let ids: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.flush(id);

@@ -29,6 +29,7 @@ mod rules;
 mod sink;
 mod spool;
 mod table;
+mod tail;
 
 pub use error::CliError;
 
@@ -67,6 +68,8 @@ enum Command {
     Rules(rules::RulesCommand),
     /// Show how a running node is
     Status(node::StatusArgs),
+    /// Show events as they pass a running node, with what its rules make of them
+    Tail(tail::TailArgs),
     /// See it work: a link to the mesh is cut, a node is killed, and nothing acknowledged is lost
     Demo(DemoArgs),
     /// Measure an MQTT broker under load, this one or any other
@@ -168,6 +171,7 @@ impl Cli {
             Some(Command::Device(command)) => device::execute(&command, out),
             Some(Command::Rules(command)) => rules::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),
+            Some(Command::Tail(args)) => tail::tail(&args, out),
             Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),
             Some(Command::Completions { shell }) => {

@@ -13,6 +13,7 @@
 //! GET  /api/v1/devices/ID/commands     those that are kept; …/commands/COMMAND one of them
 //! PUT  /api/v1/devices/ID/configuration {"data": …}                              202 once that is durable
 //! DELETE /api/v1/devices/ID            nothing more of one that is away          204 once that is durable
+//! GET  /api/v1/tail?filter=F            a line of JSON for each event that passes and fits, as it passes
 //! GET  /api/v1/status                  the whole of `NodeStatus` as JSON
 //! GET  /metrics                        the same for Prometheus
 //! GET  /health                         200, or 503 while nothing is acknowledged
@@ -25,7 +26,8 @@
 //!
 //! Bytes are `"data"`, any JSON, whose text they are, or `"data_base64"`.
 //!
-//! Replaying, reloading, removing, commands and configurations are the operator's: they are refused to a peer that is not on this machine.
+//! Replaying, reloading, removing, looking at events, commands and configurations are the operator's: they are refused to a peer that is not on
+//! this machine.
 //!
 //! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
 //! bodies in memory together. A peer that is over one of them costs its own connection or request.
@@ -51,6 +53,7 @@ use crate::{
         reload::{ReloadAnswer, ReloadError},
         replay::{ReplayAnswer, ReplayError, ReplayRequest},
         status::NodeStatus,
+        tap::TapReader,
     },
 };
 
@@ -64,6 +67,7 @@ mod publish;
 mod replay;
 mod rules;
 mod sinks;
+mod tail;
 mod timed;
 
 use answer::Fault;
@@ -90,6 +94,8 @@ pub trait Node: Clone + Send + Sync + 'static {
     fn stop_replay(&self, sink: &str) -> impl Future<Output = Result<(), ReplayError>> + Send;
     /// See [`NodeHandle::reload_rules`].
     fn reload_rules(&self) -> impl Future<Output = Result<ReloadAnswer, ReloadError>> + Send;
+    /// See [`NodeHandle::tap`].
+    fn tap(&self) -> impl Future<Output = Result<Option<TapReader>, PublishError>> + Send;
     /// See [`NodeHandle::remove_sink`].
     fn remove_sink(&self, name: &str) -> impl Future<Output = Result<(), RemoveError>> + Send;
     /// See [`NodeHandle::devices`].
@@ -146,6 +152,10 @@ impl Node for NodeHandle {
 
     async fn reload_rules(&self) -> Result<ReloadAnswer, ReloadError> {
         NodeHandle::reload_rules(self).await
+    }
+
+    async fn tap(&self) -> Result<Option<TapReader>, PublishError> {
+        NodeHandle::tap(self).await
     }
 
     async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {
@@ -235,6 +245,7 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
             "/api/v1/devices/{device}/configuration",
             put(devices::configure::<N>),
         )
+        .route("/api/v1/tail", get(tail::tail::<N>))
         .route("/api/v1/status", get(inspect::status::<N>))
         .route("/metrics", get(inspect::metrics::<N>))
         .route("/health", get(inspect::health::<N>))

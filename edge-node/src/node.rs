@@ -9,4 +9,5 @@ pub mod reload;
 pub mod replay;
 pub mod source;
 pub mod status;
+pub mod tap;
 pub mod view;

@@ -20,6 +20,7 @@ mod payloads;
 mod settled;
 mod stages;
 mod subject;
+mod verdict;
 
 pub(crate) use judged::{Judged, OwedUplinks};
 pub use settled::{Settled, Uplinks};

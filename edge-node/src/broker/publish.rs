@@ -23,6 +23,7 @@ use crate::{
         packet::{Publish, QoS, ReasonCode, Version},
         stored,
     },
+    node::tap::Passed,
     record::{Change, PublishRecord},
     rules::Judged,
 };
@@ -340,8 +341,8 @@ impl Broker {
         Ok(Appended::Publish(seq))
     }
 
-    /// Counts what rules made of a publish that was taken in, and tells their stages of it. Publishes follow in the order of their
-    /// positions.
+    /// Counts what rules made of a publish that was taken in, shows it to who looks on, and tells their stages of it. Publishes follow in
+    /// the order of their positions.
     pub(super) fn follow_judged(
         &mut self,
         judged: &Judged,
@@ -349,6 +350,17 @@ impl Broker {
         record: &PublishRecord<'_>,
         now: NodeTime,
     ) {
+        let judge = &self.judge;
+        self.taps.show(|| {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            Passed {
+                position: appended.publish(),
+                record: bytes,
+                view: judged.view().clone(),
+                verdict: judge.verdict(judged),
+            }
+        });
         self.judge.tell(judged, appended.last(), now);
         if let Some(rule) = self.judge.count(judged, appended.publish()) {
             let (seq, bytes) = (appended.publish(), record.payload.len() as u64);

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -15,6 +15,8 @@ use super::CliError;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The status of a node with thousands of sinks is smaller.
 const ANSWER_BYTES: u64 = 16 << 20;
+/// The head of an answer is smaller.
+const HEAD_BYTES: u64 = 64 << 10;
 
 pub(crate) fn get<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T, CliError> {
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
@@ -73,12 +75,53 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
+/// The lines of an answer that has no end of its own, read as they come.
+pub(super) fn lines(address: SocketAddr, path: &str) -> Result<impl BufRead, CliError> {
+    let no_answer = |source| CliError::NoAnswer { address, source };
+    let mut answer = BufReader::new(open(address).map_err(no_answer)?);
+    let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
+    let stream = answer.get_mut();
+    stream.write_all(request.as_bytes()).map_err(no_answer)?;
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let read = answer.by_ref().take(HEAD_BYTES).read_line(&mut head);
+        if read.map_err(no_answer)? == 0 || head.len() as u64 > HEAD_BYTES {
+            break;
+        }
+    }
+    if !status(&head).starts_with('2') {
+        let rest = answer.by_ref().take(ANSWER_BYTES).read_to_string(&mut head);
+        rest.map_err(no_answer)?;
+    }
+    body(address, &head)?;
+    // What passes next may take its time.
+    let waits = answer.get_mut().set_read_timeout(None);
+    waits.map_err(no_answer)?;
+    Ok(answer)
+}
+
+/// A value as a query has it.
+pub(super) fn percent(value: &str) -> String {
+    let byte = |it: u8| match it {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(it).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    value.bytes().map(byte).collect()
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
 /// In HTTP/1.0 the end of the connection is the end of the answer.
 fn exchange(address: SocketAddr, request: &[u8]) -> Result<String, CliError> {
     let exchange = || -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
+        let mut stream = open(address)?;
         stream.write_all(request)?;
         let mut answer = String::new();
         stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
@@ -104,7 +147,7 @@ fn body(address: SocketAddr, answer: &str) -> Result<&str, CliError> {
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .ok_or_else(|| not_understood("it is no HTTP".to_owned()))?;
-    let status = head.split(' ').nth(1).unwrap_or_default();
+    let status = status(head);
     if !status.starts_with('2') {
         return Err(match serde_json::from_str(body) {
             Ok(Fault { error }) => CliError::Refused { error },
@@ -112,4 +155,9 @@ fn body(address: SocketAddr, answer: &str) -> Result<&str, CliError> {
         });
     }
     Ok(body)
+}
+
+/// The status code of an answer.
+fn status(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap_or_default()
 }

@@ -16,6 +16,7 @@ use crate::device::CommandOutcome;
 use crate::node::{
     devices::{CommandStage, DeviceSummary},
     status::{Door, LossStatus, NodeHealth, SinkState, SinkStatus},
+    tap::Taps,
 };
 
 const STRUCTURED: &str = "content-type: application/cloudevents+json\r\n";
@@ -430,6 +431,39 @@ async fn status_metrics_and_health_tell_the_same() {
 }
 
 #[tokio::test]
+async fn who_looks_on_gets_what_fits_and_no_more_than_four_may() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    for (filter, error) in [
+        ("%7B%22data%22%3A7%7D", "data"),
+        ("type%20%3D", ""),
+        ("EXISTS%20a&top=c", "top"),
+    ] {
+        let answer = get(door.address, &format!("/api/v1/tail?filter={filter}")).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains(error), "{}", answer.body);
+    }
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        let request = b"GET /api/v1/tail?topic=a%2F%23 HTTP/1.0\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        open.push(stream);
+    }
+    let fifth = get(door.address, "/api/v1/tail").await;
+    assert_eq!(fifth.status, 503, "{}", fifth.body);
+    door.node.taps.lock().unwrap().close();
+    for mut stream in open {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"");
+    }
+}
+
+#[tokio::test]
 async fn rules_are_read_again_on_demand_and_a_file_that_is_wrong_is_told() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     let json = "content-type: application/json\r\n";
@@ -679,6 +713,7 @@ struct Inside {
     commit: Notify,
     fails: Mutex<Option<PublishError>>,
     status: Mutex<NodeStatus>,
+    taps: Mutex<Taps>,
 }
 
 impl std::ops::Deref for FakeNode {
@@ -728,6 +763,10 @@ impl Node for FakeNode {
             }),
             false => Ok(ReloadAnswer { rules: 3 }),
         }
+    }
+
+    async fn tap(&self) -> Result<Option<TapReader>, PublishError> {
+        Ok(self.taps.lock().unwrap().open())
     }
 
     async fn remove_sink(&self, name: &str) -> Result<(), RemoveError> {

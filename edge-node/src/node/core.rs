@@ -378,6 +378,7 @@ impl Core {
             }
             Request::RemoveSink { name, reply } => drop(reply.send(self.remove_sink(&name))),
             Request::Devices(request) => self.handle_device_request(request),
+            Request::Tap { reply } => drop(reply.send(self.broker.open_tap())),
             Request::Status { reply } => drop(reply.send(self.status())),
         }
     }

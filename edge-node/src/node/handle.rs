@@ -14,6 +14,7 @@ use super::{
     reload::{ReloadAnswer, ReloadError, ReloadOrder},
     replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
     status::NodeStatus,
+    tap::TapReader,
     view,
 };
 
@@ -208,6 +209,11 @@ pub enum Request {
     },
     /// Something about devices.
     Devices(DeviceRequest),
+    /// Show every event that passes from here on.
+    Tap {
+        /// `None`: as many look on as may.
+        reply: oneshot::Sender<Option<TapReader>>,
+    },
     /// Tell how the node is.
     Status {
         /// All but the sinks.
@@ -293,6 +299,11 @@ impl NodeHandle {
         let asked = self.ask(|reply| Request::RemoveSink { name, reply }).await;
         let seq = asked.map_err(unavailable)??;
         self.committed(seq).await.map_err(unavailable)
+    }
+
+    /// A look at every event that is taken in from here on; `None` if as many look on as may.
+    pub async fn tap(&self) -> Result<Option<TapReader>, PublishError> {
+        self.ask(|reply| Request::Tap { reply }).await
     }
 
     /// The whole of status, as `GET /api/v1/status` shows it.

@@ -1,5 +1,5 @@
 use filters::{
-    decode::Decoding,
+    decode::{Decoding, View},
     rules::{Cause, Fate, Ruling},
 };
 use spool::{CursorId, Lane};
@@ -47,6 +47,11 @@ impl Judged {
             decoding: Decoding::default(),
             ruling: None,
         }
+    }
+
+    /// The payload as decoders show it.
+    pub(crate) fn view(&self) -> &View {
+        &self.decoding.view
     }
 
     /// Whether decoders learnt of it, so that its record has to be in the log whoever it is owed to.

@@ -35,3 +35,4 @@ mod rules_deriving;
 mod stalling_disk;
 mod status;
 mod stopping;
+mod tail;
