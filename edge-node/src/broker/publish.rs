@@ -255,9 +255,13 @@ impl Broker {
     ) -> Result<Taken, NoRoom> {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
-        let judged = self
-            .judge
-            .judge(record, arrival.lane, journal.next(), journal.clock(), arrival.derived_by);
+        let judged = self.judge.judge(
+            record,
+            arrival.lane,
+            journal.next(),
+            journal.clock(),
+            arrival.derived_by,
+        );
         let appended = match self.append_publish(journal, arrival, &audience, &judged) {
             Ok(appended) => appended,
             Err(full) => {
@@ -311,6 +315,8 @@ impl Broker {
                 when_full: WhenFull::Refuse,
             });
         }
+        // What fits no transaction with others may fit one of its own.
+        let is_alone = journal.is_empty();
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
         let state = record.retain
             || record.packet_id.is_some()
@@ -337,7 +343,20 @@ impl Broker {
         } else {
             Kind::Event
         };
-        let seq = journal.append(kind, judged.lane, route, &record)?;
+        let seq = match journal.append(kind, judged.lane, route, &record) {
+            Err(Full::TooLarge) => {
+                let settled = judged.without_forms().ok_or(Full::TooLarge)?;
+                let may_wait = arrival.in_turn.is_some() || arrival.withheld.is_some();
+                if may_wait && !is_alone {
+                    return Err(Full::Waiting);
+                }
+                // A publish that is within its bound is not refused for what is made of it.
+                let settled = &settled[..];
+                let record = PublishRecord { settled, ..record };
+                journal.append(kind, judged.lane, route, &record)?
+            }
+            appended => appended?,
+        };
         Ok(Appended::Publish(seq))
     }
 

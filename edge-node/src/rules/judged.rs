@@ -54,6 +54,12 @@ impl Judged {
         &self.decoding.view
     }
 
+    /// What is settled where the record has no room for the forms: the uplinks get a dead letter. `None` if there are no forms.
+    pub(crate) fn without_forms(&self) -> Option<Vec<u8>> {
+        let settled = self.decision.clone().without_forms()?;
+        Some(settled.encode())
+    }
+
     /// Whether decoders learnt of it, so that its record has to be in the log whoever it is owed to.
     pub(crate) fn is_birth(&self) -> bool {
         self.decoding.is_kept

@@ -95,6 +95,24 @@ impl Settled {
         }
     }
 
+    /// The same for a record that has no room for its forms: a dead letter of the uplinks it is owed to. `None` if it has none.
+    pub(super) fn without_forms(self) -> Option<Settled> {
+        if self.shapes.is_empty() {
+            return None;
+        }
+        let bytes: usize = self.shapes.iter().map(Shape::bytes).sum();
+        let reason = format!(
+            "what rules and decoders made of it takes {bytes} bytes, more than a record holds beside the payload: make less of it"
+        );
+        Some(Settled {
+            uplinks: self.uplinks,
+            unfit: Some(reason),
+            remembered: self.remembered,
+            inputs: self.inputs,
+            ..Settled::default()
+        })
+    }
+
     /// As a record keeps it: nothing where the event is what it is without rules.
     pub fn encode(&self) -> Vec<u8> {
         if *self == Settled::default() {
@@ -194,6 +212,15 @@ impl Shape {
         Shape {
             attributes,
             data: (original.data != shaped.data).then(|| shaped.data.as_ref().map(Payload::of)),
+        }
+    }
+
+    /// Bytes of its data.
+    fn bytes(&self) -> usize {
+        match &self.data {
+            Some(Some(Payload::Json(bytes) | Payload::Binary(bytes))) => bytes.len(),
+            Some(Some(Payload::Text(text))) => text.len(),
+            Some(None) | None => 0,
         }
     }
 

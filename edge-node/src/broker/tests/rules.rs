@@ -276,7 +276,7 @@ pub(in crate::broker::tests) fn given(node: &TestNode) -> Vec<Outgoing> {
     );
     let limits = ReadLimits {
         records: 1000,
-        bytes: 1 << 20,
+        bytes: 64 << 20,
         lanes: u32::MAX,
     };
     let (mut given, mut next) = (Vec::new(), Seq(1));

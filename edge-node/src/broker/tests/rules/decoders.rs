@@ -1,6 +1,6 @@
 //! Decoders: rules see what they show, and what they know of births survives with the records that said it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde_json::{Value as Json, json};
 
 use super::{counts, given, node_with_sink};
@@ -9,7 +9,10 @@ use crate::{
         harness::*,
         withheld::{full_node, make_room},
     },
-    mqtt::packet::{Packet, QoS},
+    mqtt::{
+        encode::encode,
+        packet::{Packet, QoS, Version},
+    },
     node::status::SparkplugStatus,
 };
 
@@ -150,9 +153,69 @@ fn rules_judge_by_what_a_decoder_shows_and_the_sink_gets_the_payload_as_it_came_
 #[test]
 fn a_decoder_needs_no_rule_to_emit_json() {
     let mut node = node_with_sink();
-    node.set_rules("[[decoder]]\ntopic = \"t\"\nformat = \"cbor\"\nemit = \"json\"\n");
+    node.set_rules(EMIT);
     say(&mut node, "t", CBOR);
     assert_eq!(given_json(&node), [json!({"x": 7})]);
+}
+
+#[test]
+fn a_publish_whose_form_fits_no_record_is_kept_as_it_came_and_a_dead_letter_says_why() {
+    let mut node = small_transactions();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtMostOnce);
+    let large = growing(0x0C_0000);
+    say(&mut node, "t", &large);
+    let heard = reader.publishes(&mut node);
+    assert_eq!(heard[0].payload, large);
+    let given = given(&node);
+    let [outgoing] = &given[..] else {
+        panic!("{given:?}")
+    };
+    let reason = outgoing.unfit.as_deref().unwrap_or_default();
+    assert!(
+        reason.starts_with("what rules and decoders made of it takes 4718594 bytes, more than"),
+        "{reason}"
+    );
+    assert_eq!(outgoing.event.data_bytes(), large);
+}
+
+/// A text of so many control characters in CBOR, each of which JSON writes with six.
+fn growing(characters: u32) -> Vec<u8> {
+    let mut payload = vec![0x7A];
+    payload.extend(characters.to_be_bytes());
+    payload.resize(payload.len() + characters as usize, 1);
+    payload
+}
+
+const EMIT: &str = "[[decoder]]\ntopic = \"t\"\nformat = \"cbor\"\nemit = \"json\"\n";
+
+/// A node of which no transaction takes more than 3 MiB.
+fn small_transactions() -> TestNode {
+    let mut node = TestNode::with_sink(1, limits(), |it| it.segment_bytes = Some(4 << 20));
+    node.settle();
+    node.set_rules(EMIT);
+    node
+}
+
+#[test]
+fn a_form_that_fits_only_a_transaction_of_its_own_waits_for_one() {
+    let mut node = small_transactions();
+    let mut device = node.connect(v5("device"));
+    let payload = growing(300_000);
+    let mut bytes = BytesMut::new();
+    for id in [1, 2, 3] {
+        let packet = packet("t", &payload, QoS::AtLeastOnce, id);
+        encode(Version::V5, &packet, &mut bytes).unwrap();
+    }
+    node.send_bytes(&device, &bytes);
+    node.settle();
+    assert_eq!(device.all(&mut node).len(), 3, "all are acknowledged");
+    let emitted = given(&node);
+    let sizes: Vec<_> = emitted
+        .iter()
+        .map(|it| (it.event.data_bytes().len(), it.unfit.clone()))
+        .collect();
+    assert_eq!(sizes, vec![(1_800_002, None); 3]);
 }
 
 #[test]
