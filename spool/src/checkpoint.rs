@@ -44,6 +44,7 @@ struct Snapshot {
     owner: Option<Waiting>,
     previous: Option<Covered>,
     log_bytes: u64,
+    losses: u64,
     drops: u64,
 }
 
@@ -121,7 +122,7 @@ impl State {
         let lone = checkpoints.newest.is_some() && checkpoints.older.is_none();
         // Where no commit can be stored, a checkpoint may be what lets segments be freed for one.
         let stuck = self.health != Health::Ok
-            && (checkpoints.spool_covered() < self.committed || self.drops != self.drops_stored);
+            && (checkpoints.spool_covered() < self.committed || self.owes_ledger());
         far || lone || stuck || self.is_held_full(checkpoints.spool_covered())
     }
 
@@ -160,6 +161,7 @@ impl State {
             owner,
             previous: self.checkpoints.newest,
             log_bytes: self.checkpoints.log_bytes,
+            losses: self.ledger.added(),
             drops: self.drops,
         })
     }
@@ -267,6 +269,7 @@ impl Inner {
                 checkpoints.state_bytes = checkpoints.state_bytes.saturating_sub(state_bytes);
                 checkpoints.log_bytes = checkpoints.log_bytes.saturating_sub(snapshot.log_bytes);
                 if state.health != Health::Ok {
+                    state.ledger.are_stored(snapshot.losses);
                     state.drops_stored = snapshot.drops;
                 }
                 state.count_other_bytes();

@@ -272,7 +272,10 @@ impl State {
                 self.routes.forget_cursor(cursor);
                 self.want_chores();
             }
-            Effect::DropsStored(drops) => self.drops_stored = drops,
+            Effect::LedgerStored { losses, drops } => {
+                self.ledger.are_stored(losses);
+                self.drops_stored = drops;
+            }
         }
     }
 
@@ -330,23 +333,31 @@ impl State {
             batch.push_control(&Control::Marks(self.marks_of(&joined)), seq);
             batch.effects.push(Effect::Joined(joined));
         }
-        let marks = self.marks_for_commit();
-        if !marks.is_empty() {
-            batch.push_control(&Control::Marks(marks), seq);
-        }
         if self.ledger.has_changed() {
             batch.push_control(
                 &Control::Ledger(self.ledger.take_changed(LOSSES_PER_COMMIT)),
                 seq,
             );
         }
+        // Marks let go what the ledger counts: none are stored before it.
+        let marks = if self.ledger.has_changed() {
+            Vec::new()
+        } else {
+            self.marks_for_commit()
+        };
+        if !marks.is_empty() {
+            batch.push_control(&Control::Marks(marks), seq);
+        }
         if !self.ledger.has_changed()
             && let Some(damage) = self.take_changed_damage()
         {
             batch.push_control(&damage, seq);
         }
-        if !self.ledger.has_changed() && self.drops != self.drops_stored {
-            batch.effects.push(Effect::DropsStored(self.drops));
+        if !self.ledger.has_changed() && self.owes_ledger() {
+            batch.effects.push(Effect::LedgerStored {
+                losses: self.ledger.added(),
+                drops: self.drops,
+            });
         }
     }
 }

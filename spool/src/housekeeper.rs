@@ -13,6 +13,8 @@ use crate::{
 pub(crate) const MOST_SPARES: usize = 2;
 /// After a chore failed it is tried again this much later.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Marks that wait for the ledger are looked at again this much later.
+const AFTER_LEDGER: Duration = Duration::from_millis(50);
 /// Segments rewritten in one step.
 const REWRITES: usize = 4;
 
@@ -128,6 +130,10 @@ impl Spool {
 impl State {
     fn next_chore(&self, now: u64, failed: bool) -> Option<Duration> {
         let saving = self.next_save(now).map(Duration::from_millis);
+        let saving = saving.map(|rest| match self.owes_ledger() {
+            true => rest.max(AFTER_LEDGER),
+            false => rest,
+        });
         let again = self.chores_due.then_some(Duration::ZERO);
         let retry = (failed || self.room.full_lanes != 0 || self.room.wanting != 0)
             .then_some(AFTER_FAILURE);
@@ -137,13 +143,19 @@ impl State {
             .min()
     }
 
-    /// Makes a commit due although nothing was appended: what was given up may neither be saved in marks nor be freed
-    /// before it is in the ledger on disk.
-    fn store_drops(&mut self, now: u64) -> bool {
+    /// Whether a loss is counted that is not in the ledger on disk.
+    pub(crate) fn owes_ledger(&self) -> bool {
+        self.drops != self.drops_stored || !self.ledger.is_stored()
+    }
+
+    /// Makes a commit due although nothing was appended: what is lost may neither be saved in marks nor, if it was given up
+    /// for its room, be freed before it is in the ledger on disk.
+    fn store_ledger(&mut self, now: u64) -> bool {
         let idle = self.pending.is_empty() && self.committing_bytes == 0;
-        let asked_for =
-            self.room.full_lanes != 0 || self.room.wanting != 0 || self.next_save(now) == Some(0);
-        let due = self.drops != self.drops_stored && idle && asked_for && !self.closed;
+        let wanted = self.drops != self.drops_stored
+            && (self.room.full_lanes != 0 || self.room.wanting != 0);
+        let asked_for = wanted || self.next_save(now) == Some(0);
+        let due = self.owes_ledger() && idle && asked_for && !self.closed;
         if due {
             self.add_control_frame();
         }
@@ -181,12 +193,12 @@ impl Inner {
     fn save_marks(&self, now: u64, at_once: bool) -> io::Result<()> {
         let (marks, file, bound) = {
             let mut state = self.lock();
-            if state.store_drops(now) {
+            if state.store_ledger(now) {
                 self.appended
                     .store(state.next_seq.saturating_sub(1), Ordering::Release);
                 self.wake_committer(&state);
             }
-            if state.drops != state.drops_stored {
+            if state.owes_ledger() {
                 return Ok(());
             }
             let Some(marks) = state.marks_for_file(now, at_once) else {

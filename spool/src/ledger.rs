@@ -78,10 +78,14 @@ const LONGEST_SCOPE: usize = 256;
 pub(crate) struct Ledger {
     entries: BTreeMap<(LossReason, String), Loss>,
     changed: Vec<(LossReason, String)>,
+    /// Losses counted since the start, and how many of these are on disk.
+    added: u64,
+    stored: u64,
 }
 
 impl Ledger {
     pub(crate) fn add(&mut self, mut loss: Loss) {
+        self.added += 1;
         let mut cut = loss.scope.len().min(LONGEST_SCOPE);
         while !loss.scope.is_char_boundary(cut) {
             cut -= 1;
@@ -122,6 +126,21 @@ impl Ledger {
 
     pub(crate) fn has_changed(&self) -> bool {
         !self.changed.is_empty()
+    }
+
+    /// Losses counted since the start.
+    pub(crate) fn added(&self) -> u64 {
+        self.added
+    }
+
+    /// The first so many losses are on disk.
+    pub(crate) fn are_stored(&mut self, added: u64) {
+        self.stored = self.stored.max(added);
+    }
+
+    /// Whether every loss counted is on disk.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.stored == self.added
     }
 
     /// Some of the entries to store, those that changed first.

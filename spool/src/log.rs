@@ -373,7 +373,7 @@ impl Spool {
         }
     }
 
-    /// Counts a loss. Durable with the next commit or checkpoint.
+    /// Counts a loss. Durable with the next commit or checkpoint, and before an acknowledgement that follows it.
     pub fn record_loss(&self, loss: Loss) {
         self.inner.lock().ledger.add(loss);
     }

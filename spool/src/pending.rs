@@ -24,8 +24,11 @@ pub(crate) enum Effect {
         cursor: u32,
         reason: Option<LossReason>,
     },
-    /// Everything given up until then is in the ledger on disk.
-    DropsStored(u64),
+    /// So many losses, and what was given up so many times, are in the ledger on disk.
+    LedgerStored {
+        losses: u64,
+        drops: u64,
+    },
 }
 
 /// The frame of a coming commit.

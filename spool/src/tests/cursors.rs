@@ -273,6 +273,79 @@ fn a_removed_cursor_owes_its_debt_to_the_ledger() {
 }
 
 #[test]
+fn what_is_counted_as_lost_and_then_acknowledged_is_in_the_ledger_before_it_is_let_go() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("session");
+    let seq = log.append(0, route, &body(1, 100)).unwrap();
+    log.commit();
+    let expired = Loss {
+        reason: LossReason::Expired,
+        scope: "session".into(),
+        count: 1,
+        bytes: 100,
+        first: seq,
+        last: seq,
+        at: NodeTime(log.now),
+    };
+    log.spool.record_loss(expired.clone());
+    log.spool.ack(cursor, &[seq]);
+    for _ in 0..5 {
+        log.keep_house();
+        log.commit();
+    }
+    let mut log = log.crash();
+    assert_eq!(log.pending(cursor), 0);
+    assert_eq!(log.spool.status().ledger, [expired]);
+    log.keep_house();
+    let before = log.disk.counters();
+    for _ in 0..10 {
+        log.keep_house();
+        log.commit();
+    }
+    assert_eq!(log.disk.counters(), before, "an idle log writes nothing");
+}
+
+#[test]
+fn no_mark_is_stored_ahead_of_losses_that_are_too_many_for_one_commit() {
+    let mut log = Log::new();
+    let readers: Vec<_> = (0..100)
+        .map(|n| log.reader(&format!("session-{n}")))
+        .collect();
+    let owed: Vec<(CursorId, Seq)> = readers
+        .iter()
+        .map(|&(cursor, route)| (cursor, log.append(0, route, &body(1, 100)).unwrap()))
+        .collect();
+    log.commit();
+    for (n, &(cursor, seq)) in owed.iter().enumerate() {
+        log.spool.record_loss(Loss {
+            reason: LossReason::Expired,
+            scope: format!("session-{n}"),
+            count: 1,
+            bytes: 100,
+            first: seq,
+            last: seq,
+            at: NodeTime(log.now),
+        });
+        log.spool.ack(cursor, &[seq]);
+    }
+    log.append(0, RouteId::NOBODY, b"later").unwrap();
+    log.spool.commit_once();
+    let log = log.crash();
+    let counted: u64 = log
+        .spool
+        .status()
+        .ledger
+        .iter()
+        .map(|loss| loss.count)
+        .sum();
+    let pending: u64 = owed.iter().map(|&(cursor, _)| log.pending(cursor)).sum();
+    assert!(
+        counted + pending >= 100,
+        "{counted} are counted, {pending} owed"
+    );
+}
+
+#[test]
 fn marks_are_saved_within_a_second_and_an_idle_log_writes_nothing() {
     let mut log = Log::new();
     let (cursor, route) = log.reader("sink");
