@@ -55,8 +55,7 @@ pub(crate) struct Connection {
     pub(crate) decoder: Decoder,
     /// Publishes acknowledged since somebody asked.
     pub(crate) acknowledged: u64,
-    /// Whether reading was stopped at a bound.
-    pub(crate) paused: bool,
+    pub(crate) intake: Intake,
     /// Its place among those that wait for a commit, kept until a packet of it is taken.
     pub(super) turn: Option<u64>,
 }
@@ -68,6 +67,16 @@ pub(crate) enum Phase {
     Open(SessionId),
     /// What is in `out` is still written, then the stream is closed.
     Closing,
+}
+
+/// Whether a client is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intake {
+    Open,
+    /// Stopped at a bound.
+    Stopped,
+    /// It is to be read again, and has not been yet.
+    Reopened,
 }
 
 impl Connection {
@@ -92,7 +101,7 @@ impl Connection {
             limits: Limits::default(),
             decoder: Decoder::from_client(packet_bytes),
             acknowledged: 0,
-            paused: false,
+            intake: Intake::Open,
             turn: None,
         }
     }

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::{
     Broker,
     action::Action,
-    connection::{Connection, ConnectionId, Phase},
+    connection::{Connection, ConnectionId, Intake, Phase},
     fault::PeerError,
     journal::Journal,
     session::SessionId,
@@ -27,6 +27,7 @@ impl Broker {
             return;
         };
         connection.last_seen = journal.now;
+        connection.intake = Intake::Open;
         if connection.input.is_empty() {
             self.take_packets(journal, id, bytes);
         } else {
@@ -68,7 +69,7 @@ impl Broker {
             let withheld = self.withheld.get() >= self.limits.withheld_bytes
                 && !connection.withheld.is_empty();
             if withheld || connection.is_at_bound(self.limits.receive_maximum) {
-                connection.paused = true;
+                connection.intake = Intake::Stopped;
                 return;
             }
             if asks_for_record(input) && journal.is_waiting_full() && self.puts_off(id, input) {
@@ -107,7 +108,7 @@ impl Broker {
         if !session.is_some_and(|session| session.is_durable() || is_publish(input)) {
             return false;
         }
-        connection.paused = true;
+        connection.intake = Intake::Stopped;
         let turn = *connection.turn.get_or_insert_with(|| {
             self.turns += 1;
             self.turns
@@ -208,8 +209,9 @@ impl Broker {
 
     /// Whether bytes of this client are to be read at all.
     pub fn wants_input(&self, id: ConnectionId) -> bool {
-        let reads =
-            |connection: &Connection| !connection.paused && connection.phase != Phase::Closing;
+        let reads = |connection: &Connection| {
+            connection.intake != Intake::Stopped && connection.phase != Phase::Closing
+        };
         !self.stopping && self.connections.get(id).is_some_and(reads)
     }
 
@@ -223,8 +225,8 @@ impl Broker {
         let stays = connection.turn.is_some_and(waits_its_turn)
             || connection.is_at_bound(self.limits.receive_maximum)
             || (withheld && !connection.withheld.is_empty());
-        if connection.paused && !stays {
-            connection.paused = false;
+        if connection.intake == Intake::Stopped && !stays {
+            connection.intake = Intake::Reopened;
             self.actions.push_back(Action::Resume(id));
         }
     }

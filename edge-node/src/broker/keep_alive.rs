@@ -4,7 +4,7 @@ use spool::NodeTime;
 
 use super::{
     Broker,
-    connection::{ConnectionId, Phase},
+    connection::{ConnectionId, Intake, Phase},
     deadline::Timer,
     journal::Journal,
 };
@@ -36,7 +36,7 @@ impl Broker {
                 self.close(id);
             }
             (Phase::Open(session), Some(silence)) => {
-                if connection.paused {
+                if connection.intake != Intake::Open {
                     // It was not read, so its silence says nothing.
                     connection.last_seen = now;
                 }

@@ -21,6 +21,7 @@ mod eventmesh;
 mod eventmesh_java;
 mod full_disk;
 mod hub_topics;
+mod keep_alive;
 mod kill_storm;
 mod operator;
 mod outage;

@@ -232,17 +232,7 @@ fn a_connection_has_its_whole_time_to_say_connect_whoever_had_its_index_before()
 
 #[test]
 fn the_keep_alive_of_a_client_that_is_not_read_is_suspended() {
-    let mut limits = limits();
-    limits.receive_maximum = 1;
-    let mut node = TestNode::with_limits(limits);
-    let mut connect = crate::mqtt::packet::Connect::new(Version::V311, "pump");
-    connect.clean_start = true;
-    connect.keep_alive = 10;
-    let client = node.connect(connect);
-    for n in 1..=2 {
-        node.send(&client, publish("t", "x", QoS::AtLeastOnce, n));
-    }
-    assert!(!node.core.wants_input(client.id));
+    let (mut node, client) = unread_client();
     for _ in 0..10 {
         node.wait(10_000);
     }
@@ -259,6 +249,36 @@ fn the_keep_alive_of_a_client_that_is_not_read_is_suspended() {
     );
     node.pass(200);
     assert!(node.is_closed(&client));
+}
+
+#[test]
+fn the_keep_alive_of_a_client_that_is_to_be_read_again_is_suspended_until_it_is() {
+    let (mut node, client) = unread_client();
+    node.wait(14_900);
+    node.commit();
+    assert!(node.core.wants_input(client.id));
+    // Longer than it may be silent; it is read after what is due by then.
+    node.wait(15_100);
+    assert!(!node.is_closed(&client));
+    node.settle();
+    node.wait(15_100);
+    assert!(node.is_closed(&client));
+}
+
+/// One with a keep-alive of ten seconds, whose window is spent.
+fn unread_client() -> (TestNode, Client) {
+    let mut limits = limits();
+    limits.receive_maximum = 1;
+    let mut node = TestNode::with_limits(limits);
+    let mut connect = crate::mqtt::packet::Connect::new(Version::V311, "pump");
+    connect.clean_start = true;
+    connect.keep_alive = 10;
+    let client = node.connect(connect);
+    for n in 1..=2 {
+        node.send(&client, publish("t", "x", QoS::AtLeastOnce, n));
+    }
+    assert!(!node.core.wants_input(client.id));
+    (node, client)
 }
 
 #[test]
