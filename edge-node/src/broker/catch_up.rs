@@ -177,7 +177,7 @@ impl Broker {
         if let Reader::Session(id) = reader
             && let Some(session) = self.sessions.get_mut(id)
         {
-            session.errands.resting = false;
+            session.errands.dry_at = None;
         }
         self.hungry.insert(reader);
         self.feed_hungry();

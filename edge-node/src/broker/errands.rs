@@ -58,8 +58,8 @@ pub(crate) struct Errands {
     /// What is being read, and under which ticket.
     running: Vec<Errand>,
     ticket: Option<Ticket>,
-    /// The log could not be read, or had no room.
-    pub(super) resting: bool,
+    /// At this committed position the log could not be read, or had no room.
+    pub(super) dry_at: Option<Seq>,
 }
 
 impl Errand {
@@ -104,7 +104,7 @@ impl Errands {
     /// The connection ended. What is retained is still to be sent on the next one.
     pub(super) fn interrupt(&mut self) {
         self.again.clear();
-        self.resting = false;
+        self.dry_at = None;
         self.ticket = None;
         let unsent = std::mem::take(&mut self.running);
         self.put_back(unsent.into_iter().filter(|errand| !errand.is_resend()));
@@ -159,6 +159,11 @@ impl Errands {
         next
     }
 
+    /// Whether others may be run.
+    fn may_run(&self, committed: Seq) -> bool {
+        self.running.is_empty() && self.dry_at.is_none_or(|dry| dry < committed)
+    }
+
     /// How many are in flight and not on this connection yet.
     fn unsent(&self) -> usize {
         self.again.len()
@@ -178,8 +183,7 @@ impl Broker {
         let Some(connection) = self.connections.get(connection_id) else {
             return;
         };
-        let busy = !session.errands.running.is_empty() || session.errands.resting;
-        if busy || !connection.has_room() {
+        if !session.errands.may_run(committed) || !connection.has_room() {
             return;
         }
         let sent = session
@@ -250,12 +254,17 @@ impl Broker {
         self.flush(connection_id);
     }
 
+    /// Nothing came of the errands of a session at this committed position: the next commit may help.
+    pub(super) fn errands_are_dry(&mut self, id: SessionId, at: Seq) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.errands.dry_at = Some(at);
+        }
+    }
+
     /// Lets the errands of a session wait for a while.
     pub(super) fn rest_errands(&mut self, id: SessionId, now: NodeTime) {
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.errands.resting = true;
-            self.read_again_later(Reader::Session(id), now);
-        }
+        self.errands_are_dry(id, Seq(u64::MAX));
+        self.read_again_later(Reader::Session(id), now);
     }
 
     /// Runs one errand; false if the client or the log has no room for it.

@@ -93,14 +93,19 @@ impl Broker {
         full: Full,
         now: NodeTime,
     ) {
+        let is_soon = full == Full::Waiting;
         if let Place::Retained(_, seq) = place {
             self.unpin(*seq);
-            return self.rest_errands(id, now);
+            match is_soon {
+                true => self.errands_are_dry(id, self.committed),
+                false => self.rest_errands(id, now),
+            }
+            return;
         }
         let reader = group.map_or(Reader::Session(id), Reader::Group);
-        match full {
-            Full::Waiting => self.is_dry(reader, self.committed),
-            Full::Bound { .. } | Full::TooLarge => self.rest(reader, now),
+        match is_soon {
+            true => self.is_dry(reader, self.committed),
+            false => self.rest(reader, now),
         }
     }
 

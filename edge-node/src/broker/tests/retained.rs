@@ -53,6 +53,25 @@ fn a_retained_message_at_qos_2_leaves_after_the_commit_of_its_identifier_and_kee
 }
 
 #[test]
+fn a_retained_message_at_qos_2_that_finds_the_waiting_bytes_full_leaves_after_the_next_commit() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    retain(&mut node, "state", "on", QoS::ExactlyOnce);
+    let mut reader = node.connect(durable("reader"));
+    let filler = node.connect(v5("filler"));
+    node.send(&reader, subscribe("state", QoS::ExactlyOnce));
+    node.commit();
+    let filling = "x".repeat(2_000);
+    node.send(&filler, publish("t", &filling, QoS::AtLeastOnce, 1));
+    let full = node.core.spool().appended();
+    node.read();
+    assert_eq!(node.core.spool().appended(), full);
+    assert_eq!(reader.publishes(&mut node), []);
+    // Without a wait.
+    node.settle();
+    assert_eq!(payloads(&reader.publishes(&mut node)), ["on"]);
+}
+
+#[test]
 fn a_retained_message_that_is_sent_again_is_still_marked_as_retained() {
     let mut node = TestNode::new();
     retain(&mut node, "state", "on", QoS::AtLeastOnce);
