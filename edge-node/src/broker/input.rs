@@ -15,6 +15,11 @@ use crate::mqtt::{
     packet::{Packet, ReasonCode},
 };
 
+/// Bytes taken from a socket at once.
+const INPUT_BYTES: usize = 64 << 10;
+/// As many while the log takes no publish: enough to see what comes.
+const INPUT_BYTES_WHILE_FULL: usize = 2 << 10;
+
 impl Broker {
     /// A client sent bytes: takes all whole packets out of them, up to a bound. What is left stays for later.
     pub fn handle_input(
@@ -213,6 +218,15 @@ impl Broker {
             connection.intake != Intake::Stopped && connection.phase != Phase::Closing
         };
         !self.stopping && self.connections.get(id).is_some_and(reads)
+    }
+
+    /// Bytes to take at once from a client that is to be read: few while publishers are put off, for what the next of them has
+    /// sent would wait here, over all connections beyond any bound.
+    pub fn input_bytes(&self) -> usize {
+        match self.put_off.is_empty() {
+            true => INPUT_BYTES,
+            false => INPUT_BYTES_WHILE_FULL,
+        }
     }
 
     /// Reads a stopped connection again once it is below its bounds.

@@ -10,8 +10,8 @@ use spool::{Batch, CursorId, NodeTime, ReadLimits, Seq, Spool, StorageError, clo
 
 use crate::{
     broker::{
-        Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest, Reader,
-        Ticket, dead_cursor, sink_cursor,
+        Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest,
+        Reader, Ticket, dead_cursor, sink_cursor,
     },
     config::units::ByteSize,
     ingest::Ingest,
@@ -268,6 +268,11 @@ impl Core {
     /// Whether this client is to be read.
     pub fn wants_input(&self, id: ConnectionId) -> bool {
         self.broker.wants_input(id)
+    }
+
+    /// Bytes to take at once from a client that is to be read.
+    pub fn input_bytes(&self) -> usize {
+        self.broker.input_bytes()
     }
 
     /// Moves what is to be written to this client into `buffer`, which is empty.

@@ -12,8 +12,6 @@ use tokio::{net::TcpStream, sync::Notify, time::timeout};
 
 use super::Shared;
 
-/// Bytes taken from the socket at once.
-const READ_BYTES: usize = 64 * 1024;
 /// How long a client may take to read the last bytes before its socket is closed.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -94,7 +92,7 @@ impl Socket {
     /// Takes what the socket has; false at its end.
     fn read(&mut self) -> io::Result<bool> {
         // Given back even where there was nothing to read: an idle connection keeps no buffer.
-        let mut input = BytesMut::with_capacity(READ_BYTES);
+        let mut input = BytesMut::with_capacity(self.shared.0.core.borrow().input_bytes());
         match self.stream.try_read_buf(&mut input) {
             Ok(0) => Ok(false),
             Ok(_) => {

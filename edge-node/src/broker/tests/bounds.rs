@@ -229,8 +229,10 @@ fn a_publisher_that_finds_the_waiting_bytes_full_is_not_read_before_the_next_com
     assert_eq!(node.core.spool().appended(), full);
     assert!(!node.core.broker().is_withholding(), "nothing is copied");
     assert_eq!(device.next(&mut node), None);
+    let taken_meanwhile = node.core.input_bytes();
 
     node.settle();
+    assert!(taken_meanwhile <= node.core.input_bytes() / 16);
     assert!(node.core.wants_input(device.id));
     assert!(matches!(device.next(&mut node), Some(Packet::PubAck(_))));
     assert!(matches!(device.next(&mut node), Some(Packet::PubRec(_))));
