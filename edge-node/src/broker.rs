@@ -71,7 +71,7 @@ pub use connection::ConnectionId;
 pub use counters::Counters;
 pub use doors::{KnownSink, SinkCursors, dead_cursor, sink_cursor};
 pub use errands::{Errand, RetainedGrant};
-pub use fault::PeerError;
+pub use fault::{Excess, PeerError};
 pub use journal::Journal;
 pub use limits::Limits;
 pub use start::Identity;

@@ -99,6 +99,11 @@ impl Shared {
                     self.0.faults.warn(error.kind(), port.peer, &error);
                 }
             }
+            Effect::Excess(id, excess) => {
+                if let Some(port) = ports.get(&id) {
+                    self.0.faults.warn(excess.kind(), port.peer, &excess);
+                }
+            }
             Effect::Read(reading) => drop(spawn_local(self.clone().read(reading))),
         }
     }
@@ -163,6 +168,11 @@ async fn accept(shared: Shared, listener: TcpListener, limit: usize) {
             Ok((stream, peer)) => {
                 if shared.connections() >= limit {
                     counters.turn_away();
+                    let bound = format_args!("`max-connections` of [mqtt] is {limit}");
+                    shared
+                        .0
+                        .faults
+                        .warn("too many connections", peer.ip(), &bound);
                     continue;
                 }
                 let open = counters.accept();

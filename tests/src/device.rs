@@ -235,13 +235,7 @@ impl Device {
         topic: &str,
         payload: impl Into<Bytes>,
     ) -> Result<(), Refused> {
-        let pkid = self.take_pkid();
-        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload, None);
-        (publish.pkid, publish.retain) = (pkid, true);
-        self.unacknowledged.insert(pkid, 0);
-        self.send(&Packet::Publish(publish))
-            .await
-            .map_err(|_| Refused::Ended)?;
+        self.start_publish_retained(topic, payload, 0).await?;
         self.acknowledgement().await.map(drop)
     }
 
@@ -278,8 +272,24 @@ impl Device {
         payload: impl Into<Bytes>,
         number: u64,
     ) -> Result<u16, Refused> {
-        let pkid = self.take_pkid();
+        let publish = Publish::new(topic, QoS::AtLeastOnce, payload, None);
+        self.start(publish, number).await
+    }
+
+    /// The same, retained.
+    pub async fn start_publish_retained(
+        &mut self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        number: u64,
+    ) -> Result<u16, Refused> {
         let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload, None);
+        publish.retain = true;
+        self.start(publish, number).await
+    }
+
+    async fn start(&mut self, mut publish: Publish, number: u64) -> Result<u16, Refused> {
+        let pkid = self.take_pkid();
         publish.pkid = pkid;
         self.unacknowledged.insert(pkid, number);
         self.send(&Packet::Publish(publish))

@@ -2,7 +2,11 @@
 
 use spool::{CursorId, Loss, ReadLimits, Seq};
 
-use super::{connection::ConnectionId, errands::Errand, fault::PeerError};
+use super::{
+    connection::ConnectionId,
+    errands::Errand,
+    fault::{Excess, PeerError},
+};
 
 /// What the shell is to do.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub enum Action {
     },
     /// The peer of this connection is at fault, and its connection ends: say so, once for many.
     Fault(ConnectionId, PeerError),
+    /// The peer of this connection is not given something, and its connection goes on: say so, once for many.
+    Excess(ConnectionId, Excess),
     /// Keep this record though nobody is owed it.
     Pin(Seq),
     /// Keep it no longer.

@@ -6,6 +6,7 @@ use super::{
     Broker,
     action::Action,
     connection::{ConnectionId, OUT_HIGH_BYTES},
+    fault::Excess,
     flight::{self, IN_FLIGHT_MAX, Place},
     group::GroupId,
     message::{Message, Sending},
@@ -62,22 +63,23 @@ impl Broker {
             identifiers: &grant.identifiers,
         };
         let mut out = std::mem::take(&mut connection.out);
-        let fits = out.len() < OUT_HIGH_BYTES
-            && connection.encode_publish(&mut out, message, sending, now);
-        connection.out = out;
-        if fits {
-            self.count_delivered(QoS::AtMostOnce);
-            self.flush(connection_id);
+        let lost = if out.len() >= OUT_HIGH_BYTES {
+            Some(LossReason::SlowSubscriber)
+        } else if !connection.encode_publish(&mut out, message, sending, now) {
+            Some(LossReason::TooLargeForSubscriber)
         } else {
-            let scope = self.client_of(id);
-            self.lose(
-                LossReason::SlowSubscriber,
-                scope,
-                1,
-                message.payload.len() as u64,
-                now,
-            );
+            None
+        };
+        connection.out = out;
+        let Some(reason) = lost else {
+            self.count_delivered(QoS::AtMostOnce);
+            return self.flush(connection_id);
+        };
+        if reason == LossReason::SlowSubscriber {
+            self.exceed(connection_id, Excess::Unread);
         }
+        let (scope, bytes) = (self.client_of(id), message.payload.len() as u64);
+        self.lose(reason, scope, 1, bytes, now);
     }
 
     /// Sends at QoS 1, or at QoS 2 where the packet identifier need not be durable first.

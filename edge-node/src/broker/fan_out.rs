@@ -6,6 +6,7 @@ use super::{
     Broker,
     action::Reader,
     delivery::Offered,
+    fault::Excess,
     flight::Place,
     message::{Message, effective},
     session::SessionId,
@@ -80,14 +81,15 @@ impl Broker {
             session.feed.owed = session.feed.owed.max(seq);
             return;
         }
-        if session.connection.is_none() {
+        let Some(connection) = session.connection else {
             return;
-        }
+        };
         let durable = session.is_durable();
         let lost = session.feed.owe(seq, durable);
         self.hungry.insert(Reader::Session(id));
         if lost > 0 {
             let scope = session.client.to_string();
+            self.exceed(connection, Excess::Unread);
             self.lose(LossReason::SlowSubscriber, scope, lost, 0, now);
         }
     }

@@ -1,4 +1,4 @@
-//! Faults of a peer: they cost its own connection.
+//! Faults of a peer, which cost its own connection, and what it asks for beyond its bounds, which it is not given.
 
 use spool::Full;
 
@@ -50,7 +50,41 @@ impl PeerError {
     }
 }
 
+/// What a peer is not given, since it is beyond a bound. Its connection goes on.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Excess {
+    /// Further subscriptions are refused.
+    #[error(
+        "further ones are refused; `max-subscriptions` and `subscription-bound` of [mqtt] say how many there may be"
+    )]
+    Subscriptions,
+    /// Messages of further topics are delivered and not retained.
+    #[error(
+        "messages of further topics are not retained; `retained-bound` of [mqtt] says how many there may be"
+    )]
+    Retained,
+    /// What is sent to it faster than it reads is lost to it, where no session keeps it.
+    #[error("what does not wait for it in the log is lost to it, and in the ledger")]
+    Unread,
+}
+
+impl Excess {
+    /// The kind of excess, without what follows from it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Excess::Subscriptions => "too many subscriptions",
+            Excess::Retained => "too many topics with a retained message",
+            Excess::Unread => "it reads too slowly",
+        }
+    }
+}
+
 impl Broker {
+    /// A peer is not given what it asks for.
+    pub(super) fn exceed(&mut self, id: ConnectionId, excess: Excess) {
+        self.actions.push_back(Action::Excess(id, excess));
+    }
+
     /// Ends a connection for a fault of its peer: it alone pays.
     pub(super) fn fail(&mut self, journal: &mut Journal<'_>, id: ConnectionId, error: &PeerError) {
         self.counters.peer_faults += 1;

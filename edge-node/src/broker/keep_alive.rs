@@ -4,8 +4,10 @@ use spool::NodeTime;
 
 use super::{
     Broker,
+    action::Action,
     connection::{ConnectionId, Intake, Phase},
     deadline::Timer,
+    fault::PeerError,
     journal::Journal,
 };
 use crate::mqtt::packet::{Connect, ReasonCode, Version};
@@ -33,6 +35,9 @@ impl Broker {
                     return;
                 }
                 connection.phase = Phase::Closing;
+                // It may not speak MQTT at all, and gets no answer in it.
+                let fault = PeerError::Protocol(ReasonCode::ProtocolError, "no CONNECT in time");
+                self.actions.push_back(Action::Fault(id, fault));
                 self.close(id);
             }
             (Phase::Open(session), Some(silence)) => {

@@ -9,7 +9,7 @@ use super::{
     Broker,
     answer::{Answer, Gate},
     connection::ConnectionId,
-    fault::PeerError,
+    fault::{Excess, PeerError},
     flight::Place,
     journal::Journal,
     message::Message,
@@ -423,6 +423,10 @@ impl Broker {
                 .map(|seconds| NodeTime(time.0 + u64::from(seconds) * 1000));
             let kept = (!record.payload.is_empty()).then_some(retained::Kept { seq, expires });
             if kept.is_some() && !self.retained.has_place_for(record.topic, &self.limits) {
+                let sender = self.clients.get(record.sender);
+                if let Some(connection) = sender.and_then(|id| self.live(*id)) {
+                    self.exceed(connection, Excess::Retained);
+                }
                 self.lose_at(
                     LossReason::RetainedBound,
                     record.topic.to_owned(),

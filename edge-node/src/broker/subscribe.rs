@@ -8,7 +8,7 @@ use super::{
     action::Reader,
     answer::{Answer, Gate},
     connection::ConnectionId,
-    fault::PeerError,
+    fault::{Excess, PeerError},
     group::shared_name,
     journal::Journal,
     session::{Session, SessionId},
@@ -52,7 +52,12 @@ impl Broker {
                         retained.push(request);
                     }
                 }
-                Err(reason) => reasons.push(reason),
+                Err(reason) => {
+                    if reason == ReasonCode::QuotaExceeded {
+                        self.exceed(id, Excess::Subscriptions);
+                    }
+                    reasons.push(reason);
+                }
             }
         }
         self.answer_sub_ack(id, gate, subscribe.packet_id, reasons, false);

@@ -10,7 +10,7 @@ use spool::{Batch, CursorId, NodeTime, ReadLimits, Seq, Spool, StorageError, clo
 
 use crate::{
     broker::{
-        Action, Broker, ConnectionId, Errand, Journal, KnownSink, PeerError, ReadRequest,
+        Action, Broker, ConnectionId, Errand, Excess, Journal, KnownSink, PeerError, ReadRequest,
         Reader, Ticket, dead_cursor, sink_cursor,
     },
     config::units::ByteSize,
@@ -39,6 +39,8 @@ pub enum Effect {
     Resume(ConnectionId),
     /// Its peer is at fault: say so, once for many.
     Fault(ConnectionId, PeerError),
+    /// Its peer is not given something: say so, once for many.
+    Excess(ConnectionId, Excess),
     /// Run the reading on a thread that may block, then hand the result to `handle_reading`.
     Read(Reading),
 }
@@ -218,6 +220,7 @@ impl Core {
                 Action::Close(id) => self.effects.push(Effect::Close(id)),
                 Action::Resume(id) => self.effects.push(Effect::Resume(id)),
                 Action::Fault(id, error) => self.effects.push(Effect::Fault(id, error)),
+                Action::Excess(id, excess) => self.effects.push(Effect::Excess(id, excess)),
                 Action::Read {
                     reader,
                     request,

@@ -384,7 +384,7 @@ impl TestNode {
                 Effect::Read(reading) => self.pending.push(reading),
                 Effect::Resume(id) => self.core.handle_resumed(id),
                 Effect::Close(id) => self.closing.push(id),
-                Effect::Flush(_) | Effect::Fault(..) => {}
+                Effect::Flush(_) | Effect::Fault(..) | Effect::Excess(..) => {}
             }
         }
     }

@@ -179,7 +179,7 @@ fn a_client_of_3_1_1_that_sends_too_much_is_not_read_until_it_is_acknowledged() 
 
 #[test]
 fn a_message_over_a_subscribers_maximum_packet_size_is_not_sent_and_counted() {
-    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         too_large_is_not_sent_and_counted(qos);
     }
 }
