@@ -143,7 +143,13 @@ impl World {
         for (kind, lane, owed_to, len) in appends {
             let route = match owed_to.as_slice() {
                 [] => RouteId::NOBODY,
-                cursors => transaction.route(cursors, &[cursors.len() as u8]).unwrap(),
+                cursors => match transaction.route(cursors, &[cursors.len() as u8]) {
+                    Ok(route) => route,
+                    Err(full) => {
+                        results.push(Err(full));
+                        continue;
+                    }
+                },
             };
             let serial = self.model.next_serial;
             self.model.next_serial += 1;
