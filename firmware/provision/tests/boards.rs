@@ -1,5 +1,10 @@
 //! The tool, the boards' programs and their linker scripts agree on where the block is.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "these are tests"
+)]
 
 use std::fs;
 
@@ -26,32 +31,79 @@ fn every_board_reads_its_block_where_the_tool_puts_it() {
 }
 
 #[test]
-fn no_program_is_linked_over_the_block() {
-    for (board, script, end) in [
-        (Board::PicoW, "pico-w/memory.x", 0x1000_0000 + 2040 * 1024),
+fn the_program_ends_before_the_outbox_and_the_outbox_before_the_block() {
+    for (board, source, flash, program_end) in [
+        (
+            Board::PicoW,
+            "pico-w/src/main.rs",
+            0x1000_0000,
+            linked_end("pico-w/memory.x"),
+        ),
         (
             Board::NucleoH7,
-            "nucleo-h7/memory.x",
-            0x0800_0000 + 1792 * 1024,
+            "nucleo-h7/src/main.rs",
+            0x0800_0000,
+            linked_end("nucleo-h7/memory.x"),
+        ),
+        (
+            Board::Esp32c3,
+            "esp32c3/src/main.rs",
+            0,
+            partition("factory").1,
         ),
     ] {
-        let lengths = ["LENGTH = 2040K - 0x100", "LENGTH = 1792K"];
-        let script = file(script);
-        assert!(
-            lengths.iter().any(|length| script.contains(length)),
-            "{script}"
-        );
-        assert!(end <= board.address(), "{board:?} links up to {end:#x}");
+        let (start, pages) = outbox(source);
+        let end = start + pages * u32::try_from(board.erase_bytes()).unwrap();
+        assert!(program_end <= flash + start, "{board:?}: {program_end:#x}");
+        assert!(flash + end <= board.address(), "{board:?}: {end:#x}");
     }
-    let partitions = file("esp32c3/partitions.csv");
-    assert!(
-        partitions.contains("0x10000,  0x3e0000"),
-        "the program ends at 0x3f0000"
-    );
-    assert!(
-        partitions.contains("0x3fe000, 0x2000"),
-        "the block has both its sectors"
-    );
+    assert_eq!(partition("outbox").0, outbox("esp32c3/src/main.rs").0);
+    let block = Board::Esp32c3.address();
+    assert_eq!(partition("config"), (block, block + 0x2000));
+}
+
+/// Where the flash that a linker script gives to the program ends.
+fn linked_end(script: &str) -> u32 {
+    let script = file(script);
+    let flash = after(&script, "FLASH : ORIGIN = ");
+    let (origin, length) = flash.split_once(", LENGTH = ").unwrap();
+    // The boot loader's 0x100 bytes stand in front, and are taken off the length.
+    let length = length.lines().next().unwrap();
+    let (length, boot) = length.split_once(" - ").unwrap_or((length, "0x0"));
+    let bytes = match (length.strip_suffix('K'), length.strip_suffix('M')) {
+        (Some(kib), _) => number(kib) << 10,
+        (_, mib) => number(mib.unwrap()) << 20,
+    };
+    number(origin) + bytes - number(boot)
+}
+
+/// Offset of the outbox in flash, and how many sectors it has.
+fn outbox(source: &str) -> (u32, u32) {
+    let source = file(source);
+    let region = after(&source, "const OUTBOX: Region = Region {");
+    let field = |name| number(after(region, name).split(',').next().unwrap());
+    (field("start: "), field("pages: "))
+}
+
+/// Where a partition of the esp32c3 begins and ends.
+fn partition(name: &str) -> (u32, u32) {
+    let table = file("esp32c3/partitions.csv");
+    let row = table.lines().find(|row| row.starts_with(name)).unwrap();
+    let numbers: Vec<u32> = row.split(',').skip(3).map(number).collect();
+    (numbers[0], numbers[0] + numbers[1])
+}
+
+fn after<'t>(text: &'t str, what: &str) -> &'t str {
+    text.split_once(what).unwrap().1
+}
+
+fn number(text: &str) -> u32 {
+    let text = text.trim().replace('_', "");
+    let read = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    read.unwrap()
 }
 
 fn file(path: &str) -> String {
