@@ -242,7 +242,7 @@ impl Inner {
         Ok(marks::Slots::open(file)?.0)
     }
 
-    fn remove_garbage(&self) -> io::Result<()> {
+    pub(crate) fn remove_garbage(&self) -> io::Result<()> {
         let garbage = std::mem::take(&mut self.lock().room.garbage);
         let mut result = Ok(());
         for name in garbage {

@@ -97,6 +97,9 @@ pub(crate) fn open(
     findings.extend(inner.take_contents(&marks)?);
     if mode == Mode::ReadWrite {
         inner.store_losses()?;
+        if let Err(error) = inner.remove_garbage() {
+            tracing::warn!(%error, "files that hold nothing could not be removed; it is tried again");
+        }
     }
     let committed = inner.lock().committed;
     inner.committed.store(committed, Ordering::Release);
@@ -225,8 +228,12 @@ impl Opening<'_> {
             }
         }
         if self.mode == Mode::ReadWrite {
-            let garbage = std::mem::take(&mut room.garbage);
-            for name in garbage {
+            // A segment may be all that tells of its damage: it goes only once the ledger is on disk.
+            let (segments, leftovers) = std::mem::take(&mut room.garbage)
+                .into_iter()
+                .partition(|name| parse_name(name, ".segment").is_some());
+            room.garbage = segments;
+            for name in leftovers {
                 match self.storage.remove(&name) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         self.state.room.garbage.push(name)

@@ -50,10 +50,14 @@ impl World {
     pub fn reopen(&mut self, clean: bool) {
         self.now.0 += self.rng.u64(..5_000);
         let (spool, recovery) = loop {
-            match try_open(&self.storage, &self.options, self.now) {
-                Ok(opened) => break opened,
+            let opened = try_open(&self.storage, &self.options, self.now);
+            if self.storage.crashed() {
                 // The machine stopped again during recovery.
-                Err(_) if self.storage.crashed() => self.storage = self.storage.crash(),
+                self.storage = self.storage.crash();
+                continue;
+            }
+            match opened {
+                Ok(opened) => break opened,
                 Err(error) => panic!("a log opens whatever it finds: {error}"),
             }
         };
