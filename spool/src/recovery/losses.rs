@@ -6,6 +6,7 @@ use super::{Mode, Opening};
 use crate::{
     damage::{Found, What},
     frame::Link,
+    log::Inner,
     quarantine,
     scan::Gap,
     segment::{Segment, file_name},
@@ -82,36 +83,39 @@ impl Opening<'_> {
                 .enter_damage(Found::in_log(what, first, last, bytes));
         }
     }
+}
 
-    /// Keeps a damaged segment for those who want to look into it: at most a few, and never for the price of the start.
-    pub(super) fn keep_copies(&mut self) {
-        if self.mode == Mode::ReadOnly {
-            return;
-        }
-        for id in std::mem::take(&mut self.damaged) {
+impl Inner {
+    /// Keeps damaged segments for those who want to look into them: at most a few, and never for the price of the start. One
+    /// that holds nothing more goes out of the log by it, so the ledger on disk has to tell of it first.
+    pub(super) fn keep_copies(&self, damaged: Vec<u64>) {
+        for id in damaged {
             if let Err(error) = self.keep_copy(id) {
                 tracing::warn!(%error, "a damaged segment could not be kept as quarantine");
             }
         }
     }
 
-    fn keep_copy(&mut self, id: u64) -> io::Result<()> {
-        let name = quarantine::free_name(self.storage, id)?;
-        if self.state.segment_by_id(id).is_none() {
+    fn keep_copy(&self, id: u64) -> io::Result<()> {
+        let storage = &*self.storage;
+        let name = quarantine::free_name(storage, id)?;
+        let mut state = self.lock();
+        if state.segment_by_id(id).is_none() {
             let Some(name) = name else {
-                self.remove(id);
+                state.room.garbage.push(file_name(id));
                 return Ok(());
             };
-            let size = self.storage.open(&file_name(id))?.len()?;
-            self.storage.rename(&file_name(id), &name)?;
-            self.state.room.quarantine_bytes += size;
+            let size = storage.open(&file_name(id))?.len()?;
+            storage.rename(&file_name(id), &name)?;
+            state.room.quarantine_bytes += size;
+            state.count_other_bytes();
             return Ok(());
         }
-        let Some(name) = name.filter(|_| self.state.creatable() > 0) else {
+        let Some(name) = name.filter(|_| state.creatable() > 0) else {
             return Ok(());
         };
-        self.state.room.quarantine_bytes += quarantine::copy(self.storage, id, &name)?;
-        self.state.count_other_bytes();
+        state.room.quarantine_bytes += quarantine::copy(storage, id, &name)?;
+        state.count_other_bytes();
         Ok(())
     }
 }

@@ -37,7 +37,6 @@ impl Opening<'_> {
         self.mend_links();
         self.find_holes();
         self.go_on_behind_all();
-        self.keep_copies();
         Ok(self.clean.unwrap_or(nothing))
     }
 

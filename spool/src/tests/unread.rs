@@ -58,6 +58,49 @@ fn newest_segment_of_which_nothing_can_be_read_is_in_the_ledger_and_kept() {
 }
 
 #[test]
+fn crash_while_a_log_is_opened_forgets_nothing_of_a_newest_segment_that_cannot_be_read() {
+    for with_header in [true, false] {
+        let mut log = Log::new();
+        let (_, route) = log.reader("sink");
+        append_alone(&mut log, route);
+        let mut log = log.kill();
+        let gone = append_alone(&mut log, route);
+        // Segments made ahead take the places of spares.
+        log.keep_house();
+        assert!(
+            [3, 4]
+                .iter()
+                .all(|&id| log.disk.files().contains_key(&segment(id)))
+        );
+        if with_header {
+            flip_in_page(&log, 2, 1);
+        } else {
+            flip_header_and_first_frame(&log, 2);
+        }
+        let files = log.disk.files();
+        drop(log);
+        for operation in 0.. {
+            let disk = Simulated::with_files(operation, files.clone());
+            disk.crash_at(disk.operations() + operation);
+            let opened = Log::on(disk.clone(), options());
+            let is_done = !disk.crashed();
+            let log = match opened {
+                Ok(log) if is_done => log,
+                _ => Log::on(disk.crash(), options()).unwrap(),
+            };
+            let entries = entered(&log);
+            let [(LossReason::TailCut, _, first, last)] = entries[..] else {
+                panic!("crashed at {operation}: {entries:?}")
+            };
+            assert!(first <= gone && gone <= last);
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn unread_segment_goes_where_enough_copies_are_kept() {
     let mut log = Log::new();
     let (_, route) = log.reader("sink");
