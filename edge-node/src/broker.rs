@@ -27,6 +27,7 @@ mod acknowledgement;
 mod action;
 mod answer;
 mod apply;
+mod carried;
 mod catch_up;
 mod connect;
 mod connection;

@@ -2,21 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use cloud_uplink::eventmesh::attribute::{MESH_TOPIC, MQTT_TOPIC};
 use filters::{Event, Value, rules::Derived};
 use spool::{Full, LossReason, NodeTime};
 
 use super::{
     Broker,
+    carried::Carried,
     journal::Journal,
     publish::{Arrival, NoRoom},
 };
-use crate::{
-    mqtt::{packet::QoS, stored},
-    node::handle::RULE_ORIGIN,
-    record::{Change, PublishRecord},
-};
+use crate::{node::handle::RULE_ORIGIN, record::Change};
 
 /// How soon a closing that found no room in the log is tried again.
 const CLOSE_AGAIN_MS: u64 = 1_000;
@@ -61,28 +57,12 @@ impl Broker {
         derived: &Derived,
     ) -> Result<(), Full> {
         let event = on_topic(&derived.topic, derived.event.clone());
-        let (published, minted) = journal.mint_event(&derived.topic, &event);
-        let properties = stored::encode(&published.properties.clone().into());
+        let carried = Carried::mint(journal, &derived.topic, &event);
         let origin = format!("{RULE_ORIGIN}{}", derived.rule());
-        let payload: Bytes = published.payload;
-        let record = PublishRecord {
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            will: false,
-            packet_id: None,
-            place: None,
-            sender: "",
-            origin: &origin,
-            topic: &derived.topic,
-            properties: &properties.unwrap_or_default(), // of checked texts
-            minted: &minted.bytes,
-            settled: &[],
-            payload: &payload,
-        };
         let arrival = Arrival {
-            record,
+            record: carried.record(&origin, &derived.topic),
             publisher: None,
-            lane: minted.lane,
+            lane: carried.lane,
             in_turn: None,
             withheld: None,
             derived_by: &derived.derived_by,

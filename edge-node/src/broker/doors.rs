@@ -1,11 +1,11 @@
 //! What comes through other doors than MQTT: events over HTTP and gRPC, groups of the mesh services, sinks.
 
-use bytes::Bytes;
 use filters::TopicFilter;
 use spool::{CursorId, Full, LossReason, NodeTime, Seq, Start};
 
 use super::{
     Broker,
+    carried::Carried,
     deadline::Timer,
     flight::Place,
     journal::Journal,
@@ -14,12 +14,11 @@ use super::{
     subscriptions::Subscriber,
 };
 use crate::{
-    mqtt::{packet::QoS, stored},
     node::{
         handle::{Incoming, Origin},
         status::SessionsStatus,
     },
-    record::{Change, PublishRecord, SubscriptionOptions},
+    record::{Change, SubscriptionOptions},
     rules::Judged,
 };
 
@@ -48,7 +47,7 @@ impl Broker {
         }
         let mut last = Seq::ZERO;
         for (incoming, one) in events.iter().zip(&taken) {
-            let record = one.record(&origin, incoming);
+            let record = one.carried.record(&origin, &incoming.topic);
             self.follow_judged(&one.judged, one.appended, &record, journal.now);
             let place = one.appended.publish().map(Place::Stored);
             let audience = self
@@ -69,36 +68,29 @@ impl Broker {
         origin: &str,
         incoming: &Incoming,
     ) -> Result<TakenEvent, Full> {
-        let (published, minted) = journal.mint_event(&incoming.topic, &incoming.event);
+        let carried = Carried::mint(journal, &incoming.topic, &incoming.event);
+        let lane = carried.lane;
         let audience = self
             .subscriptions
             .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
-        let mut one = TakenEvent {
-            // Of checked texts.
-            properties: stored::encode(&published.properties.clone().into()).unwrap_or_default(),
-            minted: minted.bytes,
-            payload: published.payload,
-            judged: Judged::untouched(minted.lane),
-            appended: Appended::Nothing { after: Seq::ZERO },
-        };
-        let record = one.record(origin, incoming);
+        let record = carried.record(origin, &incoming.topic);
         let judged = self
             .judge
-            .judge(&record, minted.lane, journal.next(), journal.clock(), &[]);
+            .judge(&record, lane, journal.next(), journal.clock(), &[]);
         let arrival = Arrival {
             record,
             publisher: None,
-            lane: minted.lane,
+            lane,
             in_turn: None,
             withheld: None,
             derived_by: &[],
         };
         match self.append_publish(journal, &arrival, &audience, &judged) {
-            Ok(appended) => {
-                one.appended = appended;
-                one.judged = judged;
-                Ok(one)
-            }
+            Ok(appended) => Ok(TakenEvent {
+                carried,
+                judged,
+                appended,
+            }),
             Err(full) => {
                 self.judge.take_back(judged);
                 Err(full)
@@ -273,30 +265,9 @@ impl Broker {
 
 /// An event from another door, appended as it was judged.
 struct TakenEvent {
-    properties: Vec<u8>,
-    minted: Vec<u8>,
-    payload: Bytes,
+    carried: Carried,
     judged: Judged,
     appended: Appended,
-}
-
-impl TakenEvent {
-    fn record<'a>(&'a self, origin: &'a str, incoming: &'a Incoming) -> PublishRecord<'a> {
-        PublishRecord {
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            will: false,
-            packet_id: None,
-            place: None,
-            sender: "",
-            origin,
-            topic: &incoming.topic,
-            properties: &self.properties,
-            minted: &self.minted,
-            settled: &[],
-            payload: &self.payload,
-        }
-    }
 }
 
 /// How long the cursor of a sink that left the configuration holds back what it is owed.
