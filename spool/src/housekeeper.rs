@@ -129,11 +129,13 @@ impl Spool {
 
 impl State {
     fn next_chore(&self, now: u64, failed: bool) -> Option<Duration> {
+        let least = if self.owes_ledger() {
+            AFTER_LEDGER
+        } else {
+            Duration::ZERO
+        };
         let saving = self.next_save(now).map(Duration::from_millis);
-        let saving = saving.map(|rest| match self.owes_ledger() {
-            true => rest.max(AFTER_LEDGER),
-            false => rest,
-        });
+        let saving = saving.map(|rest| rest.max(least));
         let again = self.chores_due.then_some(Duration::ZERO);
         let retry = (failed || self.room.full_lanes != 0 || self.room.wanting != 0)
             .then_some(AFTER_FAILURE);

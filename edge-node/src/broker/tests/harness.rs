@@ -264,6 +264,10 @@ impl TestNode {
     /// The log is closed and opened again, with nothing settled before or after.
     pub(crate) fn stop(mut self) -> TestNode {
         self.core.close().unwrap();
+        self.open_again()
+    }
+
+    fn open_again(self) -> TestNode {
         TestNode::open(
             self.storage,
             self.time,
@@ -279,14 +283,7 @@ impl TestNode {
         self.settle();
         self.core.close().unwrap();
         self.skip(milliseconds);
-        let mut node = TestNode::open(
-            self.storage,
-            self.time,
-            self.limits,
-            self.options,
-            self.keeps_history,
-            &self.rules,
-        );
+        let mut node = self.open_again();
         node.settle();
         node
     }
