@@ -8,7 +8,7 @@
 //! Nothing here knows the insides of the node: it is started as a process, spoken to over its sockets, and watched
 //! through its status, its log and its exit code. Ports are 0, at an address of its own for each server; data is in
 //! temporary folders; and every wait ends within [`PATIENCE`].
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a broken expectation is a failed test, and that is a panic"

@@ -14,7 +14,7 @@
 //!
 //! `--small` divides every amount by 20, to see that a scenario runs. What is printed holds for the machine and the run
 //! that printed it.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,

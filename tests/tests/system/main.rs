@@ -1,5 +1,5 @@
 //! Scenarios: whole processes, seen from outside. Each name is a promise.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
