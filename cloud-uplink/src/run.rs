@@ -212,15 +212,8 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
                     self.send(batch, Batch { target, items });
                 }
                 Action::Canary { batch } => self.send_canary(batch),
-                Action::Ack { seqs } => {
-                    for seq in &seqs {
-                        self.items.remove(seq);
-                    }
-                    self.drain.spool.ack(self.drain.cursor, &seqs);
-                }
-                // What is sent again is owed to nobody, so that nothing is lost with it.
-                Action::Expire { .. } if self.drain.until.is_some() => {}
-                Action::Expire { seq, bytes } => self.drain.lose(LossReason::Expired, seq, bytes),
+                Action::Ack { seqs } => self.ack(&seqs),
+                Action::Expire { seq, bytes } => self.expire(seq, bytes),
                 Action::Bury { seq, reason, tries } => {
                     self.items.remove(&seq);
                     tracing::warn!(sink = self.drain.name, seq = seq.0, tries, %reason, "an event becomes a dead letter");
@@ -229,6 +222,20 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
             }
         }
         self.bury();
+    }
+
+    fn ack(&mut self, seqs: &[Seq]) {
+        for seq in seqs {
+            self.items.remove(seq);
+        }
+        self.drain.spool.ack(self.drain.cursor, seqs);
+    }
+
+    fn expire(&self, seq: Seq, bytes: u64) {
+        // What is sent again is owed to nobody, so that nothing is lost with it.
+        if self.drain.until.is_none() {
+            self.drain.lose(LossReason::Expired, seq, bytes);
+        }
     }
 
     fn next_deadline(&self) -> Instant {
@@ -361,7 +368,7 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
         self.running.insert(task.id(), Task::Bury);
     }
 
-    /// Waits a little for answers on their way, and acknowledges what they say; sends nothing more.
+    /// Waits a little for answers on their way, and accounts for what they say; sends nothing more.
     async fn finish(&mut self) {
         let answers = async {
             while self
@@ -373,16 +380,28 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
                     break;
                 };
                 self.handle_done(done);
-                let mut core = lock(&self.core);
-                while let Some(action) = core.poll_action() {
-                    if let Action::Ack { seqs } = action {
-                        self.drain.spool.ack(self.drain.cursor, &seqs);
-                    }
-                }
+                self.account();
             }
         };
         // After the grace, what is on its way is sent again after the next start.
         let _ = tokio::time::timeout(GRACE, answers).await;
+    }
+
+    /// Acts on what is done with, and forgets what would be done next.
+    fn account(&mut self) {
+        loop {
+            let Some(action) = lock(&self.core).poll_action() else {
+                return;
+            };
+            match action {
+                Action::Ack { seqs } => self.ack(&seqs),
+                Action::Expire { seq, bytes } => self.expire(seq, bytes),
+                Action::Read { .. }
+                | Action::Send { .. }
+                | Action::Canary { .. }
+                | Action::Bury { .. } => {}
+            }
+        }
     }
 }
 

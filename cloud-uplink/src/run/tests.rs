@@ -14,7 +14,11 @@ use spool::{
     Committer, CursorId, Entry, Full, Head, Kind, Lane, LossReason, NodeTime, Options, RouteId,
     Seq, Spool, Start, Transaction, storage::disk::Disk,
 };
-use tokio::{runtime, sync::watch, time::Instant};
+use tokio::{
+    runtime,
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use super::{Drain, End};
 use crate::{
@@ -23,6 +27,7 @@ use crate::{
 };
 
 mod burial;
+mod shutdown;
 
 #[test]
 fn everything_committed_arrives_through_errors_of_every_kind_and_is_acknowledged() {
@@ -340,11 +345,7 @@ impl Bench {
         let graveyard = transaction.create_cursor("dead", Start::Now, None).unwrap();
         let route = transaction.route(&[cursor], b"").unwrap();
         transaction.finish();
-        let source = Arc::new(TestSource {
-            graveyard,
-            spool: spool.clone(),
-            buried: Mutex::default(),
-        });
+        let source = Arc::new(TestSource::new(graveyard, spool.clone()));
         Bench {
             spool,
             cursor,
@@ -475,6 +476,19 @@ struct TestSource {
     graveyard: CursorId,
     spool: Spool,
     buried: Mutex<Vec<(u64, String, u32)>>,
+    /// Called by the read that finds `EXPIRED`.
+    on_expired: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl TestSource {
+    fn new(graveyard: CursorId, spool: Spool) -> TestSource {
+        TestSource {
+            graveyard,
+            spool,
+            buried: Mutex::default(),
+            on_expired: Mutex::default(),
+        }
+    }
 }
 
 fn number(entry: &Entry) -> u64 {
@@ -484,6 +498,11 @@ fn number(entry: &Entry) -> u64 {
 impl RecordSource for TestSource {
     fn event(&self, entry: &Entry) -> Option<Outgoing> {
         let number = number(entry);
+        if number == EXPIRED
+            && let Some(call) = self.on_expired.lock().unwrap().take()
+        {
+            call();
+        }
         let mut event = Event::builder(number.to_string(), "/test", "test")
             .build()
             .unwrap();
@@ -552,6 +571,8 @@ type Script = dyn Fn(usize, &[u64]) -> Option<Answer> + Send + Sync;
 struct TestSink {
     calls: AtomicUsize,
     script: Box<Script>,
+    /// Closed: nothing is answered.
+    open: Semaphore,
     arrived: Mutex<BTreeSet<u64>>,
     hops: Mutex<BTreeMap<u64, i32>>,
 }
@@ -564,6 +585,7 @@ impl TestSink {
         Arc::new(TestSink {
             calls: AtomicUsize::new(0),
             script: Box::new(script),
+            open: Semaphore::new(1),
             arrived: Mutex::default(),
             hops: Mutex::default(),
         })
@@ -594,6 +616,7 @@ impl Sink for TestSink {
     }
 
     async fn send(&self, batch: Batch<(u64, i32)>) -> Answer {
+        let _open = self.open.acquire().await.unwrap();
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let numbers: Vec<u64> = batch.items.iter().map(|item| item.0).collect();
         let answer = (self.script)(call, &numbers).unwrap_or(Answer::All(Outcome::Accepted));

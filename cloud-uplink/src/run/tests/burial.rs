@@ -61,11 +61,7 @@ fn owed_one_event(spool: &Spool) -> (Drain<TestSource, TestSink>, Seq) {
     };
     let event = transaction.append(head, |body| body.extend(1_u64.to_be_bytes()));
     transaction.finish();
-    let source = TestSource {
-        graveyard,
-        spool: spool.clone(),
-        buried: Mutex::default(),
-    };
+    let source = TestSource::new(graveyard, spool.clone());
     let drain = Drain {
         name: "sink".to_owned(),
         spool: spool.clone(),
