@@ -117,7 +117,7 @@ impl Config {
                 .iter()
                 .map(|it| it.name.as_str().to_owned())
                 .collect(),
-            tables: filters::transform::Tables::new(),
+            ..filters::rules::Known::default()
         }
     }
 

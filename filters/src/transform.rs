@@ -21,6 +21,7 @@
 //! | `convert` | one unit of measure into another |
 //! | `enrich` | adds what a table knows |
 //! | `set` | sets attributes |
+//! | `wasm` | runs a module of WebAssembly; with the feature `wasm` |
 //!
 //! Beside them [`TopicTemplate`] makes the topic for a sink.
 //!
@@ -36,6 +37,7 @@ mod enrichment;
 mod error;
 mod fields;
 mod file;
+mod module;
 mod numbers;
 mod path;
 mod source;
@@ -57,8 +59,10 @@ pub use error::{StepProblem, TransformError};
 use fields::{Projection, Rename};
 pub use file::{
     AttributeFile, ConstantFile, ConvertFile, EnrichFile, NoSettings, ProjectFile, RenameFile,
-    ScaleFile, SetFile, TemplateFile, TransformFile, WhenMissing,
+    ScaleFile, SetFile, TemplateFile, TransformFile, WasmFile, WhenMissing,
 };
+use module::ModuleStep;
+pub use module::{MAX_MODULE_BYTES, Module, ModuleError, ModuleFailure, Modules};
 use numbers::NumberStep;
 pub use path::{JsonPath, PathError, PathProblem};
 pub(crate) use path::{Root, Step};
@@ -85,6 +89,7 @@ enum Kind {
     Number(NumberStep),
     Enrichment(Enrichment),
     Attributes(SetAttributes),
+    Module(ModuleStep),
 }
 
 impl Transform {
@@ -115,6 +120,16 @@ impl Transform {
         }))
     }
 
+    /// A step that runs one of these modules.
+    ///
+    /// # Errors
+    ///
+    /// It can never work: the module is not among them, has no such export, or a bound is out of its range.
+    pub fn module(file: &WasmFile, modules: &Modules) -> Result<Transform, StepProblem> {
+        let step = ModuleStep::new(file, modules)?;
+        Ok(Transform(Kind::Module(step)))
+    }
+
     /// The event that it makes of this one. Takes time and memory in proportion to the step and the event.
     pub fn apply(&self, event: &Event) -> Result<Event, TransformError> {
         match &self.0 {
@@ -125,6 +140,7 @@ impl Transform {
             Kind::Number(number) => number.apply(event),
             Kind::Enrichment(enrichment) => enrichment.apply(event),
             Kind::Attributes(attributes) => attributes.apply(event),
+            Kind::Module(module) => module.apply(event),
         }
     }
 }

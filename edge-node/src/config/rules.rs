@@ -1,5 +1,7 @@
 //! Rule files: lists of `[[rule]]`, `[[table]]` and `[[decoder]]`, read and compiled as one set.
 
+mod modules;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -12,7 +14,7 @@ use filters::{
     index::Budget,
     rules::{Known, RuleDefinition, RuleError, RuleFile, RuleProblem, RuleSet, TableDefinition},
     stage::Moment,
-    transform::{EnrichmentTable, Tables},
+    transform::{EnrichmentTable, Modules, Tables},
 };
 
 use serde::{Deserialize, Serialize};
@@ -83,12 +85,14 @@ impl Rules {
         let mut documents = Vec::with_capacity(texts.len());
         let mut definitions = Vec::new();
         let mut tables = Tables::new();
+        let mut modules = Modules::new();
         let mut decoders = Reading::default();
         for (name, text) in texts {
             let document = Document::parse(name, text)?;
-            let file: RuleFile = document.read()?;
+            let mut file: RuleFile = document.read()?;
             let folder = Path::new(name).parent().unwrap_or(Path::new("."));
             load_tables(&file.table, folder, &document, &mut tables)?;
+            modules::load(&mut file.rule, folder, &document, &mut modules)?;
             decoders.read(file.decoder, folder, &document)?;
             documents.push((definitions.len(), document));
             definitions.extend(file.rule);
@@ -96,6 +100,7 @@ impl Rules {
         let decoders = decoders.compile()?;
         let mut known = known.unwrap_or_else(|| Known::of(&definitions));
         known.tables = tables;
+        known.modules = modules;
         match RuleSet::compile(&definitions, &known, Budget::default(), now) {
             Ok(set) => Ok(Rules {
                 definitions,

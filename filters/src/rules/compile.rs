@@ -6,7 +6,7 @@ use crate::{
     cesql::UnknownFunction,
     index::{Budget, IndexBuilder, IndexError, Rule as IndexRule, When},
     stage::Moment,
-    transform::{StepProblem, Tables, TopicTemplate, Variables},
+    transform::{Modules, StepProblem, Tables, TopicTemplate, Variables},
 };
 
 use super::{
@@ -25,6 +25,8 @@ pub struct Known {
     pub lanes: Vec<String>,
     /// The tables.
     pub tables: Tables,
+    /// The modules of WebAssembly, by the files that steps name.
+    pub modules: Modules,
 }
 
 impl Known {
@@ -89,7 +91,7 @@ pub enum RuleProblem {
     /// A step that is none, or several at once.
     #[error(
         "a step is one of deadband, throttle, sample, dedupe, threshold, window, debounce, absence, original, constant, \
-         template, project, rename, scale, convert, enrich and set; this one names {0}"
+         template, project, rename, scale, convert, enrich, set and wasm; this one names {0}"
     )]
     Kinds(usize),
     /// A transform, or a topic at the sink, that can never work.

@@ -11,7 +11,7 @@ use crate::{
     stage::Function,
     transform::{
         ConstantFile, ConvertFile, EnrichFile, NoSettings, ProjectFile, RenameFile, ScaleFile,
-        SetFile, TemplateFile, TransformFile,
+        SetFile, TemplateFile, TransformFile, WasmFile,
     },
 };
 
@@ -59,6 +59,8 @@ pub struct StepDefinition {
     pub enrich: Option<EnrichFile>,
     /// Sets attributes.
     pub set: Option<SetFile>,
+    /// Runs a module of WebAssembly.
+    pub wasm: Option<WasmFile>,
 }
 
 impl StepDefinition {
@@ -117,7 +119,8 @@ impl StepDefinition {
             self.debounce.is_some(),
             self.absence.is_some(),
         ];
-        stages.iter().filter(|it| **it).count() + self.transforms().count()
+        let stages = stages.iter().filter(|it| **it).count();
+        stages + self.transforms().count() + usize::from(self.wasm.is_some())
     }
 }
 

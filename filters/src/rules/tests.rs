@@ -30,6 +30,7 @@ fn known() -> Known {
         sinks: vec!["cloud".into(), "site".into(), "lab".into()],
         lanes: vec!["alarm".into(), "normal".into(), "bulk".into()],
         tables: [("lines".to_owned(), table.into())].into(),
+        ..Known::default()
     }
 }
 

@@ -1,4 +1,6 @@
-use super::{MAX_RESULT_BYTES, MAX_TEMPLATE_BYTES, PathError, TooManyDigits};
+use super::{
+    MAX_RESULT_BYTES, MAX_TEMPLATE_BYTES, ModuleError, ModuleFailure, PathError, TooManyDigits,
+};
 use crate::{EventError, TopicError, UnitError};
 
 /// Why a step made nothing of an event. The event stays as it was; the caller counts it by [`TransformError::class`].
@@ -37,6 +39,9 @@ pub enum TransformError {
     /// Topics that begin with `$` belong to brokers.
     #[error("no topic: it begins with `$`")]
     DollarTopic,
+    /// A module of WebAssembly made no event.
+    #[error("the module {0}")]
+    Module(ModuleFailure),
 }
 
 impl TransformError {
@@ -51,6 +56,7 @@ impl TransformError {
             TransformError::ResultNotJson | TransformError::TooLong => "result",
             TransformError::Attribute(_) => "attribute",
             TransformError::Topic(_) | TransformError::DollarTopic => "topic",
+            TransformError::Module(_) => "module",
         }
     }
 }
@@ -106,6 +112,9 @@ pub enum StepProblem {
     /// Topics that begin with `$` belong to brokers.
     #[error("no topic: it begins with `$`")]
     DollarTopic,
+    /// A module that no step can use.
+    #[error(transparent)]
+    Module(ModuleError),
 }
 
 fn meant(nearest: &Option<String>) -> String {

@@ -154,6 +154,37 @@ pub struct SetFile {
     pub variables: Variables,
 }
 
+/// `wasm = { file = "mask.wasm" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WasmFile {
+    /// The module, in the binary format. A relative path begins at the folder of the file of rules.
+    pub file: String,
+    /// The function that makes an event of another. Default `transform`.
+    #[serde(default = "WasmFile::default_export")]
+    pub export: String,
+    /// What it may compute for one event: about as many instructions, 1 to 100,000,000. Default 1,000,000.
+    #[serde(default = "WasmFile::default_fuel")]
+    pub fuel: u64,
+    /// What its memory may grow to while it has an event, 65,536 to 67,108,864 bytes. Default 16,777,216.
+    #[serde(default = "WasmFile::default_memory_bytes")]
+    pub memory_bytes: u32,
+}
+
+impl WasmFile {
+    fn default_export() -> String {
+        "transform".to_owned()
+    }
+
+    fn default_fuel() -> u64 {
+        1_000_000
+    }
+
+    fn default_memory_bytes() -> u32 {
+        16 << 20
+    }
+}
+
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "a text, a boolean or an integer of 32 bits")]

@@ -9,6 +9,8 @@ use spool::{Lane, LossReason, ReadLimits, Seq};
 mod decoders;
 mod deriving;
 mod gates;
+#[cfg(feature = "wasm")]
+mod modules;
 
 use super::{
     harness::*,

@@ -242,6 +242,65 @@ fn the_example_of_decoders_reads_its_payloads() {
     assert_eq!(verdicts[3]["event"]["data_base64"], json!("oWF4Bw=="));
 }
 
+/// A gate's event with a number that nobody is to see.
+const ENTRY: &str = r#"{"specversion": "1.0", "id": "1", "source": "/gate", "type": "entry", "data": {"door": 3, "pin": "4711"}}"#;
+
+fn example(name: &str) -> String {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/rules");
+    examples.join(name).to_str().unwrap().to_owned()
+}
+
+#[cfg(feature = "wasm")]
+#[test]
+fn the_example_of_a_module_masks_what_nobody_is_to_see() {
+    let desk = Desk::new("");
+    let (rules, entry) = (example("mask.toml"), desk.file("entry", ENTRY));
+    let begin = ["edge-node", "rules", "test", "--json", "--topic", "gates/3"];
+    let shown = run(&[&begin[..], &["--rules", &rules, "--event", &entry]].concat()).unwrap();
+    let verdict: Json = serde_json::from_str(&shown).unwrap();
+    assert_eq!(verdict["event"]["data"], json!({"door": 3, "pin": "****"}));
+    assert_eq!(verdict["errors"], json!([]));
+}
+
+#[cfg(feature = "wasm")]
+#[test]
+fn a_module_that_is_not_there_or_has_no_such_export_is_refused_with_its_place() {
+    let module = example("mask.wasm");
+    let rule = |keys: &str| format!("[[rule]]\nname = \"m\"\n[[rule.step]]\nwasm = {{ {keys} }}\n");
+    for (keys, error) in [
+        ("file = 'none.wasm'", "rules.toml:4:17: cannot read "),
+        (
+            "file = 'rules.toml'",
+            "no module of WebAssembly in the binary format: ",
+        ),
+        (
+            &format!("file = '{module}', export = 'hide'"),
+            "rules.toml:3:1: rule \"m\", step 1: it does not export `hide [I32, I32] -> I64`",
+        ),
+        (
+            &format!("file = '{module}', fuel = 0"),
+            "rules.toml:3:1: rule \"m\", step 1: `fuel` is 1 to ",
+        ),
+    ] {
+        let told = Desk::new(&rule(keys)).run("check", &[]);
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains(error), "{told}");
+    }
+}
+
+#[cfg(not(feature = "wasm"))]
+#[test]
+fn a_program_without_webassembly_says_with_which_feature_it_has_it() {
+    let rules = example("mask.toml");
+    let error = run(&["edge-node", "rules", "check", "--rules", &rules]).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("mask.toml:8:17: "), "{error}");
+    assert!(
+        error.ends_with("build it with `--features wasm`"),
+        "{error}"
+    );
+}
+
 #[test]
 fn what_is_wrong_ends_with_status_2_and_its_place() {
     let desk = Desk::new(&RULES.replace("lane =", "lan ="));

@@ -40,6 +40,12 @@ pub(in crate::rules) fn step(
         let transform = Transform::new(file, &known.tables).map_err(RuleProblem::Transform)?;
         return Ok(Step::Transform(transform));
     }
+    if let Some(file) = &definition.wasm {
+        let transform = Transform::module(file, &known.modules);
+        return transform
+            .map(Step::Transform)
+            .map_err(RuleProblem::Transform);
+    }
     if definition.derives().is_some() && definition.to_text().len() > MAX_TEXT_BYTES {
         return Err(RuleProblem::Value(
             "a window, debounce or absence is described in at most 1 MiB, its listed keys included",
