@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! record  = kind u8, then
-//!   1 publish: flags u8 · [packet id u16] · [place] · sender · origin · topic · properties · minted · [settled] · payload
+//!   1 publish: flags u8 · [packet id u16] · [waited u32] · [place] · sender · origin · topic · properties · minted · [settled] · payload
 //!   2 change:  postcard of `Change`
 //!   3 dead:    position u64 · tries u32 · sink · reason · the record it was
 //! sender, origin, topic, properties, minted, settled = length varint, bytes;  payload = the rest;  integers little-endian
-//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4) · settled present (5) · place present (6)
+//! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4) · settled present (5) · place present (6) · waited present (7)
 //! ```
 //!
-//! `properties` are as in `mqtt::stored`. `minted` belongs to ingest, `settled` to `rules`, `place` (of a device's event in its stream) to `device`. New kinds and `Change` variants are only ever added at the end.
+//! `properties` are as in `mqtt::stored`. `waited` is in milliseconds. `minted` belongs to ingest, `settled` to `rules`, `place` (of a device's event in its stream) to `device`. New kinds and `Change` variants are only ever added at the end.
 
 use std::num::NonZeroU16;
 
@@ -31,6 +31,7 @@ const PACKET_ID: u8 = 1 << 3;
 const WILL: u8 = 1 << 4;
 const SETTLED: u8 = 1 << 5;
 const PLACE: u8 = 1 << 6;
+const WAITED: u8 = 1 << 7;
 
 /// A PUBLISH as it came, with what ingest minted beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct PublishRecord<'a> {
     pub will: bool,
     /// The packet identifier of a QoS 2 publish of a durable session, which stays taken until it is released.
     pub packet_id: Option<NonZeroU16>,
+    /// How long it waited at this node before it was stored, in milliseconds: not read on, or without room.
+    pub waited_ms: u32,
     /// Where the event of a device stands in its stream.
     pub place: Option<Place>,
     /// The client identifier, empty for what came through another door.
@@ -85,9 +88,17 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> PublishRecord<'a> {
-    /// Message expiry interval, in seconds from the record's time.
-    pub fn expiry_seconds(&self) -> Option<u32> {
-        stored::message_expiry_interval(self.properties)
+    /// When the node received it, if it was stored then.
+    pub fn received(&self, stored: NodeTime) -> NodeTime {
+        NodeTime(stored.0.saturating_sub(u64::from(self.waited_ms)))
+    }
+
+    /// When it expires, if it was stored then.
+    pub fn expires(&self, stored: NodeTime) -> Option<NodeTime> {
+        let seconds = stored::message_expiry_interval(self.properties)?;
+        Some(NodeTime(
+            self.received(stored).0 + u64::from(seconds) * 1000,
+        ))
     }
 
     /// Appends the encoded record to `out`.
@@ -100,10 +111,14 @@ impl<'a> PublishRecord<'a> {
                 | flag(self.packet_id.is_some(), PACKET_ID)
                 | flag(self.will, WILL)
                 | flag(self.place.is_some(), PLACE)
+                | flag(self.waited_ms > 0, WAITED)
                 | flag(!self.settled.is_empty(), SETTLED),
         );
         if let Some(id) = self.packet_id {
             out.extend_from_slice(&id.get().to_le_bytes());
+        }
+        if self.waited_ms > 0 {
+            out.extend_from_slice(&self.waited_ms.to_le_bytes());
         }
         if let Some(place) = &self.place {
             place.encode(out);
@@ -137,6 +152,10 @@ impl<'a> PublishRecord<'a> {
         } else {
             Some(NonZeroU16::new(u16::from_le_bytes(take_array(rest)?))?)
         };
+        let waited_ms = match flags & WAITED {
+            0 => 0,
+            _ => u32::from_le_bytes(take_array(rest)?),
+        };
         let place = match flags & PLACE {
             0 => None,
             _ => Some(Place::decode(take_array(rest)?)),
@@ -148,6 +167,7 @@ impl<'a> PublishRecord<'a> {
             retain: flags & RETAIN != 0,
             will: flags & WILL != 0,
             packet_id,
+            waited_ms,
             place,
             sender,
             origin,
@@ -397,6 +417,7 @@ mod tests {
             retain: true,
             will: false,
             packet_id: NonZeroU16::new(77),
+            waited_ms: 1_500,
             place: Some(Place {
                 stream: StreamId {
                     incarnation: 0x00c0_ffee,

@@ -35,6 +35,7 @@ impl Carried {
             retain: false,
             will: false,
             packet_id: None,
+            waited_ms: 0,
             place: None,
             sender: "",
             origin,

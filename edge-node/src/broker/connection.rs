@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     /// Bytes read and not yet decoded.
     pub(crate) input: BytesMut,
+    /// When they were read, if they wait for the connection to be read on.
+    pub(super) put_by: Option<NodeTime>,
     /// Bytes to write. Until CONNACK has left its queue they wait for it, for it must come first.
     pub(crate) out: BytesMut,
     pub(crate) greeted: bool,
@@ -86,6 +88,7 @@ impl Connection {
             phase: Phase::Greeting,
             version: Version::V311,
             input: BytesMut::new(),
+            put_by: None,
             out: BytesMut::new(),
             greeted: false,
             answers: Answers::default(),

@@ -63,7 +63,9 @@ impl Broker {
             identifiers: &grant.identifiers,
         };
         let mut out = std::mem::take(&mut connection.out);
-        let lost = if out.len() >= OUT_HIGH_BYTES {
+        let lost = if message.is_expired(now) {
+            Some(LossReason::Expired)
+        } else if out.len() >= OUT_HIGH_BYTES {
             Some(LossReason::SlowSubscriber)
         } else if !connection.encode_publish(&mut out, message, sending, now) {
             Some(LossReason::TooLargeForSubscriber)

@@ -1,6 +1,7 @@
 //! Bytes of a client, cut into packets and handed to whoever they concern; when a client is not read.
 
 use bytes::BytesMut;
+use spool::NodeTime;
 
 use super::{
     Broker,
@@ -44,9 +45,12 @@ impl Broker {
         }
         if let Some(connection) = self.connections.get_mut(id)
             && connection.phase != Phase::Closing
-            && !bytes.is_empty()
         {
-            connection.input = BytesMut::from(bytes.as_ref());
+            let waits = connection.intake == Intake::Stopped && !bytes.is_empty();
+            connection.put_by = waits.then(|| connection.put_by.unwrap_or(journal.now));
+            if !bytes.is_empty() {
+                connection.input = BytesMut::from(bytes.as_ref());
+            }
         }
         bytes.clear();
         if std::mem::take(&mut self.room_made) {
@@ -120,6 +124,12 @@ impl Broker {
         });
         self.put_off.insert((turn, id));
         true
+    }
+
+    /// When the node read the packet that it takes: before now where its connection was not read on in between.
+    pub(super) fn received_at(&self, id: ConnectionId, now: NodeTime) -> NodeTime {
+        let connection = self.connections.get(id);
+        connection.and_then(|it| it.put_by).unwrap_or(now)
     }
 
     /// Something was committed: there may be room for what was put off.

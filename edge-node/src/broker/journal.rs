@@ -98,12 +98,13 @@ impl<'a> Journal<'a> {
         Seq(self.appended().0 + 1)
     }
 
-    /// Which event a PUBLISH is, and its lane.
+    /// Which event a PUBLISH is that was read then, and its lane.
     pub(crate) fn mint(
         &mut self,
         topic: &str,
         publish: &Publish,
         client: &str,
+        received: NodeTime,
     ) -> Result<Mint, ReasonCode> {
         let view = PublishView {
             topic,
@@ -111,7 +112,7 @@ impl<'a> Journal<'a> {
             payload: &publish.payload,
             client,
         };
-        match self.ingest.accept(&view, self.received()) {
+        match self.ingest.accept(&view, self.received_at(received)) {
             Ok(accepted) => {
                 if let Some(error) = &accepted.wrapped {
                     tracing::debug!(client, topic, %error, "no valid event: taken as opaque data");
@@ -212,8 +213,12 @@ impl<'a> Journal<'a> {
     }
 
     fn received(&self) -> Received {
+        self.received_at(self.now)
+    }
+
+    fn received_at(&self, at: NodeTime) -> Received {
         Received {
-            millis: self.wall.0,
+            millis: self.time_of(at),
             plausible: self.wall.is_plausible(),
         }
     }

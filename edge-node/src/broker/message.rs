@@ -28,11 +28,12 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn of(record: &PublishRecord<'a>, received: NodeTime) -> Message<'a> {
+    /// The message of a record that was stored then.
+    pub(crate) fn of(record: &PublishRecord<'a>, stored: NodeTime) -> Message<'a> {
         Message {
             topic: record.topic,
             properties: record.properties,
-            received,
+            received: record.received(stored),
             qos: record.qos,
             retain: record.retain,
             payload: record.payload,

@@ -112,7 +112,8 @@ impl Broker {
         self.count_open(id, publish.qos)?;
         self.count_received(publish.qos);
         let properties = stored::encode(&publish.properties).unwrap_or_default(); // decoded ones can be encoded
-        let minted = match journal.mint(&topic, &publish, &client) {
+        let received = self.received_at(id, journal.now);
+        let minted = match journal.mint(&topic, &publish, &client, received) {
             Ok(minted) => minted,
             Err(reason) => {
                 self.refuse(id, &publish, packet_id, reason, &client, journal.now);
@@ -125,6 +126,7 @@ impl Broker {
             retain: publish.retain,
             will: false,
             packet_id: packet_id.filter(|_| publish.qos == QoS::ExactlyOnce && durable),
+            waited_ms: waited_ms(received, journal.now),
             place: None,
             sender: &client,
             origin: "",
@@ -418,9 +420,7 @@ impl Broker {
     /// Folds a stored publish into the state: live, and again at recovery.
     pub(crate) fn apply_publish(&mut self, seq: Seq, time: NodeTime, record: &PublishRecord<'_>) {
         if record.retain {
-            let expires = record
-                .expiry_seconds()
-                .map(|seconds| NodeTime(time.0 + u64::from(seconds) * 1000));
+            let expires = record.expires(time);
             let kept = (!record.payload.is_empty()).then_some(retained::Kept { seq, expires });
             if kept.is_some() && !self.retained.has_place_for(record.topic, &self.limits) {
                 let sender = self.clients.get(record.sender);
@@ -463,4 +463,9 @@ impl Broker {
             session.kept.spend_will();
         }
     }
+}
+
+/// How long a publish waited that is stored now, in milliseconds.
+pub(super) fn waited_ms(received: NodeTime, now: NodeTime) -> u32 {
+    u32::try_from(now.0.saturating_sub(received.0)).unwrap_or(u32::MAX)
 }

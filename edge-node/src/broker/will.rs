@@ -54,6 +54,7 @@ impl Broker {
             retain: will.retain,
             will: true,
             packet_id: None,
+            waited_ms: 0,
             place: None,
             sender: client,
             origin: "",

@@ -18,15 +18,12 @@ use super::{
     group::GroupId,
     journal::Journal,
     message::{Message, effective},
-    publish::{Arrival, NoRoom, Taken},
+    publish::{Arrival, NoRoom, Taken, waited_ms},
     session::{Session, SessionId},
     subscriptions::Audience,
 };
 use crate::{
-    mqtt::{
-        packet::{QoS, ReasonCode},
-        stored,
-    },
+    mqtt::packet::{QoS, ReasonCode},
     record::PublishRecord,
 };
 
@@ -109,7 +106,7 @@ impl Withheld {
             qos: record.qos,
             retain: record.retain,
             packet_id: record.packet_id,
-            received: now,
+            received: record.received(now),
             seq: Cell::new(None),
             delivered: RefCell::default(),
             settled: RefCell::default(),
@@ -143,29 +140,22 @@ impl Withheld {
         }
     }
 
-    /// `properties` are its own, aged by what it has waited: a record's age counts from its place in the log.
-    fn record<'a>(&'a self, sender: &'a str, properties: &'a [u8]) -> PublishRecord<'a> {
+    fn record<'a>(&'a self, sender: &'a str, now: NodeTime) -> PublishRecord<'a> {
         PublishRecord {
             qos: self.qos,
             retain: self.retain,
             will: false,
             packet_id: self.packet_id,
+            waited_ms: waited_ms(self.received, now),
             place: None,
             sender,
             origin: "",
             topic: &self.topic,
-            properties,
+            properties: &self.properties,
             minted: &self.minted,
             settled: &[],
             payload: &self.payload,
         }
-    }
-
-    fn aged_properties(&self, now: NodeTime) -> Vec<u8> {
-        stored::aged(
-            &self.properties,
-            now.0.saturating_sub(self.received.0) / 1000,
-        )
     }
 }
 
@@ -279,9 +269,8 @@ impl Broker {
             let mut full = BTreeSet::new();
             let mut still = std::collections::VecDeque::new();
             for withheld in waiting {
-                let properties = withheld.aged_properties(journal.now);
                 let arrival = Arrival {
-                    record: withheld.record(&client, &properties),
+                    record: withheld.record(&client, journal.now),
                     publisher: Some(session),
                     lane: withheld.minted_lane,
                     in_turn: None,

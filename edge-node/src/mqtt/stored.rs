@@ -45,16 +45,6 @@ pub fn message_expiry_interval(bytes: &[u8]) -> Option<u32> {
         .then(|| u32::from_be_bytes(*interval))
 }
 
-/// The same, with the message expiry interval shorter by what the message has waited.
-pub fn aged(bytes: &[u8], seconds: u64) -> Vec<u8> {
-    let mut aged = bytes.to_vec();
-    if let (Some(interval), Some(place)) = (message_expiry_interval(bytes), aged.get_mut(1..5)) {
-        let left = u64::from(interval).saturating_sub(seconds);
-        place.copy_from_slice(&u32::try_from(left).unwrap_or(u32::MAX).to_be_bytes());
-    }
-    aged
-}
-
 pub(super) fn without_expiry(bytes: &[u8]) -> &[u8] {
     match message_expiry_interval(bytes) {
         None => bytes,

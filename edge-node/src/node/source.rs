@@ -82,9 +82,6 @@ impl RecordSource for Source {
             return None;
         }
         let sink_topic = seen.settled.shape(&self.name, &mut seen.event);
-        let expires = seen
-            .expiry_seconds
-            .map(|seconds| NodeTime(entry.time.0 + u64::from(seconds) * 1000));
         let origin = (!seen.origin.is_empty()).then_some(seen.origin);
         Some(Outgoing {
             topic: seen.topic,
@@ -92,7 +89,7 @@ impl RecordSource for Source {
             unfit: seen.settled.unfit().map(str::to_owned),
             event: seen.event,
             origin,
-            expires,
+            expires: seen.expires,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The event of a record.
 
 use filters::Event;
-use spool::Entry;
+use spool::{Entry, NodeTime};
 
 use crate::{
     ingest::{self, Minted},
@@ -19,8 +19,8 @@ pub struct Seen {
     pub event: Event,
     /// The door and the peer it came from; empty for MQTT.
     pub origin: String,
-    /// Message expiry interval in seconds from the record's time.
-    pub expiry_seconds: Option<u32>,
+    /// When it expires, on the node clock.
+    pub expires: Option<NodeTime>,
     /// What rules made of it for the uplinks; nothing of that is in `event`.
     pub settled: Settled,
 }
@@ -39,7 +39,7 @@ pub fn event(entry: &Entry) -> Option<Seen> {
         topic: record.topic.to_owned(),
         event: event?,
         origin: record.origin.to_owned(),
-        expiry_seconds: record.expiry_seconds(),
+        expires: record.expires(entry.time),
         settled: settled?,
     })
 }

@@ -309,6 +309,7 @@ impl TakenEvent {
             retain: false,
             will: false,
             packet_id: None,
+            waited_ms: 0,
             place: Some(self.place),
             sender: peer.client,
             origin: "",

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::harness::*;
 use crate::{
     broker::connection::{OUT_HIGH_BYTES, OUT_STOP_BYTES},
-    mqtt::packet::{Packet, QoS, ReasonCode, Version},
+    mqtt::packet::{Packet, Publish, QoS, ReasonCode, Version},
 };
 
 fn reason(packet: Packet) -> ReasonCode {
@@ -236,6 +236,39 @@ fn a_publisher_that_finds_the_waiting_bytes_full_is_not_read_before_the_next_com
     assert!(node.core.wants_input(device.id));
     assert!(matches!(device.next(&mut node), Some(Packet::PubAck(_))));
     assert!(matches!(device.next(&mut node), Some(Packet::PubRec(_))));
+}
+
+#[test]
+fn the_expiry_of_a_publish_counts_what_it_waited_for_its_publisher_to_be_read() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let mut listener = node.connect(v5("listener"));
+    node.subscribe(&mut listener, "t", QoS::AtMostOnce);
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    let filler = node.connect(v5("filler"));
+    let device = node.connect(v5("pump"));
+    let filling = "x".repeat(2_000);
+    node.send(&filler, publish("u", &filling, QoS::AtLeastOnce, 1));
+
+    for (id, seconds) in [(1, 3), (2, 20)] {
+        let said = publish("t", &seconds.to_string(), QoS::AtLeastOnce, id);
+        node.send(&device, expiring(said, seconds));
+    }
+    node.send(&device, expiring(publish("t", "4", QoS::AtMostOnce, 0), 4));
+    assert!(!node.core.wants_input(device.id));
+    node.wait(4_500);
+    assert_eq!(listener.publishes(&mut node), []);
+    node.settle();
+    let expiry = |got: Vec<Publish>| -> Vec<_> { got.iter().map(expiry_of).collect() };
+    assert_eq!(expiry(listener.publishes(&mut node)), [Some(16)]);
+    assert_eq!(node.lost(spool::LossReason::Expired), 2);
+    assert_eq!(node.expirytimes("t")[..2], [Some(-1_500), Some(15_500)]);
+
+    node.pass(5_000);
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(expiry(reader.publishes(&mut node)), [Some(11)]);
+    assert_eq!(node.lost(spool::LossReason::Expired), 3);
 }
 
 #[test]

@@ -10,9 +10,9 @@ use std::sync::{
 };
 
 use bytes::BytesMut;
-use filters::{TopicFilter, rules::Known, stage::Moment};
+use filters::{TopicFilter, rules::Known, stage::Moment, timestamp_millis};
 use spool::{
-    CursorId, NodeTime, Options, Spool, Start,
+    CursorId, NodeTime, Options, Seq, Spool, Start,
     clock::{ClockMark, WallTime},
     storage::simulated::Simulated,
 };
@@ -37,6 +37,7 @@ use crate::{
         core::{Clock, Core, Effect, Reading},
         handle::Request,
         status::NodeStatus,
+        view,
     },
     rules::Judge,
 };
@@ -467,6 +468,17 @@ impl TestNode {
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         self.core.handle_request(Request::Status { reply });
         answer.try_recv().expect("the core answers at once")
+    }
+
+    /// When the events on this topic expire, oldest first, in milliseconds from now by the wall clock.
+    pub(crate) fn expirytimes(&self, topic: &str) -> Vec<Option<i64>> {
+        let spool = self.core.spool();
+        let entries = (1..=spool.committed().0).filter_map(|seq| spool.read_at(Seq(seq)).unwrap());
+        let seen = entries.filter_map(|entry| view::event(&entry));
+        let now = i64::try_from(self.now().0).unwrap();
+        seen.filter(|seen| seen.topic == topic)
+            .map(|seen| Some(timestamp_millis(&seen.event.extension_text("expirytime")?)? - now))
+            .collect()
     }
 
     /// The count in the ledger for a reason.

@@ -294,29 +294,15 @@ fn an_expired_message_is_not_delivered_and_counted() {
     node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
     node.drop_connection(reader);
     let device = node.connect(v5("pump"));
-    let expiring = |text: &str, id, seconds| {
-        change_publish(publish("t", text, QoS::AtLeastOnce, id), |publish| {
-            publish.properties = crate::mqtt::packet::PublishPropertySet {
-                message_expiry_interval: Some(seconds),
-                ..Default::default()
-            }
-            .into();
-        })
-    };
-    node.send(&device, expiring("short", 1, 5));
-    node.send(&device, expiring("long", 2, 100));
+    let said = |text: &str, id| publish("t", text, QoS::AtLeastOnce, id);
+    node.send(&device, expiring(said("short", 1), 5));
+    node.send(&device, expiring(said("long", 2), 100));
     node.settle();
     node.pass(10_000);
     let mut reader = node.connect(durable("reader"));
     let got = reader.publishes(&mut node);
     assert_eq!(got.len(), 1);
-    assert_eq!(
-        got[0]
-            .properties
-            .set()
-            .and_then(|set| set.message_expiry_interval),
-        Some(90)
-    );
+    assert_eq!(expiry_of(&got[0]), Some(90));
     assert_eq!(node.lost(spool::LossReason::Expired), 1);
 }
 

@@ -63,6 +63,24 @@ fn what_is_withheld_is_delivered_once_to_a_subscriber_at_qos_0() {
 }
 
 #[test]
+fn what_waited_for_room_expires_when_it_would_have_without() {
+    let (mut node, _filler) = full_node();
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtLeastOnce);
+    node.drop_connection(reader);
+    let device = node.connect(v5("pump"));
+    let said = publish("live", "now", QoS::AtLeastOnce, 1);
+    node.send(&device, expiring(said, 100));
+    node.pass(30_500);
+    make_room(&mut node);
+    assert_eq!(node.expirytimes("live"), [Some(69_500)]);
+    node.pass(600);
+    let mut reader = node.connect(durable("reader"));
+    let got = reader.publishes(&mut node);
+    assert_eq!(got.iter().map(expiry_of).collect::<Vec<_>>(), [Some(69)]);
+}
+
+#[test]
 fn a_subscriber_without_room_for_a_withheld_message_gets_no_later_one_first() {
     let (mut node, device) = full_node();
     let mut reader = node.connect(with_receive_maximum(v5("reader"), 1));

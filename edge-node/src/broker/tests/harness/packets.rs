@@ -119,3 +119,19 @@ pub(crate) fn goodbye_with_expiry(seconds: u32) -> Packet {
     goodbye.session_expiry_interval = Some(seconds);
     Packet::Disconnect(goodbye)
 }
+
+/// A PUBLISH that is of use for that long.
+pub(crate) fn expiring(publish: Packet, seconds: u32) -> Packet {
+    change_publish(publish, |publish| {
+        publish.properties = PublishPropertySet {
+            message_expiry_interval: Some(seconds),
+            ..PublishPropertySet::default()
+        }
+        .into();
+    })
+}
+
+/// The message expiry interval of a PUBLISH, in seconds.
+pub(crate) fn expiry_of(publish: &Publish) -> Option<u32> {
+    publish.properties.set()?.message_expiry_interval
+}
