@@ -35,8 +35,6 @@ pub(super) struct Message {
     /// When it left its publisher, first and last; how often.
     sent: Option<(NodeTime, NodeTime)>,
     sendings: usize,
-    /// The node had no room for something when it came.
-    may_have_waited: bool,
     /// Where it stands in the log, as the sink was shown.
     positions: BTreeSet<Seq>,
     at_sink: bool,
@@ -102,6 +100,8 @@ pub(super) struct Counts {
     pub(super) buried: u64,
     pub(super) retained: u64,
     pub(super) derived: u64,
+    /// Sessions that had expired when their clients came back.
+    pub(super) outlived: u64,
 }
 
 impl Counts {
@@ -113,6 +113,7 @@ impl Counts {
             && self.buried > 50
             && self.retained > 50
             && self.derived > 1000
+            && self.outlived > 5
     }
 }
 
@@ -125,6 +126,7 @@ impl std::ops::AddAssign for Counts {
         self.buried += other.buried;
         self.retained += other.retained;
         self.derived += other.derived;
+        self.outlived += other.outlived;
     }
 }
 
@@ -147,7 +149,6 @@ impl Model {
             got: BTreeSet::new(),
             sent: None,
             sendings: 0,
-            may_have_waited: false,
             positions: BTreeSet::new(),
             at_sink: false,
             buried: false,
@@ -171,11 +172,6 @@ impl Model {
         if message.retain {
             self.retained.sent(&message.topic, number);
         }
-    }
-
-    /// Something waits for room where it came: perhaps this.
-    pub(super) fn may_wait(&mut self, number: usize) {
-        self.messages[number].may_have_waited = true;
     }
 
     /// The publisher got its acknowledgement.
@@ -317,6 +313,28 @@ impl Model {
         }
     }
 
+    /// The sink is shown it as of use until `expires` on the node clock, which its event says as `expirytime`.
+    pub(super) fn shown(&self, number: usize, expires: Option<NodeTime>, expirytime: Option<i64>) {
+        let message = &self.messages[number];
+        let span = message.sent.zip(message.expiry).map(|(sent, seconds)| {
+            let ends = |from: NodeTime| from.0 + u64::from(seconds) * 1000;
+            ends(sent.0)..=ends(sent.1)
+        });
+        let Some(span) = span else {
+            assert_eq!((expires, expirytime), (None, None), "{message:?}");
+            return;
+        };
+        let says = expirytime.and_then(|at| u64::try_from(at).ok());
+        assert!(
+            says.is_some_and(|at| span.contains(&at)),
+            "message {number} has {expirytime:?}: {message:?}"
+        );
+        assert!(
+            expires.is_some_and(|at| span.contains(&at.0)),
+            "message {number} is of use until {expires:?}: {message:?}"
+        );
+    }
+
     /// The receiver refuses it, this time or for good.
     pub(super) fn refused(&mut self, number: usize) {
         self.messages[number].refused = true;
@@ -424,9 +442,7 @@ impl Message {
         if delivery.qos == QoS::ExactlyOnce {
             return; // It was ready to leave when its identifier was on its way to the disk.
         }
-        // One that waited for room has waited twice, and whole seconds count.
-        let slack = u64::from(self.may_have_waited);
-        let waited = (delivery.after.0.saturating_sub(last.0) / 1000).saturating_sub(slack);
+        let waited = delivery.after.0.saturating_sub(last.0) / 1000;
         let most = u64::from(expiry).saturating_sub(waited);
         // One that was under way before may have expired since.
         assert!(

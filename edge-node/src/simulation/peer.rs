@@ -24,8 +24,8 @@ mod subscriber;
 
 use link::{Link, Todo};
 use payload::{number_in, payload};
-pub(super) use publisher::IN_FLIGHT;
 use publisher::Outgoing;
+pub(super) use publisher::{IN_FLIGHT, TOPICS};
 use subscriber::Wish;
 
 pub(super) struct Peer {
@@ -45,6 +45,8 @@ pub(super) struct Peer {
     /// What CONNACK must say of the session, if the client knows.
     is_present: Option<bool>,
     must_clean: bool,
+    /// The session may have expired before the last CONNECT.
+    is_overdue: bool,
     /// The session ends with the connection: it is not durable, or a clean one of 3.1.1.
     is_brief: bool,
     /// When the client's last connection that the node greeted ended.
@@ -93,6 +95,7 @@ impl Peer {
             last_control: 0,
             is_present: Some(false),
             must_clean: false,
+            is_overdue: false,
             is_brief: !is_durable,
             left_at: now,
             payload_bytes,
@@ -155,11 +158,13 @@ impl Peer {
     /// What the next CONNACK says of the session.
     fn expect_session(&mut self, model: &mut Model, clean: bool, now: NodeTime) {
         let away = now.0 - self.left_at.0;
+        self.is_overdue = false;
         if clean {
             self.must_clean = true;
             self.is_present = Some(false);
             self.end_session(model);
         } else if away >= u64::from(self.expiry_seconds) * 1000 {
+            self.is_overdue = true;
             // Without this CONNACK it cannot tell from the next one whether its session has begun anew.
             self.must_clean = true;
             self.is_present = None;
@@ -322,21 +327,16 @@ impl Peer {
         let (Some(packet), Some(link)) = (packet, &mut self.link) else {
             return true;
         };
-        let mut published = None;
         match &packet {
             Packet::Publish(publish) => {
                 let number = number_in(&publish.payload);
                 model.sent(number, node.now(), subscribed(publish.topic.as_str()));
-                published = Some(number);
             }
             Packet::PubAck(ack) | Packet::PubComp(ack) => drop(link.open.remove(&ack.packet_id)),
             _ => {}
         }
         tell(|| format!("{} -> {}", self.index, brief(&packet)));
         node.send(&link.client, packet);
-        if node.core.broker().is_withholding() {
-            published.into_iter().for_each(|it| model.may_wait(it));
-        }
         true
     }
 
@@ -405,6 +405,7 @@ impl Peer {
         self.must_clean = false;
         self.is_present = Some(!self.is_brief);
         if !ack.session_present {
+            model.counts.outlived += u64::from(self.is_overdue);
             self.end_session(model);
         }
         let link = self.link.as_mut().expect("it brought a packet");

@@ -5,7 +5,7 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +15,7 @@ use cloud_uplink::{
     RecordSource, Uplink,
 };
 use fastrand::Rng;
-use filters::TopicFilter;
+use filters::{TopicFilter, timestamp_millis};
 use spool::{CursorId, Entry, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, Spool};
 
 use super::{model::Model, peer::payload::number_in, story::tell};
@@ -53,7 +53,7 @@ pub(super) struct Sink {
     base: (Instant, NodeTime),
     weather: Weather,
     taste: Taste,
-    read: Option<(Lane, Seq, ReadLimits)>,
+    reads: VecDeque<(Lane, Seq, ReadLimits)>,
     flights: Vec<(BatchId, Vec<Seq>)>,
     items: BTreeMap<Seq, Item>,
     graves: Vec<(Seq, String, u32)>,
@@ -122,7 +122,7 @@ impl Sink {
             base: (base, now),
             weather: Weather::Fine,
             taste,
-            read: None,
+            reads: VecDeque::new(),
             flights: Vec::new(),
             items: BTreeMap::new(),
             graves: Vec::new(),
@@ -161,9 +161,9 @@ impl Sink {
         self.bury(spool, now);
     }
 
-    /// Runs the read that the uplink has asked for. False if there is none.
+    /// Runs the oldest read that the uplink has asked for. False if there is none.
     pub(super) fn run_read(&mut self, spool: &Spool, now: NodeTime, model: &mut Model) -> bool {
-        let Some((lane, after, limits)) = self.read.take() else {
+        let Some((lane, after, limits)) = self.reads.pop_front() else {
             return false;
         };
         let at = self.clock(now);
@@ -188,10 +188,12 @@ impl Sink {
         let item = item_of(&entry.body);
         self.items.insert(entry.seq, item);
         match item {
-            Item::Message(_) if outgoing.topic.starts_with("t/") => {
-                model.derivations.show_input(entry.seq);
+            Item::Message(number) => {
+                let expirytime = outgoing.event.extension_text("expirytime");
+                let expirytime = expirytime.and_then(|text| timestamp_millis(&text));
+                model.shown(number, outgoing.expires, expirytime);
+                model.derivations.show_input(entry.seq, &outgoing.topic);
             }
-            Item::Message(_) => {}
             Item::Derived => {
                 let (id, data) = (outgoing.event.id.clone(), outgoing.event.data_bytes());
                 model.derivations.show_derived(id, entry.seq, data);
@@ -299,7 +301,7 @@ impl Sink {
                         bytes,
                         lanes: 1 << lane.0,
                     };
-                    self.read = Some((lane, after, limits));
+                    self.reads.push_back((lane, after, limits));
                 }
                 Action::Send { batch, seqs, .. } => self.flights.push((batch, seqs)),
                 Action::Ack { seqs } => spool.ack(self.cursor, &seqs),

@@ -7,7 +7,7 @@ use spool::{Batch, LossReason, Seq, StorageError, storage::simulated::Faults};
 
 use super::{
     model::{CLIENTS, Counts, Model, derived::RULES},
-    peer::{self, Peer},
+    peer::{self, Peer, TOPICS},
     sink::{Sink, Taste},
     story::tell,
 };
@@ -18,9 +18,6 @@ use crate::{
 
 /// A reading the core asked for, and what it gave once it ran.
 type Running = (Reading, Option<Result<Batch, StorageError>>);
-
-/// Topics that are published on.
-const TOPICS: [&str; 6] = ["t/0", "t/1", "s/0", "s/1", "r/0", "r/1"];
 
 pub(super) struct World {
     rng: Rng,

@@ -26,14 +26,19 @@ pub(in super::super) struct Derivations {
     /// Whether the node has the rules.
     pub(in super::super) are_made: bool,
     inputs: BTreeSet<Seq>,
+    /// Topics whose silence is noticed.
+    watched: BTreeSet<String>,
     derived: BTreeMap<String, (Seq, Vec<u8>)>,
 }
 
 impl Derivations {
-    /// An event that the window took.
-    pub(in super::super) fn show_input(&mut self, seq: Seq) {
-        if self.are_made {
+    /// An event that the window took, or the watch over silence.
+    pub(in super::super) fn show_input(&mut self, seq: Seq, topic: &str) {
+        if self.are_made && topic.starts_with("t/") {
             self.inputs.insert(seq);
+        }
+        if self.are_made && topic.starts_with("r/") {
+            self.watched.insert(topic.to_owned());
         }
     }
 
@@ -71,7 +76,7 @@ impl Derivations {
         assert_eq!(windows, fives.collect());
     }
 
-    /// A topic falls silent, returns, and falls silent: one after the other.
+    /// A topic falls silent, returns, and falls silent: one after the other, and in the end all are silent.
     fn check_silences(&self) {
         let mut said: BTreeMap<&str, Vec<(Seq, &str)>> = BTreeMap::new();
         for (id, (seq, _)) in &self.derived {
@@ -83,11 +88,13 @@ impl Derivations {
             let topic = parts.nth(1).unwrap();
             said.entry(topic).or_default().push((*seq, word));
         }
-        for (topic, mut words) in said {
+        for topic in &self.watched {
+            let mut words = said.remove(topic.as_str()).unwrap_or_default();
             words.sort();
             let wanted = ["absent", "returned"].iter().cycle();
             let is_turn = words.iter().zip(wanted).all(|((_, word), it)| word == it);
-            assert!(is_turn, "{topic}: {words:?}");
+            assert!(is_turn && words.len() % 2 == 1, "{topic}: {words:?}");
         }
+        assert!(said.is_empty(), "nobody spoke: {said:?}");
     }
 }

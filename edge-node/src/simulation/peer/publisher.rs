@@ -13,6 +13,11 @@ use crate::{
 /// Publishes above QoS 0 that a client has in flight at most: what the node grants.
 pub(crate) const IN_FLIGHT: usize = 8;
 
+/// Topics that are published on; one as often as it stands here. Those of alarms have a lane of their own.
+pub(crate) const TOPICS: [&str; 9] = [
+    "t/0", "t/1", "t/0", "t/1", "s/0", "s/1", "r/0", "r/1", "alarm/0",
+];
+
 /// A publish of this client that is not done.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -32,8 +37,7 @@ impl Peer {
         if qos != QoS::AtMostOnce && self.outgoing.len() >= IN_FLIGHT {
             return;
         }
-        let topics = ["t/0", "t/1", "t/0", "t/1", "s/0", "s/1", "r/0", "r/1"];
-        let topic = topics[rng.usize(..topics.len())];
+        let topic = TOPICS[rng.usize(..TOPICS.len())];
         let expires = self.version == Version::V5 && rng.u8(..8) == 0;
         let draft = Draft {
             topic: topic.to_owned(),

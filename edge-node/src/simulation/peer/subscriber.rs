@@ -28,9 +28,9 @@ impl Wish {
     pub(super) fn all(rng: &mut Rng) -> Vec<Wish> {
         let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
         let filters: &[&str] = if rng.bool() {
-            &["t/#", "r/#", "$share/g/s/#", "w/#"]
+            &["t/#", "r/#", "$share/g/s/#", "w/#", "alarm/#"]
         } else {
-            &["t/0", "t/1", "$share/g/s/#", "r/0"]
+            &["t/0", "t/1", "$share/g/s/#", "r/0", "alarm/0"]
         };
         let wish = |filter: &&'static str| {
             // A member of a group that takes QoS 0 may lose what the others are owed.
