@@ -11,6 +11,8 @@
 //!                   word to be written · word before
 //! ```
 //!
+//! An operation takes no time, unless somebody takes it ([`Flash::take_time`]): on a board, the time in which a reset meets it.
+//!
 //! On a host the cut is chosen ([`Flash::cut_at`]). An emulated board is reset between any two of its instructions: the
 //! note is in memory before the first byte changes, and gone after the last.
 //!
@@ -71,6 +73,15 @@ impl NorFlashError for PowerCut {
     }
 }
 
+/// What a flash does to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Writes a word.
+    Write,
+    /// Erases a page.
+    Erase,
+}
+
 /// A flash of `PAGE`-byte pages and `WORD`-byte words over the memory `M`.
 #[derive(Debug)]
 pub struct Flash<M, const PAGE: usize, const WORD: usize> {
@@ -78,6 +89,7 @@ pub struct Flash<M, const PAGE: usize, const WORD: usize> {
     pages: usize,
     operations: u64,
     cut_at: Option<u64>,
+    take_time: fn(Operation),
 }
 
 impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M, PAGE, WORD> {
@@ -120,6 +132,11 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
         self.cut_at = Some(self.operations + operation);
     }
 
+    /// Has `take_time` called in the middle of each operation, which takes as long as that does.
+    pub fn take_time(&mut self, take_time: fn(Operation)) {
+        self.take_time = take_time;
+    }
+
     /// How many words were written and pages erased since the power came.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -145,6 +162,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
             pages,
             operations: 0,
             cut_at: None,
+            take_time: |_| {},
         }
     }
 
@@ -230,6 +248,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
         }
         self.set_byte(self.journal() + 1, writes - 1);
         self.begin(WRITE, address)?;
+        (self.take_time)(Operation::Write);
         self.set_byte(self.writes_at(address), writes);
         for (offset, byte) in word.iter().enumerate() {
             let at = address + offset;
@@ -241,6 +260,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>, const PAGE: usize, const WORD: usize> Flash<M
 
     fn erase_page(&mut self, address: usize) -> Result<(), PowerCut> {
         self.begin(ERASE, address)?;
+        (self.take_time)(Operation::Erase);
         let page = address / PAGE;
         for at in address..address + PAGE {
             self.set_byte(at, 0xff);

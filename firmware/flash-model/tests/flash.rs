@@ -1,9 +1,11 @@
 //! What the model allows, what it does not, and what a power cut leaves.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+use std::sync::Mutex;
+
 use embassy_futures::block_on;
 use embedded_storage_async::nor_flash::{NorFlash, ReadNorFlash};
-use flash_model::{Flash, Geometry, PowerCut};
+use flash_model::{Flash, Geometry, Operation, PowerCut};
 
 type Small = Flash<Vec<u8>, 64, 4>;
 
@@ -176,4 +178,15 @@ fn what_was_done_before_the_cut_stays_done() {
         ),
         ([7; 4], [7; 4], [0xff; 4])
     );
+}
+
+#[test]
+fn an_operation_takes_its_time_while_it_is_in_flight() {
+    static TAKEN: Mutex<Vec<Operation>> = Mutex::new(Vec::new());
+    let mut flash = flash();
+    flash.take_time(|operation| TAKEN.lock().unwrap().push(operation));
+    write(&mut flash, 0, &[0; 8]).unwrap();
+    block_on(flash.erase(0, 64)).unwrap();
+    let (write, erase) = (Operation::Write, Operation::Erase);
+    assert_eq!(*TAKEN.lock().unwrap(), [write, write, erase]);
 }

@@ -29,7 +29,8 @@ impl Boot {
             if !known.insert(id) {
                 continue;
             }
-            let (incarnation, boot, seq) = parts(id).ok_or_else(|| format!("{id} is no id"))?;
+            let (incarnation, boot, seq) =
+                Boot::parts(id).ok_or_else(|| format!("{id} is no id"))?;
             match boots.last_mut() {
                 Some(last) if (last.incarnation, last.boot) == (incarnation, boot) => {
                     if seq != last.last + 1 {
@@ -51,14 +52,15 @@ impl Boot {
         }
         Ok(boots)
     }
-}
 
-/// Incarnation, boot and sequence of an id of the one stream that boards have.
-fn parts(id: &str) -> Option<(u32, u32, u64)> {
-    let (head, seq) = id.split_once("-0-")?;
-    let (incarnation, boot) = head.split_at_checked(8)?;
-    let number = |text| u32::from_str_radix(text, 16).ok();
-    Some((number(incarnation)?, number(boot)?, seq.parse().ok()?))
+    /// Incarnation, boot and sequence of an id of the one stream that boards have.
+    #[must_use]
+    pub fn parts(id: &str) -> Option<(u32, u32, u64)> {
+        let (head, seq) = id.split_once("-0-")?;
+        let (incarnation, boot) = head.split_at_checked(8)?;
+        let number = |text| u32::from_str_radix(text, 16).ok();
+        Some((number(incarnation)?, number(boot)?, seq.parse().ok()?))
+    }
 }
 
 impl TestBoard {

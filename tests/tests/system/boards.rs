@@ -1,5 +1,7 @@
 //! Microcontrollers in QEMU: from their boot through DHCP and TCP into a node and out at its sink.
 
+mod storm;
+
 use std::collections::BTreeSet;
 
 use flash_model::{Flash, Geometry};

@@ -3,6 +3,7 @@
 //! ```text
 //! 0x2100_0000  32 bytes of seed: this board's generator of random numbers
 //! 0x2100_0100  4 bytes: how often the board was started since QEMU was; the loader leaves them alone
+//! 0x2100_0110  the books of an image that is tested (`Books`), for a reader of PSRAM: four words
 //! 0x2100_1000  configuration block, first copy
 //! 0x2100_2000  configuration block, second copy
 //! 0x2110_0000  1 MiB for a flash: see `flash`
@@ -14,6 +15,7 @@ use configuration::COPY_BYTES;
 
 const SEED: usize = 0x2100_0000;
 const BOOTS: usize = 0x2100_0100;
+const BOOKS: usize = 0x2100_0110;
 const FIRST_COPY: usize = 0x2100_1000;
 const SECOND_COPY: usize = 0x2100_2000;
 const FLASH: usize = 0x2110_0000;
@@ -35,6 +37,47 @@ pub fn count_boot() -> u32 {
         let boot = counter.read_volatile().wrapping_add(1);
         counter.write_volatile(boot);
         boot
+    }
+}
+
+/// What an image says of its outbox to a reader of PSRAM, behind each change: incarnation and boot, how many events of this
+/// boot are in flash, and how often one was refused because there was no room.
+pub struct Books(());
+
+impl Books {
+    /// Those of this boot, of which nothing is in flash.
+    #[must_use]
+    pub fn open(incarnation: u32, boot: u32) -> Books {
+        let mut books = Books(());
+        // Whoever reads between these knows by incarnation and boot of whom the counts are, so they go first.
+        books.write(2, 0);
+        books.write(3, 0);
+        books.write(0, incarnation);
+        books.write(1, boot);
+        books
+    }
+
+    /// One more event is in flash.
+    pub fn note_committed(&mut self) {
+        self.count(2);
+    }
+
+    /// An event was refused.
+    pub fn note_refused(&mut self) {
+        self.count(3);
+    }
+
+    fn count(&mut self, index: usize) {
+        let word = (BOOKS as *mut u32).wrapping_add(index);
+        // SAFETY: as in `write`.
+        let count = unsafe { word.read_volatile() };
+        self.write(index, count.wrapping_add(1));
+    }
+
+    fn write(&mut self, index: usize, value: u32) {
+        let word = (BOOKS as *mut u32).wrapping_add(index);
+        // SAFETY: as in `seed`, but for these four words, which only this type touches, through pointers.
+        unsafe { word.write_volatile(value) };
     }
 }
 

@@ -1,0 +1,120 @@
+//! What power cuts are tried with: the application's outbox and link, and readings that are committed as fast as they can
+//! be. Behind each commit the books in PSRAM say so, which a reset keeps.
+//!
+//! The outbox refuses what it has no room for, so whatever is committed must arrive.
+
+#![no_std]
+#![no_main]
+
+use app::{Link, LinkBuffers, Outbox, Reading, Sensor as _, Simulated};
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_time::{Duration, Instant, Timer};
+use firmware::{
+    Class, Commit, Layout, Published, Region, WhenFull, client::Shared, outbox::PublishError,
+};
+use flash_model::Operation;
+use mps2::{
+    exit,
+    flash::{self, BoardFlash, PAGE, PAGES},
+    network,
+    psram::{self, Books},
+};
+use static_cell::StaticCell;
+use wire::{Event as _, Stream};
+
+type BoardOutbox = Outbox<BoardFlash>;
+
+const STORE_PAGES: u32 = 2;
+const STREAM: Stream = Stream::new(0).expect("0 is a stream");
+const LAYOUT: Layout<1> = Layout {
+    store: Region {
+        start: 0,
+        pages: STORE_PAGES,
+    },
+    classes: [Class {
+        stream: STREAM,
+        region: Region {
+            start: STORE_PAGES * PAGE as u32,
+            pages: PAGES as u32 - STORE_PAGES,
+        },
+        when_full: WhenFull::Refuse,
+        commit: Commit::Always,
+    }],
+};
+
+/// The link has its turn between two readings, and always something to send.
+const PAUSE: Duration = Duration::from_micros(100);
+/// Until a full outbox is tried again.
+const FULL: Duration = Duration::from_millis(20);
+
+#[entry]
+fn main() -> ! {
+    mps2::start(|spawner| spawner.spawn(run(spawner).expect("it is started once")))
+}
+
+#[embassy_executor::task]
+async fn run(spawner: Spawner) {
+    static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
+    static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
+    let [first, second] = psram::configuration();
+    let settings = match configuration::read(first, second) {
+        Ok(configuration) => configuration.settings,
+        Err(error) => exit::failure(format_args!("{error}")),
+    };
+    let seed = psram::random(psram::count_boot());
+    let random = (seed >> 32) as u32;
+    let mut flash = flash::power_on(seed).expect("it is taken once");
+    flash.take_time(take_time);
+    let opened = firmware::Outbox::open(flash, &LAYOUT, &[Reading::KIND], random).await;
+    let outbox = match opened {
+        Ok(outbox) => outbox,
+        Err(error) => exit::failure(format_args!("the outbox cannot be opened: {error:?}")),
+    };
+    let books = Books::open(outbox.incarnation(), outbox.boot());
+    let outbox: &BoardOutbox = KEPT.init(Shared::new(outbox));
+    let stack = network::start(spawner, seed);
+    spawner.spawn(commit(outbox, books, random).expect("it is started once"));
+    let link = Link::new(stack, settings, random);
+    let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
+    exit::failure(format_args!("the flash fails: {error:?}"))
+}
+
+/// As much as a flash takes for it, so that resets meet operations as often as on a board.
+fn take_time(operation: Operation) {
+    let micros = match operation {
+        Operation::Write => 50,
+        Operation::Erase => 20_000,
+    };
+    let end = Instant::now() + Duration::from_micros(micros);
+    while Instant::now() < end {}
+}
+
+#[embassy_executor::task]
+async fn commit(outbox: &'static BoardOutbox, mut books: Books, seed: u32) {
+    let mut sensor = Simulated::new(seed);
+    loop {
+        let Ok(reading) = sensor.read().await else {
+            continue; // a simulated sensor always reads
+        };
+        let mut data = [0; 8];
+        let Ok(data) = reading.encode(&mut data) else {
+            exit::failure(format_args!("a reading is two numbers of four bytes"))
+        };
+        let uptime_ms = Instant::now().as_millis();
+        let published = outbox
+            .publish(STREAM, Reading::KIND.id(), uptime_ms, data)
+            .await;
+        match published {
+            Ok(Published::Committed) => {
+                books.note_committed();
+                Timer::after(PAUSE).await;
+            }
+            Err(PublishError::Full) => {
+                books.note_refused();
+                Timer::after(FULL).await;
+            }
+            other => exit::failure(format_args!("a reading is not committed: {other:?}")),
+        }
+    }
+}
