@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ use deriving::Deriving;
 #[derive(Debug)]
 pub struct RuleStages<Id = StageId> {
     stages: BTreeMap<Id, Deriving>,
+    /// Of every stage that waits for a time, when that is.
+    deadlines: BTreeSet<(Moment, Id)>,
     /// What was derived and is not taken yet.
     derived: VecDeque<Derived>,
 }
@@ -70,15 +72,13 @@ enum KeyState {
 impl RuleStages<StageId> {
     /// Those of a set, with nothing remembered.
     pub fn new(rules: &RuleSet) -> RuleStages<StageId> {
-        let steps = rules.steps();
-        let stages = steps.filter_map(|(id, step)| {
-            let deriving = Deriving::new(rules.name_of(id), id.step, step)?;
-            Some((id, deriving))
-        });
-        RuleStages {
-            stages: stages.collect(),
-            derived: VecDeque::new(),
+        let mut stages = RuleStages::default();
+        for (id, step) in rules.steps() {
+            if let Some(deriving) = Deriving::new(rules.name_of(id), id.step, step) {
+                stages.insert(id, deriving);
+            }
         }
+        stages
     }
 }
 
@@ -100,7 +100,7 @@ impl<Id: Copy + Ord> RuleStages<Id> {
         let deriving = Deriving::new(rule, number, &step);
         let mut deriving = deriving.ok_or(RuleProblem::Value("a stage that derives"))?;
         deriving.watch_from(stored.position);
-        self.stages.insert(id, deriving);
+        self.insert(id, deriving);
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl<Id: Copy + Ord> RuleStages<Id> {
 
     /// Ends a stage; what it holds is derived as partial, from `source`.
     pub fn release(&mut self, id: Id, source: &str) {
-        if let Some(mut deriving) = self.stages.remove(&id) {
+        if let Some(mut deriving) = self.remove(id) {
             deriving.release();
             deriving.take_derived(source, &mut self.derived);
         }
@@ -119,36 +119,36 @@ impl<Id: Copy + Ord> RuleStages<Id> {
 
     /// Tells a stage of a committed event; what follows is from `source`.
     pub fn handle_input(&mut self, id: Id, told: &Told, stored: Stored<'_>, source: &str) {
-        if let Some(deriving) = self.stages.get_mut(&id) {
-            self.derived.extend(deriving.handle_input(told, stored));
-            deriving.take_derived(source, &mut self.derived);
-        }
+        self.change(id, |deriving, derived| {
+            derived.extend(deriving.handle_input(told, stored));
+            deriving.take_derived(source, derived);
+        });
     }
 
     /// A stage and key whose time is over; it is to be closed when that has been written into the log.
     pub fn due(&self, now: Moment) -> Option<(Id, String)> {
-        let mut stages = self.stages.iter();
-        stages.find_map(|(id, it)| Some((*id, it.due(now)?)))
+        let (_, id) = self.deadlines.first()?;
+        Some((*id, self.stages.get(id)?.due(now)?))
     }
 
     /// When the next will be.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let deadlines = self.stages.values().filter_map(Deriving::next_deadline);
-        deadlines.min()
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// Closes a key of a stage; what follows is from `source`.
     pub fn close(&mut self, id: Id, key: &str, source: &str) {
-        if let Some(deriving) = self.stages.get_mut(&id) {
+        self.change(id, |deriving, derived| {
             deriving.close(key);
-            deriving.take_derived(source, &mut self.derived);
-        }
+            deriving.take_derived(source, derived);
+        });
     }
 
     /// The node was down for so long: that was no silence of anybody.
     pub fn handle_downtime(&mut self, downtime: Duration) {
-        for deriving in self.stages.values_mut() {
-            deriving.handle_downtime(downtime);
+        let ids: Vec<Id> = self.stages.keys().copied().collect();
+        for id in ids {
+            self.change(id, |deriving, _| deriving.handle_downtime(downtime));
         }
     }
 
@@ -174,15 +174,42 @@ impl<Id: Copy + Ord> RuleStages<Id> {
 
     /// Forgets what a stage watches by its definition: a checkpoint says what it watches.
     pub fn forget_listed(&mut self, id: Id) {
-        if let Some(deriving) = self.stages.get_mut(&id) {
-            deriving.forget_listed();
-        }
+        self.change(id, |deriving, _| deriving.forget_listed());
     }
 
     /// Puts back what a checkpoint kept. What belongs to another kind of stage is not taken.
     pub fn recover(&mut self, id: Id, key: &str, memory: KeyMemory) {
-        if let Some(deriving) = self.stages.get_mut(&id) {
-            deriving.recover(key, memory);
+        self.change(id, |deriving, _| deriving.recover(key, memory));
+    }
+
+    fn insert(&mut self, id: Id, deriving: Deriving) {
+        self.remove(id);
+        self.deadlines
+            .extend(deriving.next_deadline().map(|it| (it, id)));
+        self.stages.insert(id, deriving);
+    }
+
+    fn remove(&mut self, id: Id) -> Option<Deriving> {
+        let deriving = self.stages.remove(&id)?;
+        if let Some(deadline) = deriving.next_deadline() {
+            self.deadlines.remove(&(deadline, id));
+        }
+        Some(deriving)
+    }
+
+    /// The one way to change a stage, since what changes it may change when its time is over.
+    fn change(&mut self, id: Id, change: impl FnOnce(&mut Deriving, &mut VecDeque<Derived>)) {
+        let Some(deriving) = self.stages.get_mut(&id) else {
+            return;
+        };
+        let before = deriving.next_deadline();
+        change(deriving, &mut self.derived);
+        let after = deriving.next_deadline();
+        if before != after {
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, id));
+            }
+            self.deadlines.extend(after.map(|it| (it, id)));
         }
     }
 }
@@ -192,6 +219,7 @@ impl<Id> Default for RuleStages<Id> {
     fn default() -> RuleStages<Id> {
         RuleStages {
             stages: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             derived: VecDeque::new(),
         }
     }

@@ -307,3 +307,69 @@ fn a_stage_recovered_from_a_checkpoint_forgets_the_same_key_at_its_bound() {
         assert_eq!(ids(stages), ["r/0/0/3-3"]);
     }
 }
+
+#[test]
+fn many_stages_are_due_when_each_of_them_alone_would_be_the_first_of_them_first() {
+    let definitions = [
+        r#"window = { gap = "7s", idle = "9s", values = { n = "count()" } }"#,
+        r#"absence = { after = "12s", keys = ["a", "b"], emit-topic = "health" }
+           key = ["$.source"]"#,
+        r#"absence = { after = "5s", emit-topic = "health" }
+           key = ["$.source"]
+           max-keys = 2"#,
+        r#"debounce = { quiet = "6s" }"#,
+    ]
+    .map(definition);
+    let event = crate::json::encode(&degrees(1, 20.0));
+    for seed in 0..50 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut together = RuleStages::default();
+        let mut alone: Vec<RuleStages<u32>> = (0..8).map(|_| RuleStages::default()).collect();
+        let (mut second, mut seen_due) = (0, 0);
+        for position in 1..200 {
+            second += random.u64(0..3);
+            let id = random.u32(0..8);
+            let key = ["a", "b", "c"][random.usize(0..3)];
+            let kind = random.u8(0..12);
+            let downtime = std::time::Duration::from_secs(random.u64(0..4));
+            let memory = together.memories().into_iter().find(|it| it.0 == id);
+            for stages in [&mut together, &mut alone[id as usize]] {
+                let at = stored(position, second);
+                match (kind, &memory) {
+                    (0 | 1, _) => {
+                        let definition = &definitions[id as usize % definitions.len()];
+                        stages.open(id, "r", 0, definition, at).unwrap();
+                    }
+                    (2, _) => stages.release(id, SOURCE),
+                    (3, _) => stages.forget_listed(id),
+                    (4, Some((_, key, memory))) => stages.recover(id, key, memory.clone()),
+                    (5, _) => stages.close(id, key, SOURCE),
+                    (6, _) => {}
+                    _ => {
+                        let event = Some(event.clone());
+                        let told = Told { event, ..told(key) };
+                        stages.handle_input(id, &told, at, SOURCE);
+                    }
+                }
+            }
+            if kind == 6 {
+                let all = alone.iter_mut().chain([&mut together]);
+                all.for_each(|it| it.handle_downtime(downtime));
+            }
+            let deadlines = alone.iter().filter_map(RuleStages::next_deadline);
+            assert_eq!(together.next_deadline(), deadlines.min(), "seed {seed}");
+            let now = Moment(second * 1000);
+            let due = together.due(now);
+            let Some((first, _)) = due else {
+                let mut others = alone.iter();
+                assert!(others.all(|it| it.due(now).is_none()), "seed {seed}");
+                continue;
+            };
+            seen_due += 1;
+            let first = &alone[first as usize];
+            assert_eq!(first.due(now), due, "seed {seed}");
+            assert_eq!(first.next_deadline(), together.next_deadline());
+        }
+        assert!(seen_due > 0, "seed {seed} makes nothing due");
+    }
+}
