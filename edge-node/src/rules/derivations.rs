@@ -271,3 +271,27 @@ impl Derivations {
         self.waiting.extend(derived);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_due_after_ten_thousand_inputs_but_not_twice_in_a_second() {
+        let mut derivations = Derivations::default();
+        let clock = ClockMark {
+            node: NodeTime(0),
+            wall: spool::clock::WallTime(0),
+        };
+        let input = Inputs::new(clock, Vec::new(), &["sum".to_owned()]);
+        let tell = |derivations: &mut Derivations, count: u64, at: u64| {
+            (0..count).for_each(|_| derivations.tell(&input, Seq(1), NodeTime(at)));
+            derivations.is_checkpoint_due(NodeTime(at))
+        };
+        assert!(!tell(&mut derivations, 9_999, 1_000));
+        assert!(tell(&mut derivations, 1, 1_000));
+        derivations.is_covered(NodeTime(1_000));
+        assert!(!tell(&mut derivations, 10_000, 1_999));
+        assert!(tell(&mut derivations, 0, 2_000));
+    }
+}

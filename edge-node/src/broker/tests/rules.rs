@@ -264,6 +264,13 @@ pub(in crate::broker::tests) fn node_with_sink() -> TestNode {
     node
 }
 
+/// One of which no transaction takes more than 3 MiB.
+fn with_small_transactions() -> TestNode {
+    let mut node = TestNode::with_sink(1, limits(), |it| it.segment_bytes = Some(4 << 20));
+    node.settle();
+    node
+}
+
 /// What the sink is given of all that is in the log.
 pub(in crate::broker::tests) fn given(node: &TestNode) -> Vec<Outgoing> {
     let source = Source::new(

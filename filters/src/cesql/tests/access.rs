@@ -177,6 +177,25 @@ fn random_expressions_are_found_where_they_pass() {
     );
 }
 
+#[test]
+fn what_is_found_passes_by_its_casts_and_not_with_an_error() {
+    let found = |rule: &str, name, value: &'static str| {
+        let mut index = IndexBuilder::new(Budget::default());
+        let when = When::Check(Arc::new(parse(rule)));
+        index.add(&Rule { topic: None, when }).expect("one rule");
+        let mut event = EventView::default();
+        event.attributes.push(name, value);
+        let mut scratch = Scratch::default();
+        !index.build().matches(&event, &mut scratch).is_empty()
+    };
+    for (sequence, passes) in [("10", true), ("010", true), ("+10", true), ("1e1", false)] {
+        let rule = "sequence = 10";
+        assert_eq!(found(rule, "sequence", sequence), passes, "{sequence}");
+    }
+    assert!(!found("missing = 'a' OR type = 'x'", "type", "x"));
+    assert!(found("type = 'x' OR missing = 'a'", "type", "x"));
+}
+
 fn parse(text: &str) -> Expression {
     Expression::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }

@@ -46,6 +46,10 @@ fn a_bad_rule_says_which_and_why() {
             "needs `topic` in `key`",
         ),
         (
+            "name = 'a'\nstep = [{ debounce = { quiet = '1s', emit-topic = '$SYS/a' } }]",
+            "does not begin with `$`",
+        ),
+        (
             "name = 'a'\nfor = ['lab']\nstep = [{ sample = { every = 2 } }]",
             "transforms only",
         ),

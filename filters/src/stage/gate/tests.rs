@@ -373,6 +373,24 @@ fn after_a_crash_nothing_is_suppressed_that_would_have_passed() {
 }
 
 #[test]
+fn at_its_bound_a_gate_forgets_the_key_used_least_recently_whose_next_event_passes() {
+    for kind in kinds() {
+        let bounds = Bounds { keys: 2, ..BOUNDS };
+        let mut gate = Gate::new(kind.clone(), bounds);
+        let alarming = |key| (key, Reading::Integer(85), Moment(9_000));
+        for key in ["a", "b", "a", "c"] {
+            judge(&mut gate, &alarming(key));
+        }
+        let keys: Vec<&str> = gate.memories().iter().map(|it| it.0).collect();
+        assert_eq!((keys, gate.evicted()), (vec!["a", "c"], 1), "{kind:?}");
+        if !matches!(kind, GateKind::Threshold(_)) {
+            let verdict = judge(&mut gate, &alarming("b")).verdict;
+            assert_ne!(verdict, Verdict::Suppress, "{kind:?}");
+        }
+    }
+}
+
+#[test]
 fn eight_thousand_gates_of_one_key_are_small() {
     let gate = size_of::<Gate>();
     assert!(gate <= 256, "{gate}");

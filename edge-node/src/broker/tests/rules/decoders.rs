@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value as Json, json};
 
-use super::{counts, given, node_with_sink};
+use super::{counts, given, node_with_sink, with_small_transactions};
 use crate::{
     broker::tests::{
         harness::*,
@@ -160,7 +160,7 @@ fn a_decoder_needs_no_rule_to_emit_json() {
 
 #[test]
 fn a_publish_whose_form_fits_no_record_is_kept_as_it_came_and_a_dead_letter_says_why() {
-    let mut node = small_transactions();
+    let mut node = emitting_in_small_transactions();
     let mut reader = node.connect(v5("reader"));
     node.subscribe(&mut reader, "t", QoS::AtMostOnce);
     let large = growing(0x0C_0000);
@@ -189,17 +189,15 @@ fn growing(characters: u32) -> Vec<u8> {
 
 const EMIT: &str = "[[decoder]]\ntopic = \"t\"\nformat = \"cbor\"\nemit = \"json\"\n";
 
-/// A node of which no transaction takes more than 3 MiB.
-fn small_transactions() -> TestNode {
-    let mut node = TestNode::with_sink(1, limits(), |it| it.segment_bytes = Some(4 << 20));
-    node.settle();
+fn emitting_in_small_transactions() -> TestNode {
+    let mut node = with_small_transactions();
     node.set_rules(EMIT);
     node
 }
 
 #[test]
 fn a_form_that_fits_only_a_transaction_of_its_own_waits_for_one() {
-    let mut node = small_transactions();
+    let mut node = emitting_in_small_transactions();
     let mut device = node.connect(v5("device"));
     let payload = growing(300_000);
     let mut bytes = BytesMut::new();

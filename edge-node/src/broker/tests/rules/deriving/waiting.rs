@@ -1,6 +1,8 @@
 //! Where the log has no room: nothing derived is lost, and nothing is taken in that could not be kept.
 
-use super::*;
+use spool::LossReason;
+
+use super::{super::with_small_transactions, *};
 
 /// A full node that counts what comes on `t` in pairs.
 fn full_counting_node() -> (TestNode, Client) {
@@ -87,6 +89,38 @@ fn where_too_much_derived_waits_input_is_withheld_until_it_is_out() {
     }
     assert_eq!(node.core.broker().rules().waiting(), 0);
     assert_eq!(taken, usize::from(held.unwrap()));
+}
+
+#[test]
+fn what_is_derived_too_large_for_any_transaction_is_lost_in_the_ledger_once_and_holds_up_nothing() {
+    let mut node = with_small_transactions();
+    let last = ["a", "b", "c", "d"].map(|name| format!("{name} = \"last($.data.s)\""));
+    node.set_rules(&format!(
+        "[[rule]]\nname = \"much\"\ntopic = \"t\"\n[[rule.step]]\nwindow = {{ consume = true, count = 1, values = {{ {} }} }}\n",
+        last.join(", ")
+    ));
+    node.settle();
+    let mut device = node.connect(v5("device"));
+    let mut say = |node: &mut TestNode, bytes: usize| {
+        let reading = format!("{{\"s\":\"{}\"}}", "x".repeat(bytes));
+        let ack = node.publish(&mut device, "t", &reading, QoS::AtLeastOnce, 1);
+        assert!(matches!(ack, Some(Packet::PubAck(_))), "{ack:?}");
+    };
+    let refused = |node: &TestNode| {
+        let losses = node.core.spool().status().ledger.into_iter();
+        let refused = losses.filter(|it| it.reason == LossReason::Refused);
+        let refused = refused.map(|it| (it.scope, it.count, it.bytes > 3 << 20));
+        refused.collect::<Vec<_>>()
+    };
+    let once = [("much".to_owned(), 1, true)];
+    say(&mut node, 900_000);
+    assert_eq!(refused(&node), once);
+    say(&mut node, 3);
+    assert_eq!(node.core.broker().rules().waiting(), 0);
+    assert_eq!(derived(&node).len(), 1, "what came after it goes out");
+    let node = node.crash();
+    assert_eq!(node.core.broker().rules().waiting(), 0);
+    assert_eq!((refused(&node), derived(&node).len()), (once.to_vec(), 1));
 }
 
 #[test]
