@@ -26,7 +26,7 @@ pub(crate) use judged::{Judged, OwedUplinks};
 pub use settled::{Settled, Uplinks};
 pub use stages::NamedStage;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use filters::{
     DataView, EventView,
@@ -69,11 +69,12 @@ pub struct Judge {
     payloads: Payloads,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counts {
     matched: u64,
     dropped: u64,
-    errors: u64,
+    /// By what went wrong.
+    errors: BTreeMap<&'static str, u64>,
 }
 
 impl Judge {
@@ -120,7 +121,7 @@ impl Judge {
         for (rule, counts) in before.rules.definitions.iter().zip(&before.counts) {
             let place = self.places.get(&rule.name);
             if let Some(mine) = place.and_then(|it| self.counts.get_mut(*it)) {
-                *mine = *counts;
+                mine.clone_from(counts);
             }
         }
     }
@@ -273,7 +274,8 @@ impl Judge {
             self.count_of(*rule).matched += 1;
         }
         for failure in &ruling.failures {
-            self.count_of(failure.rule).errors += 1;
+            let errors = &mut self.count_of(failure.rule).errors;
+            *errors.entry(failure.class).or_default() += 1;
         }
         match ruling.fate {
             Fate::Dropped { rule, step, .. } => {
@@ -291,7 +293,12 @@ impl Judge {
             name: rule.name.clone(),
             matched: counts.matched,
             dropped: counts.dropped,
-            errors: counts.errors,
+            errors: counts.errors.values().sum(),
+            errors_by_class: counts
+                .errors
+                .iter()
+                .map(|it| (it.0.to_string(), *it.1))
+                .collect(),
             stages: self.stages_status(place, rule),
         };
         rules.zip(0..).map(status).collect()

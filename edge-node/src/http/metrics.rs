@@ -353,6 +353,15 @@ fn rules(page: &mut Page, status: &NodeStatus) {
         "Of these: a step of the rule failed.",
     )
     .each("rule", rules, |rule| (&rule.name, rule.errors));
+    let mut family = page.counter(
+        "edge_node_rule_errors_by_class_total",
+        "These errors, by what went wrong.",
+    );
+    for rule in rules {
+        for (class, count) in &rule.errors_by_class {
+            family.put(&[("rule", &rule.name), ("class", class)], *count);
+        }
+    }
 }
 
 fn stages(page: &mut Page, status: &NodeStatus) {

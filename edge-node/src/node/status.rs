@@ -355,6 +355,9 @@ pub struct RuleStatus {
     pub dropped: u64,
     /// Of these: its steps failed.
     pub errors: u64,
+    /// The errors by what went wrong: `missing`, `not-a-number`, ….
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors_by_class: BTreeMap<String, u64>,
     /// Its stages, in their order.
     #[serde(default)]
     pub stages: Vec<StageStatus>,
