@@ -1,7 +1,7 @@
 //! What a whole node does, measured from outside on the real process:
 //!
 //! ```text
-//! cargo bench --profile load -p tests --bench node -- catch-up | start | memory | grpc | fleet
+//! cargo bench --profile load -p tests --bench node -- catch-up | start | memory | grpc | fleet | rules | reload
 //! ```
 //!
 //! | scenario | what it does |
@@ -10,6 +10,8 @@
 //! | `start` | a node with 1 GB spooled for a sink, 1,000 sessions and 10,000 retained messages is stopped, and killed, and started |
 //! | `memory` | what the node holds before anybody connects, and at most under 100 clients × 10 in flight with a subscriber |
 //! | `fleet` | what 2,000 devices in the compact format are acknowledged, beside as many with plain MQTT |
+//! | `rules` | 100 clients × 10 in flight with a subscriber, of 10,000 rules that read each payload one matching, beside a node without rules, on disk and on tmpfs |
+//! | `reload` | 1,000 sets of 10,000 rules replace each other while 50 devices publish 5,000 messages a second |
 //! | `grpc` | what EventMesh's publishers are acknowledged, over 4 connections |
 //!
 //! `--small` divides every amount by 20, to see that a scenario runs. What is printed holds for the machine and the run
@@ -28,6 +30,8 @@ mod grpc;
 mod memory;
 mod publisher;
 mod receiver;
+mod reload;
+mod rules;
 mod start;
 
 /// How large a scenario is.
@@ -63,9 +67,13 @@ fn main() {
             "start" => runtime.block_on(start::run(scale)),
             "memory" => runtime.block_on(memory::run()),
             "fleet" => runtime.block_on(fleet::run(scale)),
+            "rules" => runtime.block_on(rules::run(scale)),
+            "reload" => runtime.block_on(reload::run(scale)),
             "grpc" => runtime.block_on(grpc::run(scale)),
             other => {
-                println!("no scenario `{other}`; there are: catch-up, start, memory, grpc, fleet");
+                println!(
+                    "no scenario `{other}`; there are: catch-up, start, memory, grpc, fleet, reload"
+                );
                 std::process::exit(2);
             }
         }

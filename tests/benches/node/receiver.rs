@@ -20,6 +20,9 @@ const DIGITS: usize = 10;
 /// Bodies kept, to be sent again by a bare client.
 const KEPT: usize = 64;
 
+/// What is to be done with each body beside counting.
+type Inspect = Box<dyn FnMut(&[u8]) + Send>;
+
 /// What came.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -33,6 +36,7 @@ pub(crate) struct Seen {
     /// When the last reading of those awaited came.
     pub(crate) complete: Option<Instant>,
     bodies: Vec<Bytes>,
+    inspect: Option<Inspect>,
 }
 
 /// Listens, and answers nothing until it is told to.
@@ -56,6 +60,12 @@ impl Receiver {
             listener,
             seen: Arc::new(Mutex::new(seen)),
         }
+    }
+
+    /// Serves, and shows each body to `inspect`.
+    pub(crate) fn serve_and(self, inspect: impl FnMut(&[u8]) + Send + 'static) -> Receiving {
+        self.seen.lock().unwrap().inspect = Some(Box::new(inspect));
+        self.serve()
     }
 
     /// Serves until the process ends.
@@ -154,6 +164,9 @@ impl Seen {
     fn take(&mut self, body: &Bytes) {
         self.first.get_or_insert_with(Instant::now);
         self.requests += 1;
+        if let Some(inspect) = &mut self.inspect {
+            inspect(body);
+        }
         let mut rest = &body[..];
         while let Some(at) = rest.iter().position(|byte| *byte == b'#') {
             self.events += 1;
