@@ -8,6 +8,7 @@
 mod commands;
 mod open;
 mod queue;
+mod rename;
 mod span;
 
 use embedded_storage_async::nor_flash::NorFlash;
@@ -29,6 +30,7 @@ use crate::{
     store::{Key, Store},
 };
 use queue::Queue;
+use rename::Renames;
 
 /// The longest message of events, in bytes: a batch ends where it would be longer.
 pub const MAX_MESSAGE: usize = 512;
@@ -84,6 +86,7 @@ pub struct Outbox<S, const CLASSES: usize, const RING: usize> {
     kinds: Vec<KindId, 16>,
     incarnation: u32,
     boot: u32,
+    renames: Renames,
     is_online: bool,
     scratch: [u8; SCRATCH],
 }
@@ -333,13 +336,21 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         }
     }
 
-    /// Begins a new incarnation, because the node knows of events of this boot that this device never sent. What waits
-    /// keeps its old identity in flash; what is in memory is sent under the new one.
+    /// Begins a new incarnation, because the node knows of events of this boot that this device never sent: it would take
+    /// those of this boot for repeats. They leave under new ids, from memory and from flash, after a reset as well; those
+    /// of earlier boots keep theirs.
     ///
     /// # Errors
     ///
     /// The flash failed.
     pub async fn begin_incarnation(&mut self, random: u32) -> Result<(), OpenError<S::Error>> {
+        let (ended, boot) = (self.incarnation, self.boot);
+        // Before the counter: when the power is cut between, what is in flash has its new name already.
+        self.renames.add(ended, boot, random);
+        let value = self.renames.encode();
+        self.store
+            .set(&mut self.flash, Key::Renames, &value, &mut self.scratch)
+            .await?;
         self.incarnation = random;
         self.boot = 1;
         let value = open::boot_value(self.incarnation, self.boot);
@@ -347,7 +358,10 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
             .set(&mut self.flash, Key::Boot, &value, &mut self.scratch)
             .await?;
         for queue in &mut self.queues {
-            queue.last = Mark::default();
+            queue.end_incarnation(Some(ended));
+            queue.renames = self.renames.clone();
+            queue.sent_seq = 0;
+            queue.rewind();
         }
         Ok(())
     }

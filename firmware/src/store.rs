@@ -22,6 +22,8 @@ pub(crate) enum Key {
     Kind([u8; 2]),
     /// The last command of an origin, by its place.
     Command(u8),
+    /// Boots whose ids others had before.
+    Renames,
 }
 
 impl Key {
@@ -30,12 +32,13 @@ impl Key {
             Key::Boot => 1,
             Key::Kind(_) => 2,
             Key::Command(_) => 3,
+            Key::Renames => 5,
         }
     }
 
     fn id(self) -> [u8; 2] {
         match self {
-            Key::Boot => [0, 0],
+            Key::Boot | Key::Renames => [0, 0],
             Key::Kind(id) => id,
             Key::Command(place) => [place, 0],
         }
@@ -49,6 +52,7 @@ impl Key {
                 let [place, _] = id;
                 Some(Key::Command(place))
             }
+            5 => Some(Key::Renames),
             _ => None,
         }
     }

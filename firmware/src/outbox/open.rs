@@ -8,7 +8,8 @@ use wire::{
 
 use super::{
     Layout, Outbox, SCRATCH, Span,
-    queue::{EVENTS, Queue, TAKEN},
+    queue::{Queue, TAKEN},
+    rename::Renames,
 };
 use crate::{
     class::Class,
@@ -64,11 +65,22 @@ pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
     let before = counted.map(|(incarnation, _)| incarnation);
     let counted = counted.filter(|_| !store.is_boot_doubtful());
 
+    let stored = store.value(&mut flash, Key::Renames, &mut scratch).await?;
+    let renames = stored.map_or_else(Renames::default, Renames::decode);
+
     let mut queues: Vec<Queue<RING>, CLASSES> = Vec::new();
     let mut waiting: Vec<[u8; 2], 16> = Vec::new();
     let mut newest_boot = None;
     for class in layout.classes {
-        let queue = scan(&mut flash, class, before, &mut waiting, &mut scratch).await?;
+        let queue = scan(
+            &mut flash,
+            class,
+            &renames,
+            before,
+            &mut waiting,
+            &mut scratch,
+        )
+        .await?;
         newest_boot = newest_boot.max(Some(queue.last.boot));
         let _ = queues.push(queue); // there are as many places as classes
     }
@@ -98,6 +110,7 @@ pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
         kinds,
         incarnation,
         boot,
+        renames,
         is_online: false,
         scratch,
     })
@@ -107,12 +120,14 @@ pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
 async fn scan<S: NorFlash, const RING: usize>(
     flash: &mut S,
     class: Class,
+    renames: &Renames,
     incarnation: Option<u32>,
     waiting: &mut Vec<[u8; 2], 16>,
     scratch: &mut [u8],
 ) -> Result<Queue<RING>, OpenError<S::Error>> {
     let log = Log::open(flash, class.region, class.stream.number(), scratch).await?;
     let mut queue = Queue::new(class, log);
+    queue.renames = renames.clone();
     let mut walk = Walk::from(queue.log.keep);
     let mut taken = walk.at;
     while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
@@ -132,7 +147,7 @@ async fn scan<S: NorFlash, const RING: usize>(
     let mut walk = Walk::from(queue.log.keep);
     let mut before: Option<(Span, u32)> = None;
     while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
-        let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) else {
+        let Some(span) = queue.renames.span_of(&record) else {
             continue;
         };
         if let Some((gap, from, to)) = before.and_then(|(before, _)| before.gap_before(span)) {
@@ -183,7 +198,7 @@ impl<const RING: usize> Queue<RING> {
     }
 
     /// What was counted as the current incarnation's is an earlier one's.
-    fn end_incarnation(&mut self, ended: Option<u32>) {
+    pub(super) fn end_incarnation(&mut self, ended: Option<u32>) {
         let last = core::mem::take(&mut self.last);
         if let Some(ended) = ended.filter(|_| last > Mark::default()) {
             let _ = self.earlier.push((ended, last)); // as above

@@ -7,7 +7,10 @@ use wire::{
     kind::KindId,
 };
 
-use super::{MAX_MESSAGE, Span};
+use super::{
+    MAX_MESSAGE, Span,
+    rename::{Renames, rename},
+};
 use crate::{
     class::{Class, Commit, WhenFull},
     log::{Cursor, Log, LogError, Walk, most_payload},
@@ -39,6 +42,7 @@ pub(super) struct Queue<const RING: usize> {
     /// Earlier incarnations of which events wait, and the last one of each.
     pub(super) earlier: Vec<(u32, Mark), 3>,
     pub(super) dropped: Vec<Dropped, 8>,
+    pub(super) renames: Renames,
     losses: [u64; 4],
 }
 
@@ -63,6 +67,7 @@ impl<const RING: usize> Queue<RING> {
             last: Mark::default(),
             earlier: Vec::new(),
             dropped: Vec::new(),
+            renames: Renames::default(),
             losses: [0; 4],
         }
     }
@@ -160,7 +165,7 @@ impl<const RING: usize> Queue<RING> {
             if record.at >= next_page {
                 break;
             }
-            if let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) {
+            if let Some(span) = self.renames.span_of(&record) {
                 self.note_loss(LossReason::Outbox, span.count());
                 self.note_dropped(
                     span.incarnation,
@@ -191,7 +196,7 @@ impl<const RING: usize> Queue<RING> {
                 Err(LogError::Flash(error)) => return Err(error),
                 Err(_) => break,
             };
-            let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) else {
+            let Some(span) = self.renames.span_of(&record) else {
                 continue;
             };
             let is_own = (span.incarnation, span.boot) == (incarnation, boot);
@@ -200,6 +205,9 @@ impl<const RING: usize> Queue<RING> {
             }
             if is_own {
                 self.note_sent(span.last_seq);
+            }
+            if Span::of(record.payload) != Some(span) {
+                return Ok(rename(record.payload, span, into).ok());
             }
             let Some(place) = into.get_mut(..record.payload.len()) else {
                 continue;
@@ -290,7 +298,7 @@ impl<const RING: usize> Queue<RING> {
                 Err(LogError::Flash(error)) => return Err(error),
                 Ok(None) | Err(_) => break,
             };
-            let span = Span::of(record.payload).filter(|_| record.kind == EVENTS);
+            let span = self.renames.span_of(&record);
             if span.is_some_and(|span| span.incarnation != incarnation || span.last() > mark) {
                 break;
             }
@@ -377,7 +385,7 @@ impl<const RING: usize> Queue<RING> {
         loop {
             match self.log.next(flash, &mut walk, scratch).await {
                 Ok(Some(record)) => {
-                    if let Some(span) = Span::of(record.payload).filter(|_| record.kind == EVENTS) {
+                    if let Some(span) = self.renames.span_of(&record) {
                         return Ok(Some(span));
                     }
                 }

@@ -168,6 +168,36 @@ fn what_is_committed_arrives_once_in_spite_of_cut_links_lost_answers_and_resets(
     assert!(cuts > 300, "{cuts}");
 }
 
+/// Two lives with the same counter and the same random number: the second one's flash knows nothing of the first.
+#[test]
+fn events_under_ids_that_the_node_has_already_arrive_under_others() {
+    let world = World::new();
+    let here = Here(world.clone());
+    let broker = Broker::new(&world, 1);
+    for life in 0..2 {
+        let shared = Outside::new(open(&Driver::new(), 5).unwrap());
+        let mut client = Client::new(
+            &shared,
+            identity(),
+            (here.clone(), here.clone(), NoCommands),
+            Manners::default(),
+            3,
+        );
+        world.is_up.set(false);
+        let work = async {
+            let committed = publish(&shared, &here, life * 1000, 20).await;
+            assert_eq!(committed.len(), 20);
+            world.is_up.set(true);
+            here.wait_until(here.uptime_ms() + 120_000).await;
+        };
+        let done = world.run(1_000_000, select3(client.run(), broker.serve(), work));
+        assert!(matches!(done, Some(Either3::Third(()))));
+    }
+    let expected: Vec<u32> = (0..20).chain(1000..1020).collect();
+    assert_eq!(numbers(&broker, 0), expected);
+    assert_eq!(numbers(&broker, 1), expected);
+}
+
 #[test]
 fn without_a_link_nothing_is_lost_and_attempts_go_on() {
     let world = World::new();
