@@ -83,6 +83,9 @@ pub trait RecordSource: Send + Sync + 'static {
     /// Whether `origin` is this sink's peer.
     fn came_from_peer(&self, origin: &str) -> bool;
 
+    /// Whether the node tells of a loss by the event of this record.
+    fn tells_of_loss(&self, entry: &Entry) -> bool;
+
     /// The node clock.
     fn now(&self) -> NodeTime;
 

@@ -44,6 +44,7 @@ mod fan_out;
 mod fault;
 mod feed;
 mod flight;
+mod gaps;
 mod group;
 mod inbound;
 mod input;
@@ -86,6 +87,7 @@ use crate::{
 use connection::Connection;
 use deadline::Timer;
 use device::Devices;
+use gaps::Gaps;
 use group::{Group, GroupId};
 use retained::Retained;
 use session::{Session, SessionId};
@@ -120,6 +122,7 @@ pub struct Broker {
     /// What the operator calls the node; else its number.
     name: Option<String>,
     devices: Devices,
+    gaps: Gaps,
     timers: BTreeSet<(NodeTime, Timer)>,
     /// Readers that are behind.
     hungry: BTreeSet<Reader>,
@@ -175,6 +178,7 @@ impl Broker {
             closings_rest_until: NodeTime::default(),
             name: None,
             devices: Devices::default(),
+            gaps: Gaps::default(),
             timers: BTreeSet::new(),
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),

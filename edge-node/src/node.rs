@@ -4,6 +4,7 @@ pub mod canary;
 pub mod core;
 pub mod devices;
 pub mod door;
+pub mod gap;
 pub mod handle;
 pub mod reload;
 pub mod replay;

@@ -14,7 +14,7 @@
 use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
-use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
+use spool::{CursorId, LossReason, NodeTime, Seq, clock::ClockMark};
 
 use crate::{
     device::{Born, CommandStep, ConfigurationStep, LossReport, Place},
@@ -363,6 +363,12 @@ pub enum Change {
     DeviceConfigured {
         device: String,
         step: ConfigurationStep,
+    },
+    /// An event told of this entry of the ledger when so many were lost.
+    GapTold {
+        reason: LossReason,
+        scope: String,
+        count: u64,
     },
 }
 

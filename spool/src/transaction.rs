@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 
 use crate::{
-    CursorId, Full, Head, Lane, LossReason, Route, RouteId, Seq, Start,
+    CursorId, Full, Head, Lane, Loss, LossReason, Route, RouteId, Seq, Start,
     control::{Control, CursorRecord},
     cursor::Cursor,
     log::{Inner, State},
@@ -188,6 +188,16 @@ impl<'a> Transaction<'a> {
     /// between them, of which there are no more than a cursor is given at one time.
     pub fn ack(&mut self, cursor: CursorId, seq: Seq) {
         self.acks.push((cursor.0, seq.0));
+    }
+
+    /// Everything that was lost so far, as `Status::ledger`.
+    pub fn ledger(&self) -> Vec<Loss> {
+        self.state.ledger.entries()
+    }
+
+    /// Stores an entry of the ledger with this transaction, so that it is on disk no later than what is appended beside it.
+    pub fn store_loss(&mut self, loss: &Loss) {
+        self.control(&Control::Ledger(vec![loss.clone()]));
     }
 
     /// Whether so much waits for a commit that appends are refused.

@@ -41,7 +41,10 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
             };
             let bytes = entry.body.len() as u64;
             if *buried == Buried::AtBound {
-                self.lose(LossReason::DeadLetterBound, grave.seq, bytes);
+                // What this one says stands in the ledger: counted there, it would be told of in its turn.
+                if !self.source.tells_of_loss(entry) {
+                    self.lose(LossReason::DeadLetterBound, grave.seq, bytes);
+                }
                 self.spool.ack(self.cursor, &[grave.seq]);
             }
             if grave.reason == DeadReason::TooManyHops {

@@ -292,6 +292,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PEER: u64 = 10_000;
 const EXPIRED: u64 = 10_001;
 const CANARY: u64 = 10_002;
+/// The node tells of a loss by it.
+const GAP: u64 = 10_003;
 /// Has eight hops behind it; the number above it has nine.
 const FAR: u64 = 20_000;
 
@@ -523,6 +525,10 @@ impl RecordSource for TestSource {
 
     fn came_from_peer(&self, origin: &str) -> bool {
         origin == "peer"
+    }
+
+    fn tells_of_loss(&self, entry: &Entry) -> bool {
+        number(entry) == GAP
     }
 
     fn now(&self) -> NodeTime {

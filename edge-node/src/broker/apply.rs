@@ -139,6 +139,11 @@ impl Broker {
             Change::DeviceConfigured { device, step } => {
                 self.devices.registry.apply_configuration(&device, step)
             }
+            Change::GapTold {
+                reason,
+                scope,
+                count,
+            } => self.apply_gap_told(reason, scope, count),
             Change::WillRefused { ref client }
             | Change::SessionConnected { ref client, .. }
             | Change::SessionDisconnected { ref client, .. }

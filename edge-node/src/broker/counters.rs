@@ -13,6 +13,8 @@ pub struct Counters {
     pub delivered: [u64; 3],
     /// Events taken through other doors.
     pub events: u64,
+    /// Events by which the node told of losses.
+    pub gaps: u64,
     /// Publishes that were no valid event and were wrapped.
     pub wrapped: u64,
     /// Publishes refused.

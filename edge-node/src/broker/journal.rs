@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use spool::{
-    CursorId, Full, Head, Kind, Lane, LossReason, NodeTime, RouteId, Savepoint, Seq, Spool, Start,
-    Transaction,
+    CursorId, Full, Head, Kind, Lane, Loss, LossReason, NodeTime, RouteId, Savepoint, Seq, Spool,
+    Start, Transaction,
     clock::{ClockMark, WallTime},
 };
 
@@ -289,6 +289,16 @@ impl<'a> Journal<'a> {
 
     pub(crate) fn remove_cursor(&mut self, cursor: CursorId, reason: Option<LossReason>) {
         self.transaction.remove_cursor(cursor, reason);
+    }
+
+    /// Everything that was lost so far.
+    pub(crate) fn ledger(&self) -> Vec<Loss> {
+        self.transaction.ledger()
+    }
+
+    /// Stores an entry of the ledger with this transaction.
+    pub(crate) fn store_loss(&mut self, loss: &Loss) {
+        self.transaction.store_loss(loss);
     }
 
     pub(crate) fn acknowledge(&mut self, cursor: CursorId, seq: Seq) {

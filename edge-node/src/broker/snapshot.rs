@@ -55,6 +55,7 @@ impl Broker {
             &self.devices.registry,
             self.judge.derivations(),
             self.judge.births(),
+            &self.gaps.told,
         );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
@@ -66,11 +67,13 @@ impl Broker {
         let (memories, rest) = next_part(rest)?;
         let (registry, rest) = next_part::<Registry>(rest)?;
         let (derivations, rest) = next_part(rest)?;
-        let (births, _) = next_part(rest)?;
+        let (births, rest) = next_part(rest)?;
+        let (told, _) = next_part(rest)?;
         self.judge.restore(memories);
         self.judge.restore_derivations(derivations);
         self.judge.restore_births(births);
         self.devices.registry = registry;
+        self.gaps.told = told;
         self.identity = snapshot.identity;
         self.name_rules();
         self.retained = snapshot.retained.restored();

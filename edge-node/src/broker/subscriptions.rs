@@ -217,6 +217,14 @@ impl Audience {
         }
     }
 
+    /// The uplinks alone.
+    pub(crate) fn of_sinks(&self) -> Audience {
+        Audience {
+            sinks: self.sinks.clone(),
+            ..Audience::default()
+        }
+    }
+
     /// Bytes of memory it takes, about.
     fn bytes(&self) -> usize {
         let of = |grant: &Grant| size_of::<Grant>() + 4 * grant.identifiers.capacity();

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use wire::topic::Prefix;
+
 use super::{Config, ConfigError, Fault, Overrides, Place, document::Document, spool::LaneName};
 
 pub(super) fn across_sections(
@@ -12,6 +14,7 @@ pub(super) fn across_sections(
     listeners(config, flags, document)?;
     packets_fit(config, document)?;
     lanes(config, document)?;
+    gap_topic(config, document)?;
     uplinks(config, document)
 }
 
@@ -90,6 +93,21 @@ fn lanes(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// On the topics of devices nobody speaks for them.
+fn gap_topic(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {
+    let (Some(topic), Some(devices)) = (&config.node.gap_topic, &config.devices) else {
+        return Ok(());
+    };
+    match Prefix::new(&devices.prefix).and_then(|prefix| prefix.split(topic)) {
+        None => Ok(()),
+        Some(_) => {
+            let what =
+                format!("`{topic}` belongs to a device of [devices]; choose another `gap-topic`");
+            fault(document.place("node.gap-topic"), Fault::Wrong { what })
+        }
+    }
 }
 
 fn default_lane(config: &Config, document: &Document<'_>) -> Result<(), ConfigError> {

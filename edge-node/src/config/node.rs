@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::{defaults, units};
 
@@ -17,6 +17,14 @@ pub struct NodeConfig {
     /// The data directory: the spool and all that belongs to it. Relative to where the node is started. Created with
     /// mode 0700; one process at a time.
     pub data: PathBuf,
+    /// The topic on which each new loss in the ledger is told by an event of type `edge-node.gap`, within 10 s or so, to the
+    /// uplinks that take it and to live subscribers. Not below `$`. Absent: losses are shown by status and metrics alone.
+    #[serde(
+        default,
+        deserialize_with = "topic",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub gap_topic: Option<String>,
 }
 
 impl Default for NodeConfig {
@@ -24,7 +32,24 @@ impl Default for NodeConfig {
         NodeConfig {
             id: None,
             data: PathBuf::from(defaults::DATA),
+            gap_topic: None,
         }
+    }
+}
+
+fn topic<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |why: &dyn fmt::Display| {
+        D::Error::custom(format_args!(
+            "`{text}` is no topic to publish on: {why}; accepted: a topic such as \"edge/gaps\""
+        ))
+    };
+    match filters::check_topic_name(&text) {
+        Err(error) => Err(wrong(&error)),
+        Ok(_) if text.starts_with('$') => {
+            Err(wrong(&"no uplink takes what begins with `$` by default"))
+        }
+        Ok(_) => Ok(Some(text)),
     }
 }
 

@@ -17,6 +17,7 @@ fn the_effective_configuration_reads_back_as_itself() {
         r#"
         [node]
         id = "gate-7"
+        gap-topic = "edge/gaps"
         [mqtt]
         max-session-expiry = "2d"
         [spool]
@@ -52,7 +53,7 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
     );
     assert_eq!(
         fault("[node]\ncolour = 1\n"),
-        "node.toml:2:1: unknown key `colour`; accepted here: id, data"
+        "node.toml:2:1: unknown key `colour`; accepted here: id, data, gap-topic"
     );
 }
 
@@ -121,6 +122,18 @@ fn a_wrong_value_is_refused_with_its_place_and_what_is_accepted() {
         (
             "[node]\nid = \"a b\"\n",
             "node.toml:2:6: `a b` cannot be a name; accepted: 1 to 64 of ASCII letters, digits, `-`, `_` and `.`",
+        ),
+        (
+            "[node]\ngap-topic = \"edge/#\"\n",
+            "node.toml:2:13: `edge/#` is no topic to publish on: a topic to publish on has no wildcard (`+`, `#`); accepted: a topic such as \"edge/gaps\"",
+        ),
+        (
+            "[node]\ngap-topic = \"$edge/gaps\"\n",
+            "node.toml:2:13: `$edge/gaps` is no topic to publish on: no uplink takes what begins with `$` by default; accepted: a topic such as \"edge/gaps\"",
+        ),
+        (
+            "[node]\ngap-topic = \"p/d/pump\"\n[devices]\nprefix = \"p\"\n",
+            "node.toml:2:13: `p/d/pump` belongs to a device of [devices]; choose another `gap-topic`",
         ),
         (
             "[spool]\nmin-free = \"95%\"\n",

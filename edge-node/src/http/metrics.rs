@@ -180,6 +180,11 @@ fn messages(page: &mut Page, status: &NodeStatus) {
     )
     .put(&[], messages.events);
     page.counter(
+        "edge_node_gap_events_total",
+        "Events by which the node told of losses.",
+    )
+    .put(&[], messages.gaps);
+    page.counter(
         "edge_node_wrapped_total",
         "Publishes and wills wrapped as opaque data.",
     )

@@ -13,7 +13,7 @@ use crate::{
         Action, Broker, ConnectionId, Errand, Excess, Journal, KnownSink, PeerError, ReadRequest,
         Reader, Ticket, dead_cursor, sink_cursor,
     },
-    config::units::ByteSize,
+    config::{NodeId, units::ByteSize},
     ingest::Ingest,
     mqtt::packet::ReasonCode,
     node::{
@@ -187,6 +187,11 @@ impl Core {
         before
     }
 
+    /// Tells of losses on this topic from here on. `node` is what the node calls itself.
+    pub fn tell_losses(&mut self, topic: String, node: NodeId) {
+        self.broker.tell_losses(topic, node);
+    }
+
     fn meet_uplinks(&mut self) {
         let spool = &self.spool;
         self.broker.meet_uplinks(|name| {
@@ -334,6 +339,9 @@ impl Core {
         {
             self.transact(|broker, journal| broker.handle_deadline(journal));
         }
+        if self.broker.is_telling_due((self.clock)().node) {
+            self.transact(Broker::handle_losses);
+        }
         if self.broker.rules().has_unnamed_stages() {
             self.transact(Broker::handle_stages);
         }
@@ -434,6 +442,7 @@ impl Core {
                 acknowledged: counters.acknowledged,
                 delivered: counters.delivered,
                 events: counters.events,
+                gaps: counters.gaps,
                 wrapped: counters.wrapped,
                 refused: counters.refused,
             },

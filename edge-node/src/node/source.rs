@@ -14,6 +14,7 @@ use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Spool, Transactio
 use super::{
     canary::canary,
     core::Clock,
+    gap::is_gap_of,
     handle::{NODE_ORIGIN, RULE_ORIGIN},
     view,
 };
@@ -105,6 +106,10 @@ impl RecordSource for Source {
             with_port.or_else(|_| address.parse()).ok()
         });
         address.is_some_and(|address| self.addresses.contains(&address.to_canonical()))
+    }
+
+    fn tells_of_loss(&self, entry: &Entry) -> bool {
+        view::event(entry).is_some_and(|seen| is_gap_of(self.peers.id(), &seen.event))
     }
 
     fn now(&self) -> NodeTime {

@@ -156,6 +156,8 @@ pub struct MessagesStatus {
     pub delivered: [u64; 3],
     /// Events taken through HTTP and gRPC.
     pub events: u64,
+    /// Events by which the node told of losses, if `gap-topic` names a topic for them.
+    pub gaps: u64,
     /// Publishes and wills that were no valid event and were wrapped as opaque data.
     pub wrapped: u64,
     /// Publishes and wills refused. Who is refused over HTTP or gRPC is told so, and keeps what it has.
@@ -481,7 +483,7 @@ pub fn age_ms(then: spool::NodeTime, now: spool::NodeTime) -> u64 {
 }
 
 /// The text serde gives the reason, so that status, metrics and the log of the spool use one.
-fn reason_name(reason: spool::LossReason) -> String {
+pub(super) fn reason_name(reason: spool::LossReason) -> String {
     let name = serde_json::to_value(reason).ok();
     let name = name.as_ref().and_then(serde_json::Value::as_str);
     name.expect("a reason is serialized as its name").to_owned()

@@ -88,13 +88,16 @@ pub(super) fn recover(
 
     let node = node_id(config, identity);
     let ingest = Ingest::new(config, node.clone(), run_id(identity, tail));
-    let core = Core::new(
+    let mut core = Core::new(
         spool.clone(),
         broker,
         ingest,
         Arc::clone(&clock),
         keeps_history,
     );
+    if let Some(topic) = &config.node.gap_topic {
+        core.tell_losses(topic.clone(), node.clone());
+    }
     Ok(Recovered {
         core,
         node,

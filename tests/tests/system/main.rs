@@ -20,6 +20,7 @@ mod eventmesh;
 #[cfg(feature = "peers")]
 mod eventmesh_java;
 mod full_disk;
+mod gaps;
 mod hub_topics;
 mod keep_alive;
 mod kill_storm;

@@ -16,7 +16,7 @@ fn a_dead_letter_and_the_acknowledgement_of_its_event_are_in_one_commit() {
     for (is_committed, expected) in [(false, [1, 0]), (true, [0, 1])] {
         let storage = Simulated::new(1);
         let spool = open(&storage);
-        let (drain, seq) = owed_one_event(&spool);
+        let (drain, seq) = owed_one_event(&spool, 1, 1);
         while spool.commit_once() {}
         let buries = drain.bury(&[Grave {
             seq,
@@ -38,6 +38,27 @@ fn a_dead_letter_and_the_acknowledgement_of_its_event_are_in_one_commit() {
     }
 }
 
+/// Else the node would tell of it by another, which its receiver would refuse in its turn.
+#[test]
+fn what_finds_no_place_among_the_dead_letters_is_in_the_ledger_unless_it_tells_of_a_loss() {
+    for (number, lost) in [(1, 1), (GAP, 0)] {
+        let spool = open(&Simulated::new(1));
+        let (drain, seq) = owed_one_event(&spool, number, 0);
+        while spool.commit_once() {}
+        let buries = drain.bury(&[Grave {
+            seq,
+            reason: DeadReason::Refused("never".to_owned()),
+            tries: 1,
+        }]);
+        assert_eq!(buries.done, [(seq, Buried::AtBound)]);
+        let status = spool.status();
+        let counted: u64 = status.ledger.iter().map(|loss| loss.count).sum();
+        assert_eq!(counted, lost, "{number}");
+        let cursor = spool.cursor_status(drain.cursor).unwrap();
+        assert_eq!(cursor.pending_records, 0, "{number}");
+    }
+}
+
 fn open(storage: &Simulated) -> Spool {
     let options = Options {
         bound_bytes: Some(64 << 20),
@@ -50,7 +71,7 @@ fn open(storage: &Simulated) -> Spool {
     spool
 }
 
-fn owed_one_event(spool: &Spool) -> (Drain<TestSource, TestSink>, Seq) {
+fn owed_one_event(spool: &Spool, number: u64, letters: u64) -> (Drain<TestSource, TestSink>, Seq) {
     let mut transaction = spool.transaction(NodeTime(1000));
     let cursor = transaction.create_cursor("sink", Start::Now, None).unwrap();
     let graveyard = transaction.create_cursor("dead", Start::Now, None).unwrap();
@@ -59,7 +80,7 @@ fn owed_one_event(spool: &Spool) -> (Drain<TestSource, TestSink>, Seq) {
         lane: Lane(1),
         route: transaction.route(&[cursor], b"").unwrap(),
     };
-    let event = transaction.append(head, |body| body.extend(1_u64.to_be_bytes()));
+    let event = transaction.append(head, |body| body.extend(number.to_be_bytes()));
     transaction.finish();
     let source = TestSource::new(graveyard, spool.clone());
     let drain = Drain {
@@ -71,7 +92,7 @@ fn owed_one_event(spool: &Spool) -> (Drain<TestSource, TestSink>, Seq) {
         limits: Limits::default(),
         drop_expired: false,
         dead_letters_max: DeadLetters {
-            records: 1,
+            records: letters,
             bytes: 1_000,
         },
         source: Arc::new(source),
