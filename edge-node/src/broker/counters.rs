@@ -21,6 +21,4 @@ pub struct Counters {
     pub refused: u64,
     /// Packets received.
     pub packets: u64,
-    /// Connections ended for a fault of the peer.
-    pub peer_faults: u64,
 }

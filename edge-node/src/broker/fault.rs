@@ -87,7 +87,6 @@ impl Broker {
 
     /// Ends a connection for a fault of its peer: it alone pays.
     pub(super) fn fail(&mut self, journal: &mut Journal<'_>, id: ConnectionId, error: &PeerError) {
-        self.counters.peer_faults += 1;
         let committed = self.committed;
         let Some(connection) = self.connections.get_mut(id) else {
             return;
