@@ -63,6 +63,11 @@ pub enum Excess {
         "messages of further topics are not retained; `retained-bound` of [mqtt] says how many there may be"
     )]
     Retained,
+    /// What it publishes is not taken, and MQTT 3.1.1 has no answer that says so.
+    #[error(
+        "it is answered as if they were, since MQTT 3.1.1 has no other answer; they are in the ledger"
+    )]
+    Untold,
     /// What is sent to it faster than it reads is lost to it, where no session keeps it.
     #[error("what does not wait for it in the log is lost to it, and in the ledger")]
     Unread,
@@ -74,6 +79,7 @@ impl Excess {
         match self {
             Excess::Subscriptions => "too many subscriptions",
             Excess::Retained => "too many topics with a retained message",
+            Excess::Untold => "its publishes are not taken",
             Excess::Unread => "it reads too slowly",
         }
     }

@@ -153,14 +153,7 @@ impl Broker {
         };
         match taken {
             Ok(taken) => self.promise_taken(id, session_id, publish.qos, packet_id, taken),
-            Err(NoRoom {
-                full:
-                    Full::TooLarge
-                    | Full::Bound {
-                        when_full: WhenFull::Reject,
-                    },
-                ..
-            }) => {
+            Err(NoRoom { full, .. }) if self.is_refused(id, full) => {
                 let reason = ReasonCode::QuotaExceeded;
                 self.refuse(id, &publish, Some(packet_id), reason, &client, journal.now);
             }
@@ -204,6 +197,22 @@ impl Broker {
         Ok(())
     }
 
+    /// Whether a publish that finds no room is refused, or waits for it. `reject` is a negative answer: a client that can be
+    /// given none would take any answer for the promise to keep what it sent.
+    fn is_refused(&self, id: ConnectionId, full: Full) -> bool {
+        match full {
+            Full::TooLarge => true,
+            Full::Bound { when_full } => when_full == WhenFull::Reject && self.can_be_refused(id),
+            Full::Waiting => false,
+        }
+    }
+
+    /// Whether a negative acknowledgement can be given on this connection.
+    fn can_be_refused(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(id);
+        connection.is_some_and(|connection| connection.version == Version::V5)
+    }
+
     /// Answers a publish that is not taken: with its reason where the protocol can say it.
     pub(super) fn refuse(
         &mut self,
@@ -221,14 +230,13 @@ impl Broker {
         };
         self.lose(why, client.to_owned(), 1, publish.payload.len() as u64, now);
         self.counters.refused += 1;
-        let Some(connection) = self.connections.get(id) else {
-            return;
-        };
-        // A 3.1.1 client cannot be told; without an answer it would send the same again for ever.
-        let reason = if connection.version == Version::V5 {
-            reason
-        } else {
-            ReasonCode::Success
+        let reason = match self.can_be_refused(id) || publish.qos == QoS::AtMostOnce {
+            true => reason,
+            // Without an answer, or without its connection, it would send the same again for ever.
+            false => {
+                self.exceed(id, Excess::Untold);
+                ReasonCode::Success
+            }
         };
         match (publish.qos, packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => {

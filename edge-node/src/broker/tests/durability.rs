@@ -1,7 +1,7 @@
 //! The order of durability: what must be on stable storage before a packet leaves.
 
 use super::harness::*;
-use crate::mqtt::packet::{Ack, Packet, QoS, ReasonCode};
+use crate::mqtt::packet::{Ack, Connect, Packet, QoS, ReasonCode, Version};
 
 #[test]
 fn puback_leaves_after_the_commit_of_its_message() {
@@ -498,6 +498,34 @@ fn reject_answers_quota_exceeded_and_counts_it() {
         "{refused:?}"
     );
     assert_eq!(node.lost(spool::LossReason::Rejected), 1);
+}
+
+/// To it any answer is the promise to keep what it sent.
+#[test]
+fn a_client_of_3_1_1_is_not_rejected_and_its_acknowledgement_is_withheld() {
+    let mut node = TestNode::with_options(|options| {
+        options.bound_bytes = Some(4 << 20);
+        for lane in &mut options.lanes {
+            lane.when_full = spool::WhenFull::Reject;
+        }
+    });
+    let mut keeper = node.connect(durable("keeper"));
+    node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
+    node.drop_connection(keeper);
+    let mut device = node.connect(Connect {
+        clean_start: true,
+        ..Connect::new(Version::V311, "pump")
+    });
+    let filling = "x".repeat(60_000);
+    let withheld = (1..200).find(|n| {
+        let answer = node.publish(&mut device, "fill", &filling, QoS::AtLeastOnce, *n);
+        answer.is_none()
+    });
+    let withheld = withheld.expect("the bound of 4 MiB holds no 12 MB");
+    assert_eq!(node.lost(spool::LossReason::Rejected), 0);
+    super::withheld::make_room(&mut node);
+    let answers = device.all(&mut node);
+    assert_eq!(answers, [Packet::PubAck(Ack::success(id(withheld)))]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) use client::{Client, payloads, take_all, take_publishes, take_rounds}
 pub(crate) use packets::*;
 
 use crate::{
-    broker::{Broker, ConnectionId, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
+    broker::{Broker, ConnectionId, Excess, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
     config::{
         Config, DeviceDataForm, DevicesConfig, Overrides, Rules, StreamNumber, units::ByteSize,
     },
@@ -54,6 +54,8 @@ pub(crate) struct TestNode {
     rules: String,
     pending: Vec<Reading>,
     closing: Vec<ConnectionId>,
+    /// What clients were not given.
+    pub(super) excesses: Vec<Excess>,
     /// Readings of the log fail.
     pub(super) fail_reads: bool,
     /// How many have failed.
@@ -218,6 +220,7 @@ impl TestNode {
             rules: rules.to_owned(),
             pending: Vec::new(),
             closing: Vec::new(),
+            excesses: Vec::new(),
             fail_reads: false,
             failed_reads: 0,
         }
@@ -382,7 +385,8 @@ impl TestNode {
                 Effect::Read(reading) => self.pending.push(reading),
                 Effect::Resume(id) => self.core.handle_resumed(id),
                 Effect::Close(id) => self.closing.push(id),
-                Effect::Flush(_) | Effect::Fault(..) | Effect::Excess(..) => {}
+                Effect::Excess(_, excess) => self.excesses.push(excess),
+                Effect::Flush(_) | Effect::Fault(..) => {}
             }
         }
     }

@@ -6,7 +6,10 @@ use super::{
     harness::*,
     rules::{given, node_with_sink},
 };
-use crate::mqtt::packet::{Ack, Connect, Packet, QoS, ReasonCode, Version};
+use crate::{
+    broker::Excess,
+    mqtt::packet::{Ack, Connect, Packet, QoS, ReasonCode, Version},
+};
 
 /// Says that it is an event of a version that there is not.
 const INVALID: &str = r#"{"specversion":"2"}"#;
@@ -79,6 +82,7 @@ fn a_client_of_3_1_1_whose_publish_is_refused_is_not_made_to_send_it_for_ever() 
     assert_eq!(answer, Some(Packet::PubAck(Ack::success(id(1)))));
     assert_eq!(given(&node), []);
     assert_eq!(counted(&mut node), (0, 1, 1));
+    assert_eq!(node.excesses, [Excess::Untold], "the operator is told");
 }
 
 #[test]
