@@ -1,12 +1,12 @@
 //! Reading the rules again while the node runs: on SIGHUP and on order, one after the other.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use filters::stage::Moment;
 use tokio::{
     signal::unix::Signal,
-    sync::mpsc,
-    task::{JoinError, spawn_blocking},
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
 };
 
 use super::Shared;
@@ -45,20 +45,31 @@ pub(super) async fn reload_on_order(
     }
 }
 
-/// All files or none. They are compiled on a thread of its own, so that only the swap stands between two events.
+/// All files or none. A thread of their own compiles them, so that only the swap stands between two events, and gives back the set they
+/// replace: what one thread allocates and another frees is spread over both of their heaps, and stays with the process.
 async fn reload(shared: &Shared, config: &Arc<Config>) -> Result<ReloadAnswer, ReloadError> {
-    let stopping = |_: JoinError| ReloadError::Stopping;
     let now = Moment(shared.with(|core| core.now()).0);
     let config = Arc::clone(config);
-    let loaded = spawn_blocking(move || config.load_rules(now).map(Judge::new));
-    let judge = loaded.await.map_err(stopping)?;
-    let judge = judge.map_err(|error| ReloadError::Rules {
+    let (compiled, judge) = oneshot::channel();
+    let (replaced, before) = oneshot::channel();
+    let thread = thread::Builder::new().name("rules".to_owned());
+    let thread = thread.spawn(move || {
+        let loaded = config.load_rules(now).map(Judge::new);
+        let is_right = loaded.is_ok();
+        if compiled.send(loaded).is_ok() && is_right {
+            drop(before.blocking_recv()); // a node that stops replaces nothing
+        }
+    });
+    let refused = |error: &dyn std::fmt::Display| ReloadError::Rules {
         what: error.to_string(),
-    })?;
+    };
+    let thread = thread.map_err(|error| refused(&error))?;
+    let judge = judge.await.map_err(|_| ReloadError::Stopping)?;
+    let judge = judge.map_err(|error| refused(&error))?;
     let rules = judge.len();
-    let before = shared.with(|core: &mut Core| core.set_rules(judge));
-    // A large set takes its time to be given back.
-    let freed = spawn_blocking(move || drop(before));
-    freed.await.map_err(stopping)?;
+    let _ = replaced.send(shared.with(|core: &mut Core| core.set_rules(judge))); // it waits for it
+    // Its heap is the next one's, once it has ended.
+    let ended = spawn_blocking(move || thread.join()).await;
+    let _ = ended.map_err(|_| ReloadError::Stopping)?; // what it gave back last has no answer
     Ok(ReloadAnswer { rules })
 }
