@@ -67,6 +67,7 @@ mod subscriptions;
 mod topic_alias;
 mod will;
 mod withheld;
+mod work;
 
 pub use action::{Action, ReadRequest, Reader, Ticket};
 pub use connection::ConnectionId;
@@ -82,7 +83,7 @@ use crate::{
     mqtt::packet::ReasonCode,
     node::tap::{TapReader, Taps},
     record::Change,
-    rules::Judge,
+    rules::{JqJob, Judge, Settlement},
 };
 use connection::Connection;
 use deadline::Timer;
@@ -117,6 +118,8 @@ pub struct Broker {
     stages_wait: bool,
     /// Whether what was derived found no room, and waits for a commit or a second.
     derived_rests: bool,
+    /// What became of an event that waited for work, where the log had no room to learn of it.
+    unsettled: Option<(JqJob, Settlement)>,
     /// After a closing found no room.
     closings_rest_until: NodeTime,
     /// What the operator calls the node; else its number.
@@ -175,6 +178,7 @@ impl Broker {
             taps: Taps::default(),
             stages_wait: false,
             derived_rests: false,
+            unsettled: None,
             closings_rest_until: NodeTime::default(),
             name: None,
             devices: Devices::default(),

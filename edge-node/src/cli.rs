@@ -16,6 +16,7 @@ use crate::{
     bench::{self, BenchArgs},
     config::{Config, ConfigError, Overrides, defaults},
     demo::{self, DemoArgs},
+    jq,
     logging::{self, LogLevel},
     run,
 };
@@ -74,6 +75,9 @@ enum Command {
     Demo(DemoArgs),
     /// Measure an MQTT broker under load, this one or any other
     Bench(BenchArgs),
+    /// Run jq programs for a node, which starts this by itself
+    #[command(name = jq::COMMAND, hide = true)]
+    JqWorker,
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -174,6 +178,7 @@ impl Cli {
             Some(Command::Tail(args)) => tail::tail(&args, out),
             Some(Command::Demo(args)) => Ok(demo::run(&args, out)?),
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),
+            Some(Command::JqWorker) => Ok(jq::work(io::stdin().lock(), out)?),
             Some(Command::Completions { shell }) => {
                 // What it writes to must take everything: a reader that leaves would end it with a panic.
                 let mut script = Vec::new();

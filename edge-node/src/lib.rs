@@ -22,6 +22,7 @@ pub mod device;
 pub mod endpoints;
 pub mod http;
 pub mod ingest;
+pub mod jq;
 mod lane_names;
 pub mod logging;
 pub mod mesh;

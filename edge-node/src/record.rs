@@ -13,6 +13,7 @@
 
 use std::num::NonZeroU16;
 
+use filters::rules::Answer;
 use serde::{Deserialize, Serialize};
 use spool::{CursorId, LossReason, NodeTime, Seq, clock::ClockMark};
 
@@ -369,6 +370,12 @@ pub enum Change {
         reason: LossReason,
         scope: String,
         count: u64,
+    },
+    /// What became of an event that waited for the work of a stage.
+    JobAnswered {
+        stage: u32,
+        position: u64,
+        answer: Answer,
     },
 }
 

@@ -21,10 +21,13 @@ mod settled;
 mod stages;
 mod subject;
 mod verdict;
+mod work;
 
 pub(crate) use judged::{Judged, OwedUplinks};
 pub use settled::{Settled, Uplinks};
 pub use stages::NamedStage;
+pub use work::JqJob;
+pub(crate) use work::Settlement;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -166,7 +169,10 @@ impl Judge {
         });
         let told: Vec<_> = told.collect();
         // What is derived makes room where too much of it waits.
-        let is_full = derived_by.is_empty() && count > 0 && self.derivations.is_full();
+        let has_room = |number: u32| self.derivations.has_room(number);
+        let is_full = derived_by.is_empty()
+            && count > 0
+            && (self.derivations.is_full() || !told.iter().all(|(number, _)| has_room(*number)));
         judged.waits = told.len() < count || is_full;
         judged.decision.inputs = Inputs::new(clock, told, derived_by);
         judged.is_remembered = true;

@@ -10,13 +10,19 @@
 //!
 //! The core is owned by one thread and reached by its tasks through [`Shared`]; nothing else locks it.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
     sync::{Notify, watch},
     task::spawn_local,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 mod connection;
@@ -31,11 +37,13 @@ use connection::Port;
 
 use crate::{
     broker::ConnectionId,
+    jq::Bench,
     logging::LogLimit,
     node::{
         core::{Core, Effect, Reading},
         door::DoorCounters,
     },
+    rules::JqJob,
 };
 
 /// The core as its thread's tasks share it. Never borrowed across an await: every method borrows, works, and gives back.
@@ -46,6 +54,8 @@ struct Inner {
     core: RefCell<Core>,
     counters: Arc<DoorCounters>,
     faults: LogLimit,
+    /// Locked by the thread that waits for a program, and by no task.
+    jq: Arc<Mutex<Bench>>,
     ports: RefCell<HashMap<ConnectionId, Rc<Port>>>,
 }
 
@@ -56,6 +66,7 @@ impl Shared {
             core: RefCell::new(core),
             counters,
             faults: LogLimit::default(),
+            jq: Arc::default(),
             ports: RefCell::default(),
         }))
     }
@@ -104,6 +115,7 @@ impl Shared {
                     self.0.faults.warn(excess.kind(), port.peer, &excess);
                 }
             }
+            Effect::Work(job) => drop(spawn_local(self.clone().work(job))),
             Effect::Read(reading) => drop(spawn_local(self.clone().read(reading))),
         }
     }
@@ -115,6 +127,26 @@ impl Shared {
         // An error means that the runtime ends.
         if let Ok(found) = tokio::task::spawn_blocking(move || order.run(&spool)).await {
             self.with(|core| core.handle_reading(reading, found));
+        }
+    }
+
+    /// Has a jq program run, for as long as it may be. Without a worker the event waits.
+    async fn work(self, job: JqJob) {
+        loop {
+            let (bench, asked) = (Arc::clone(&self.0.jq), job.clone());
+            let run = move || {
+                let mut bench = bench.lock().unwrap_or_else(PoisonError::into_inner);
+                bench.run(&asked.program, &asked.event)
+            };
+            match tokio::task::spawn_blocking(run).await {
+                Ok(Ok(outcome)) => return self.with(|core| core.handle_outcome(job, outcome)),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "no process can be had that runs jq programs: what waits for them waits");
+                    sleep(TICK).await;
+                }
+                // The runtime ends.
+                Err(_) => return,
+            }
         }
     }
 

@@ -39,9 +39,9 @@ pub use memory::RuleMemory;
 pub use ruling::{
     Cause, Failure, Fate, Form, GateMove, Owed, Ruling, StageInput, Told, WindowReadings,
 };
-pub use stages::{KeyMemory, RuleStages, StageUsage, Stored};
+pub use stages::{Answer, KeyMemory, RuleStages, StageUsage, Stored};
 pub use step::{
     AbsenceDefinition, AggregateDefinition, AggregateError, DeadbandDefinition, DebounceDefinition,
-    DedupeDefinition, SampleDefinition, StageId, StepDefinition, ThresholdDefinition,
+    DedupeDefinition, JqDefinition, SampleDefinition, StageId, StepDefinition, ThresholdDefinition,
     ThrottleDefinition, WindowDefinition,
 };

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!              ┌ Gate ────▶ passes or is suppressed, at once      deadband, throttle, sample, dedupe, threshold
-//!  event, key ─┤
-//!              └ Window, Debounce, Absence ──▶ later, something derived from many events or from their silence
+//!  event, key ─┼ Window, Debounce, Absence ──▶ later, something derived from many events or from their silence
+//!              └ Work ────▶ later, what somebody else made of it
 //! ```
 //!
 //! A [`Gate`] answers while an event is published. Its memory moves with the commit of that event: [`Gate::judge`] moves it
@@ -24,6 +24,7 @@ mod table;
 mod time;
 mod watch;
 mod window;
+mod work;
 
 pub use absence::{Absence, AbsenceChange, Presence};
 pub use debounce::{Debounce, Held, Settled};
@@ -38,3 +39,4 @@ pub use window::{
     Aggregate, Emission, Function, KeyPanes, Placement, Span, Timing, Window, WindowError,
     WindowInput, WindowKind,
 };
+pub use work::{Job, Work};

@@ -113,6 +113,11 @@ impl Broker {
             Change::KeyClosed { stage, key } => self.judge.apply_key_closed(stage, &key),
             Change::Downtime { milliseconds } => self.judge.apply_downtime(milliseconds),
             Change::DerivedLost { rule } => self.judge.apply_derived_lost(&rule),
+            Change::JobAnswered {
+                stage,
+                position,
+                answer,
+            } => self.judge.apply_answer(stage, position, &answer),
             Change::SinkLeft { name, at } => match at {
                 Some(at) => drop(self.sinks.insert(name, at)),
                 None => drop(self.sinks.remove(&name)),

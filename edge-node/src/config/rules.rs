@@ -1,6 +1,7 @@
 //! Rule files: lists of `[[rule]]`, `[[table]]` and `[[decoder]]`, read and compiled as one set.
 
 mod modules;
+mod programs;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,8 @@ use filters::{
 };
 
 use serde::{Deserialize, Serialize};
+
+use programs::Programs;
 
 use super::{
     document::Document,
@@ -86,6 +89,7 @@ impl Rules {
         let mut definitions = Vec::new();
         let mut tables = Tables::new();
         let mut modules = Modules::new();
+        let mut checked = Programs::default();
         let mut decoders = Reading::default();
         for (name, text) in texts {
             let document = Document::parse(name, text)?;
@@ -93,6 +97,7 @@ impl Rules {
             let folder = Path::new(name).parent().unwrap_or(Path::new("."));
             load_tables(&file.table, folder, &document, &mut tables)?;
             modules::load(&mut file.rule, folder, &document, &mut modules)?;
+            checked.check(&file.rule, &document)?;
             decoders.read(file.decoder, folder, &document)?;
             documents.push((definitions.len(), document));
             definitions.extend(file.rule);

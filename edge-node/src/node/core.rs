@@ -15,12 +15,13 @@ use crate::{
     },
     config::{NodeId, units::ByteSize},
     ingest::Ingest,
+    jq::Outcome,
     mqtt::packet::ReasonCode,
     node::{
         handle::{Incoming, PublishError, RemoveError, Request},
         status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SessionsStatus, SpoolStatus},
     },
-    rules::Judge,
+    rules::{JqJob, Judge},
 };
 
 mod devices;
@@ -41,6 +42,8 @@ pub enum Effect {
     Fault(ConnectionId, PeerError),
     /// Its peer is not given something: say so, once for many.
     Excess(ConnectionId, Excess),
+    /// Run a jq program on an event, on a thread that may block, then hand the outcome to `handle_outcome`.
+    Work(JqJob),
     /// Run the reading on a thread that may block, then hand the result to `handle_reading`.
     Read(Reading),
 }
@@ -246,6 +249,8 @@ impl Core {
                 Action::Lose(loss) => self.spool.record_loss(loss),
             }
         }
+        self.effects
+            .extend(self.broker.take_job().map(Effect::Work));
     }
 
     /// What the shell has to do since the last call.
@@ -303,8 +308,8 @@ impl Core {
     /// Tries what was derived and found no room once more.
     fn publish_derived(&mut self) {
         self.broker.let_derived_go();
-        if self.broker.has_derived() {
-            self.transact(|_, _| ());
+        if self.broker.has_derived() || self.broker.has_unsettled() {
+            self.transact(Broker::write_answer_again);
         }
     }
 
@@ -323,6 +328,11 @@ impl Core {
                 broker.handle_errands(session, ticket, errands, entries, journal);
             }
         });
+    }
+
+    /// A jq program has been run.
+    pub fn handle_outcome(&mut self, job: JqJob, outcome: Outcome) {
+        self.transact(|broker, journal| broker.handle_outcome(journal, job, outcome));
     }
 
     /// When `handle_deadline` wants to be called.

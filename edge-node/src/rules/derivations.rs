@@ -3,7 +3,8 @@
 //! ```text
 //!  record with inputs ─▶ tell ─┐                                 ┌▶ published: its record says from which rules it is, and takes it out
 //!  StageOpened, KeyClosed,     ├─▶ RuleStages ─▶ derived, waiting ┤
-//!  StagesClosed, Downtime ─────┘                                 └▶ DerivedLost
+//!  StagesClosed, Downtime,     │                                 └▶ DerivedLost
+//!  JobAnswered ────────────────┘
 //! ```
 //!
 //! A stage goes by its number in the log, so that a set of rules which replaces another changes nothing here: the log says which stages begin and end.
@@ -11,11 +12,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use filters::{
-    rules::{Derived, KeyMemory, RuleStages, StageUsage, StepDefinition, Stored, Told},
+    rules::{Answer, Derived, KeyMemory, RuleStages, StageUsage, StepDefinition, Stored, Told},
     stage::{EventTime, Moment},
 };
 use serde::{Deserialize, Serialize};
 use spool::{NodeTime, Seq, clock::ClockMark};
+
+use super::JqJob;
 
 /// What stages are told of an event, as its record keeps it behind what rules settled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub(super) struct Derivations {
     uncovered: u64,
     uncovered_since: Option<NodeTime>,
     covered_at: NodeTime,
+    /// Stage and position of the event that is being worked on.
+    in_work: Option<(u32, u64)>,
 }
 
 /// All of it, as a checkpoint keeps it.
@@ -178,6 +183,40 @@ impl Derivations {
         if let Some(place) = place {
             self.waiting.remove(place);
         }
+    }
+
+    /// Whether a stage may be told of one more event.
+    pub(super) fn has_room(&self, number: u32) -> bool {
+        self.stages.has_room(number)
+    }
+
+    /// Whether events of this stage wait for work.
+    pub(super) fn is_working(&self, number: u32) -> bool {
+        self.stages.is_working(number)
+    }
+
+    /// The event whose turn it is to be worked on, unless one is, or what was derived before waits for room.
+    pub(super) fn take_job(&mut self) -> Option<JqJob> {
+        if self.in_work.is_some() || !self.waiting.is_empty() {
+            return None;
+        }
+        let (stage, job, program) = self.stages.job()?;
+        self.in_work = Some((stage, job.position));
+        Some(JqJob {
+            stage,
+            position: job.position,
+            program: program.to_owned(),
+            event: job.event.clone(),
+        })
+    }
+
+    /// The log says what became of an event that waited for work.
+    pub(super) fn answer(&mut self, stage: u32, position: u64, answer: &Answer) {
+        if self.in_work == Some((stage, position)) {
+            self.in_work = None;
+        }
+        self.stages.answer(stage, position, answer, &self.source);
+        self.take_derived();
     }
 
     fn take_derived(&mut self) {

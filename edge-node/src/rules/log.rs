@@ -23,7 +23,9 @@ pub(crate) struct Memories {
 impl Judge {
     /// What the log has to learn of the stages: which numbers are no stage any more, and which stages get one.
     pub(crate) fn stage_changes(&self) -> Vec<Change> {
-        let (numbers, named) = self.stages.news();
+        let (mut numbers, named) = self.stages.news();
+        // A stage with events that wait for work ends with the last of them.
+        numbers.retain(|it| !self.derivations.is_working(*it));
         let closed = (!numbers.is_empty()).then_some(Change::StagesClosed { numbers });
         let named = named
             .into_iter()

@@ -144,14 +144,14 @@ fn what_a_running_node_refuses_is_told_as_it_said_it() {
     assert_eq!(error.lines().count(), 1);
 }
 
-struct Node {
+pub(crate) struct Node {
     process: Child,
     data: String,
     http: String,
 }
 
 impl Node {
-    fn start(folder: &Path, flags: &[&str]) -> Node {
+    pub(crate) fn start(folder: &Path, flags: &[&str]) -> Node {
         let data = folder.join("data").display().to_string();
         let any = "127.0.0.1:0";
         let mut process = edge_node()
@@ -181,7 +181,7 @@ impl Node {
     }
 
     /// The status and the whole answer.
-    fn post(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
+    pub(crate) fn post(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.http).expect("the door is open");
         let length = body.len();
         let request = format!(
@@ -198,7 +198,7 @@ impl Node {
         (status.unwrap_or(0), answer)
     }
 
-    fn command(&self, arguments: &[&str]) -> String {
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
         command(&self.data, arguments)
     }
 
@@ -206,7 +206,7 @@ impl Node {
         printed(edge_node().args(arguments))
     }
 
-    fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         let pid = self.process.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(told.expect("there is `kill`").success());
@@ -225,7 +225,7 @@ fn command(data: &str, arguments: &[&str]) -> String {
     printed(edge_node().args(arguments).args(["--data", data]))
 }
 
-fn printed(command: &mut Command) -> String {
+pub(crate) fn printed(command: &mut Command) -> String {
     let output = command.output().expect("the command starts");
     assert!(
         output.status.success(),
@@ -235,7 +235,7 @@ fn printed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("the command writes UTF-8")
 }
 
-fn edge_node() -> Command {
+pub(crate) fn edge_node() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge-node"));
     command.env_remove("EDGE_LOG");
     command

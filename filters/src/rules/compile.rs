@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    RuleDefinition, RuleSet,
+    OnError, RuleDefinition, RuleSet,
     judge::{DefinitionDigest, Rule},
     run::Step,
 };
@@ -90,7 +90,7 @@ pub enum RuleProblem {
     },
     /// A step that is none, or several at once.
     #[error(
-        "a step is one of deadband, throttle, sample, dedupe, threshold, window, debounce, absence, original, constant, \
+        "a step is one of deadband, throttle, sample, dedupe, threshold, window, debounce, absence, jq, original, constant, \
          template, project, rename, scale, convert, enrich, set and wasm; this one names {0}"
     )]
     Kinds(usize),
@@ -102,6 +102,11 @@ pub enum RuleProblem {
         "with `for`, steps are transforms only: whether an event passes a stage is the same for all sinks"
     )]
     StageForSink,
+    /// What becomes of the event is settled before the program has been run.
+    #[error(
+        "a rule with a `jq` step says `on-error` `pass` or `drop`: when its program fails, the event has been published long since"
+    )]
+    LateError,
     /// Values that exclude each other, or that are out of their range.
     #[error("{0}")]
     Value(&'static str),
@@ -207,6 +212,9 @@ fn rule(definition: &RuleDefinition, known: &Known, now: Moment) -> Result<Rule,
         let compiled = step(it, known, now).map_err(|problem| (Some(number), problem))?;
         if definition.r#for.is_some() && !matches!(compiled, Step::Transform(_)) {
             return Err((Some(number), RuleProblem::StageForSink));
+        }
+        if matches!(compiled, Step::Jq(_)) && definition.on_error == OnError::DeadLetter {
+            return Err((Some(number), RuleProblem::LateError));
         }
         steps.push(compiled);
     }

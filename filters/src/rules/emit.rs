@@ -81,6 +81,33 @@ pub(super) fn window_event(
     )
 }
 
+/// One of the values that a program made of an event: what the event says of itself holds for it too.
+pub(super) fn made_event(
+    (rule, step): (&str, u32),
+    (position, nth): (u64, usize),
+    event: &Event,
+    json: &[u8],
+    source: &str,
+) -> Option<Event> {
+    let mut builder = Event::builder(
+        format!("{rule}/{step}/{position}/{nth}"),
+        source,
+        event.r#type.clone(),
+    )
+    .datacontenttype("application/json")
+    .data(Data::Json(json.to_vec()));
+    if let Some(subject) = &event.subject {
+        builder = builder.subject(subject.clone());
+    }
+    if let Some(time) = &event.time {
+        builder = builder.time(time.clone());
+    }
+    for (name, value) in &event.extensions {
+        builder = builder.extension(name, value.clone());
+    }
+    builder.extension("rule", rule).build().ok()
+}
+
 pub(super) fn absence_event(
     rule: &str,
     step: u32,

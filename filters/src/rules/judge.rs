@@ -298,6 +298,11 @@ impl Rule {
                     shaped.map_err(|it| self.failure(id, number, it.class(), &it))?;
                     true
                 }
+                Step::Jq(jq) => {
+                    let told = jq.told(working.payload(), topic);
+                    applied.inputs.push(StageInput { stage, told });
+                    !jq.consume
+                }
                 Step::Absence(absence) => {
                     let told = Told {
                         key: absence.key.of(working.payload(), topic),

@@ -1,4 +1,6 @@
 use crate::{
+    Data,
+    decode::as_json,
     stage::{
         Absence, Bounds, Debounce, EventTime, GateError, GateInput, GateKind, Verdict, Window,
         WindowError,
@@ -18,6 +20,7 @@ pub(super) enum Step {
     Window(WindowStep),
     Debounce(DebounceStep),
     Absence(AbsenceStep),
+    Jq(JqStep),
     Transform(Transform),
 }
 
@@ -56,6 +59,15 @@ pub(super) struct AbsenceStep {
     pub(super) emit_topic: EmitTopic,
 }
 
+#[derive(Debug)]
+pub(super) struct JqStep {
+    pub(super) program: String,
+    pub(super) key: Key,
+    pub(super) bounds: Bounds,
+    pub(super) consume: bool,
+    pub(super) emit_topic: EmitTopic,
+}
+
 impl GateStep {
     pub(super) fn judge(
         &self,
@@ -83,6 +95,22 @@ impl GateStep {
             undo,
         });
         Ok((judgement.verdict, moved))
+    }
+}
+
+impl JqStep {
+    pub(super) fn told(&self, payload: Payload<'_>, topic: Option<&str>) -> Told {
+        let json = payload.decoded;
+        let json = json.filter(|_| !matches!(payload.event.data, Some(Data::Json(_))));
+        let event = match json {
+            Some(json) => crate::json::encode(&as_json(payload.event, json)),
+            None => crate::json::encode(payload.event),
+        };
+        Told {
+            key: self.key.of(payload, topic),
+            window: None,
+            event: Some(event),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{EventTime, Held, KeyPanes, Moment, Presence};
+use crate::stage::{EventTime, Held, Job, KeyPanes, Moment, Presence};
 
 use super::{Derived, Known, RuleProblem, RuleSet, StageId, StepDefinition, Told, compile};
 
@@ -13,7 +14,7 @@ mod deriving;
 
 use deriving::Deriving;
 
-/// Stages that derive, each under an id of its owner's choice: windows, debounces and absences, with what they remember.
+/// Stages that derive, each under an id of its owner's choice: windows, debounces, absences and jq steps, with what they remember.
 ///
 /// It is told the inputs of committed events, in the order of the log, and of every closing that was written into the log. What it derives of them it derives again
 /// whenever it is told them again.
@@ -24,6 +25,19 @@ pub struct RuleStages<Id = StageId> {
     deadlines: BTreeSet<(Moment, Id)>,
     /// What was derived and is not taken yet.
     derived: VecDeque<Derived>,
+    /// Those with events that wait for work.
+    working: BTreeSet<Id>,
+}
+
+/// What became of an event that waited for work, as the log says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// These values, as JSON.
+    Made(Vec<Vec<u8>>),
+    /// Nothing; where its stage consumed it, the event goes on as the stage saw it.
+    GoesOn,
+    /// Nothing, and the event ends here.
+    Ended,
 }
 
 /// What a stage holds, and what happened to its inputs and to what was derived of them.
@@ -67,6 +81,7 @@ enum KeyState {
     Window(KeyPanes),
     Debounce(Held<Vec<u8>>),
     Absence(Presence),
+    Work(Job),
 }
 
 impl RuleStages<StageId> {
@@ -112,7 +127,7 @@ impl<Id: Copy + Ord> RuleStages<Id> {
     /// Ends a stage; what it holds is derived as partial, from `source`.
     pub fn release(&mut self, id: Id, source: &str) {
         if let Some(mut deriving) = self.remove(id) {
-            deriving.release();
+            deriving.release(source, &mut self.derived);
             deriving.take_derived(source, &mut self.derived);
         }
     }
@@ -122,6 +137,32 @@ impl<Id: Copy + Ord> RuleStages<Id> {
         self.change(id, |deriving, derived| {
             derived.extend(deriving.handle_input(told, stored));
             deriving.take_derived(source, derived);
+        });
+    }
+
+    /// Whether a stage may be told of one more event. What is derived need not ask.
+    pub fn has_room(&self, id: Id) -> bool {
+        self.stages.get(&id).is_none_or(Deriving::has_room)
+    }
+
+    /// Whether events of this stage wait for work.
+    pub fn is_working(&self, id: Id) -> bool {
+        self.working.contains(&id)
+    }
+
+    /// The event whose turn it is to be worked on, with its stage and program: first what is derived from most rules, then by position.
+    pub fn job(&self) -> Option<(Id, &Job, &str)> {
+        let jobs = self.working.iter().filter_map(|id| {
+            let (job, program) = self.stages.get(id)?.job()?;
+            Some((*id, job, program))
+        });
+        jobs.min_by_key(|(_, job, _)| (Reverse(job.derived_by.len()), job.position))
+    }
+
+    /// The work on an event of a stage is done; what follows is from `source`.
+    pub fn answer(&mut self, id: Id, position: u64, answer: &Answer, source: &str) {
+        self.change(id, |deriving, derived| {
+            deriving.answer(position, answer, source, derived);
         });
     }
 
@@ -191,19 +232,24 @@ impl<Id: Copy + Ord> RuleStages<Id> {
 
     fn remove(&mut self, id: Id) -> Option<Deriving> {
         let deriving = self.stages.remove(&id)?;
+        self.working.remove(&id);
         if let Some(deadline) = deriving.next_deadline() {
             self.deadlines.remove(&(deadline, id));
         }
         Some(deriving)
     }
 
-    /// The one way to change a stage, since what changes it may change when its time is over.
+    /// The one way to change a stage, since what changes it may change when its time is over and whether there is work.
     fn change(&mut self, id: Id, change: impl FnOnce(&mut Deriving, &mut VecDeque<Derived>)) {
         let Some(deriving) = self.stages.get_mut(&id) else {
             return;
         };
         let before = deriving.next_deadline();
         change(deriving, &mut self.derived);
+        match deriving.job() {
+            Some(_) => drop(self.working.insert(id)),
+            None => drop(self.working.remove(&id)),
+        }
         let after = deriving.next_deadline();
         if before != after {
             if let Some(before) = before {
@@ -221,6 +267,7 @@ impl<Id> Default for RuleStages<Id> {
             stages: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             derived: VecDeque::new(),
+            working: BTreeSet::new(),
         }
     }
 }

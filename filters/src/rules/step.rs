@@ -41,6 +41,8 @@ pub struct StepDefinition {
     pub debounce: Option<DebounceDefinition>,
     /// Says when a key falls silent, and when it is back.
     pub absence: Option<AbsenceDefinition>,
+    /// Derives what a jq program makes of the event.
+    pub jq: Option<JqDefinition>,
     /// Leaves the event as it is.
     pub original: Option<NoSettings>,
     /// Replaces the data by a text that is always the same.
@@ -91,6 +93,7 @@ impl StepDefinition {
             (self.window.is_some(), "window"),
             (self.debounce.is_some(), "debounce"),
             (self.absence.is_some(), "absence"),
+            (self.jq.is_some(), "jq"),
         ];
         let named = stages.into_iter().find(|(named, _)| *named);
         named.map(|(_, word)| word)
@@ -98,7 +101,7 @@ impl StepDefinition {
 
     /// The word of the stage, if it is one that derives events of its own, later.
     pub fn derives(&self) -> Option<&'static str> {
-        let derives = ["window", "debounce", "absence"];
+        let derives = ["window", "debounce", "absence", "jq"];
         self.stage().filter(|it| derives.contains(it))
     }
 
@@ -118,6 +121,7 @@ impl StepDefinition {
             self.window.is_some(),
             self.debounce.is_some(),
             self.absence.is_some(),
+            self.jq.is_some(),
         ];
         let stages = stages.iter().filter(|it| **it).count();
         stages + self.transforms().count() + usize::from(self.wasm.is_some())
@@ -231,6 +235,19 @@ pub struct AbsenceDefinition {
     #[serde(default)]
     pub keys: Vec<String>,
     /// The topic of what is said. Default `{topic}/{rule}`.
+    pub emit_topic: Option<String>,
+}
+
+/// See [`Work`](crate::stage::Work). Whoever owns the stage runs the program: this crate does not.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct JqDefinition {
+    /// The program. Its input is the event in the JSON format of CloudEvents; each value it gives is the data of an event.
+    pub program: String,
+    /// Whether the events end here: they are owed to no uplink.
+    #[serde(default)]
+    pub consume: bool,
+    /// The topic of what is derived. Default `{topic}/{rule}`.
     pub emit_topic: Option<String>,
 }
 

@@ -3,6 +3,7 @@ mod refusing;
 mod remembering;
 mod routing;
 mod shaping;
+mod working;
 
 use crate::{
     Data, Event, EventView, Value,

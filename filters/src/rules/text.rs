@@ -5,8 +5,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use serde::{Serialize, Serializer};
 
 use super::{
-    AbsenceDefinition, AggregateDefinition, DebounceDefinition, Field, HumanDuration, Key, KeyPart,
-    StepDefinition, WindowDefinition,
+    AbsenceDefinition, AggregateDefinition, DebounceDefinition, Field, HumanDuration, JqDefinition,
+    Key, KeyPart, StepDefinition, WindowDefinition,
 };
 use crate::stage::Function;
 
@@ -20,6 +20,8 @@ struct Text<'a> {
     window: &'a Option<WindowDefinition>,
     debounce: &'a Option<DebounceDefinition>,
     absence: &'a Option<AbsenceDefinition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jq: &'a Option<JqDefinition>,
 }
 
 impl StepDefinition {
@@ -32,6 +34,7 @@ impl StepDefinition {
             window: &self.window,
             debounce: &self.debounce,
             absence: &self.absence,
+            jq: &self.jq,
         };
         serde_json::to_string(&text).expect("texts and numbers are JSON")
     }
@@ -105,6 +108,7 @@ mod tests {
             r#"window = { count = 5, values = { n = "count()" } }"#,
             r#"debounce = { quiet = "2s", emit-topic = "settled" }
                key = ["$.source"]"#,
+            r#"jq = { program = ".data[] | select(. > 1)", consume = true, emit-topic = "made" }"#,
             r#"absence = { after = "5m", keys = ["a", "ü\u001fb"] }"#,
         ] {
             let step: StepDefinition = toml::from_str(step).unwrap();

@@ -39,7 +39,7 @@ use crate::{
         status::NodeStatus,
         view,
     },
-    rules::Judge,
+    rules::{JqJob, Judge},
 };
 
 /// The core, its storage and its clock.
@@ -56,6 +56,7 @@ pub(crate) struct TestNode {
     closing: Vec<ConnectionId>,
     /// What clients were not given.
     pub(super) excesses: Vec<Excess>,
+    jobs: Vec<JqJob>,
     /// Readings of the log fail.
     pub(super) fail_reads: bool,
     /// How many have failed.
@@ -221,6 +222,7 @@ impl TestNode {
             pending: Vec::new(),
             closing: Vec::new(),
             excesses: Vec::new(),
+            jobs: Vec::new(),
             fail_reads: false,
             failed_reads: 0,
         }
@@ -326,6 +328,12 @@ impl TestNode {
         std::mem::take(&mut self.pending)
     }
 
+    /// The events whose jq programs are to be run, to be answered by the caller.
+    pub(crate) fn take_jobs(&mut self) -> Vec<JqJob> {
+        self.take_effects();
+        std::mem::take(&mut self.jobs)
+    }
+
     /// Takes a checkpoint, due or not.
     pub(crate) fn checkpoint(&self) {
         let snapshot = self.core.broker().snapshot(mark(self.now().0));
@@ -386,6 +394,7 @@ impl TestNode {
                 Effect::Resume(id) => self.core.handle_resumed(id),
                 Effect::Close(id) => self.closing.push(id),
                 Effect::Excess(_, excess) => self.excesses.push(excess),
+                Effect::Work(job) => self.jobs.push(job),
                 Effect::Flush(_) | Effect::Fault(..) => {}
             }
         }

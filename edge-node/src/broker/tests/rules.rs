@@ -9,6 +9,8 @@ use spool::{Lane, LossReason, ReadLimits, Seq};
 mod decoders;
 mod deriving;
 mod gates;
+#[cfg(feature = "jq")]
+mod jq;
 #[cfg(feature = "wasm")]
 mod modules;
 

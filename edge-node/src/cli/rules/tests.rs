@@ -243,6 +243,7 @@ fn the_example_of_decoders_reads_its_payloads() {
 }
 
 /// A gate's event with a number that nobody is to see.
+#[cfg(feature = "wasm")]
 const ENTRY: &str = r#"{"specversion": "1.0", "id": "1", "source": "/gate", "type": "entry", "data": {"door": 3, "pin": "4711"}}"#;
 
 fn example(name: &str) -> String {
@@ -299,6 +300,25 @@ fn a_program_without_webassembly_says_with_which_feature_it_has_it() {
         error.ends_with("build it with `--features wasm`"),
         "{error}"
     );
+}
+
+#[cfg(not(feature = "jq"))]
+#[test]
+fn a_program_without_jq_says_with_which_feature_it_has_it() {
+    let rules = example("unbatch.toml");
+    let error = run(&["edge-node", "rules", "check", "--rules", &rules]).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("unbatch.toml:10:18: "), "{error}");
+    assert!(error.ends_with("build it with `--features jq`"), "{error}");
+}
+
+#[cfg(feature = "jq")]
+#[test]
+fn a_program_that_is_wrong_is_refused_with_its_place() {
+    let rule = "[[rule]]\nname = \"m\"\n[[rule.step]]\njq = { program = \".data | now\" }\n";
+    let error = Desk::new(rule).run("check", &[]).unwrap_err().to_string();
+    assert!(error.contains("rules.toml:4:18: there is no "), "{error}");
+    assert!(error.contains("`now`"), "{error}");
 }
 
 #[test]

@@ -6,14 +6,17 @@ use filters::{
     Data, Event, EventView,
     decode::{Births, Incoming},
     index::{RuleId, Scratch},
-    rules::{Arrival, Derived, Fate, RuleMemory, RuleStages, Ruling, Stored},
+    rules::{Answer, Arrival, Derived, Fate, OnError, RuleMemory, RuleStages, Ruling, Stored},
     stage::{EventTime, Moment},
     timestamp_millis,
 };
 use serde_json::{Value as Json, json};
 
 use super::CliError;
-use crate::config::Rules;
+use crate::{
+    config::Rules,
+    jq::{Bench, Outcome},
+};
 
 /// The source of what is derived.
 const SOURCE: &str = "/rules-test";
@@ -24,6 +27,7 @@ pub(super) struct Timeline<'a> {
     stages: RuleStages,
     scratch: Scratch,
     births: Births,
+    bench: Bench,
     position: u64,
     /// Milliseconds since 1970.
     now: i64,
@@ -43,6 +47,7 @@ impl<'a> Timeline<'a> {
             stages: RuleStages::new(&rules.set),
             scratch: Scratch::default(),
             births: Births::default(),
+            bench: Bench::default(),
             position: 0,
             now: 0,
             rules,
@@ -129,7 +134,38 @@ impl<'a> Timeline<'a> {
             self.stages
                 .handle_input(input.stage, &input.told, stored, SOURCE);
         }
-        self.verdict(&ruling, &view, event)
+        let failures = self.work();
+        let mut verdict = self.verdict(&ruling, &view, event);
+        if let Some(errors) = verdict.get_mut("errors").and_then(Json::as_array_mut) {
+            errors.extend(failures);
+        }
+        verdict
+    }
+
+    /// Runs the jq programs that are to be; gives what failed.
+    fn work(&mut self) -> Vec<Json> {
+        let mut failures = Vec::new();
+        while let Some((stage, job, program)) = self.stages.job() {
+            let (position, rule) = (
+                job.position,
+                self.rules.definitions.get(stage.rule as usize),
+            );
+            let outcome = self.bench.run(program, &job.event);
+            let failure = match &outcome {
+                Ok(outcome) => outcome.failure(),
+                Err(error) => Some(("worker", error.to_string())),
+            };
+            let answer = match outcome {
+                Ok(Outcome::Made(values)) => Answer::Made(values),
+                _ if rule.is_some_and(|it| it.on_error == OnError::Drop) => Answer::Ended,
+                _ => Answer::GoesOn,
+            };
+            failures.extend(failure.map(|(class, message)| {
+                json!({"rule": rule.map(|it| &it.name), "class": class, "message": message})
+            }));
+            self.stages.answer(stage, position, &answer, SOURCE);
+        }
+        failures
     }
 
     fn verdict(&self, ruling: &Ruling, view: &EventView<'_>, event: &Event) -> Json {

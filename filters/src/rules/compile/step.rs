@@ -5,7 +5,7 @@ use crate::{
         AbsenceDefinition, DeadbandDefinition, DebounceDefinition, Field, HumanDuration, Key,
         StepDefinition, ThresholdDefinition, WindowDefinition,
         emit::EmitTopic,
-        run::{AbsenceStep, DebounceStep, GateStep, Step, WindowStep},
+        run::{AbsenceStep, DebounceStep, GateStep, JqStep, Step, WindowStep},
     },
     stage::{
         Absence, Aggregate, Band, Bounds, Deadband, Debounce, Dedupe, GateKind, Moment, Sample,
@@ -48,7 +48,7 @@ pub(in crate::rules) fn step(
     }
     if definition.derives().is_some() && definition.to_text().len() > MAX_TEXT_BYTES {
         return Err(RuleProblem::Value(
-            "a window, debounce or absence is described in at most 1 MiB, its listed keys included",
+            "a window, debounce, absence or jq step is described in at most 1 MiB, its listed keys included",
         ));
     }
     let key = definition.key.clone();
@@ -81,6 +81,16 @@ pub(in crate::rules) fn step(
         return Ok(Step::Absence(AbsenceStep {
             absence: Absence::new(after.0, keys.iter().map(String::as_str), bounds, now),
             emit_topic: emission_topic(emit_topic.as_deref(), &key)?,
+            key,
+        }));
+    }
+    if let Some(jq) = &definition.jq {
+        let key = key.unwrap_or_else(Key::topic);
+        return Ok(Step::Jq(JqStep {
+            program: jq.program.clone(),
+            bounds,
+            consume: jq.consume,
+            emit_topic: emission_topic(jq.emit_topic.as_deref(), &key)?,
             key,
         }));
     }

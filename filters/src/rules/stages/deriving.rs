@@ -1,5 +1,7 @@
 //! One stage that derives.
 
+mod work;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -13,12 +15,12 @@ use crate::{
         run::Step,
     },
     stage::{
-        Absence, AbsenceChange, Debounce, Held, Moment, Placement, Settled, Table, Window,
-        WindowInput,
+        Absence, AbsenceChange, Debounce, Held, Job, Moment, Placement, Settled, Table, Window,
+        WindowInput, Work,
     },
 };
 
-use super::{KeyMemory, KeyState, StageUsage, Stored};
+use super::{Answer, KeyMemory, KeyState, StageUsage, Stored};
 
 #[derive(Debug)]
 pub(super) struct Deriving {
@@ -43,6 +45,11 @@ enum Stage {
     },
     Debounce(Debounce<Vec<u8>>),
     Absence(Absence),
+    Work {
+        work: Work,
+        program: String,
+        consume: bool,
+    },
 }
 
 /// Lineages kept for keys that are gone, beyond as many as there are keys.
@@ -67,6 +74,14 @@ impl Deriving {
                 &it.emit_topic,
             ),
             Step::Absence(it) => (Stage::Absence(it.absence.clone()), &it.key, &it.emit_topic),
+            Step::Jq(it) => {
+                let stage = Stage::Work {
+                    work: Work::new(it.bounds),
+                    program: it.program.clone(),
+                    consume: it.consume,
+                };
+                (stage, &it.key, &it.emit_topic)
+            }
         };
         Some(Deriving {
             rule: rule.to_owned(),
@@ -122,6 +137,15 @@ impl Deriving {
             (Stage::Absence(absence), ..) => {
                 absence.handle_event(&told.key, stored.at, stored.position);
             }
+            (Stage::Work { work, .. }, _, Some(event)) => {
+                work.add(Job {
+                    position: stored.position,
+                    key: told.key.clone(),
+                    event: event.clone(),
+                    derived_by: stored.derived_by.to_vec(),
+                });
+                return None;
+            }
             _ => {}
         }
         self.inherit(&told.key, stored.derived_by);
@@ -168,6 +192,7 @@ impl Deriving {
             Stage::Window { window, .. } => window.due(now),
             Stage::Debounce(debounce) => debounce.due(now),
             Stage::Absence(absence) => absence.due(now),
+            Stage::Work { .. } => None,
         };
         key.map(|it| it.to_string())
     }
@@ -177,6 +202,7 @@ impl Deriving {
             Stage::Window { window, .. } => window.next_deadline(),
             Stage::Debounce(debounce) => debounce.next_deadline(),
             Stage::Absence(absence) => absence.next_deadline(),
+            Stage::Work { .. } => None,
         }
     }
 
@@ -185,14 +211,21 @@ impl Deriving {
             Stage::Window { window, .. } => window.close(key),
             Stage::Debounce(debounce) => debounce.close(key),
             Stage::Absence(absence) => absence.close(key),
+            Stage::Work { .. } => {}
         }
     }
 
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, source: &str, into: &mut VecDeque<Derived>) {
         match &mut self.stage {
             Stage::Window { window, .. } => window.release(),
             Stage::Debounce(debounce) => debounce.release(),
             Stage::Absence(_) => {}
+            Stage::Work { work, .. } => {
+                let positions: Vec<u64> = work.jobs().map(|it| it.position).collect();
+                for position in positions {
+                    self.answer(position, &Answer::GoesOn, source, into);
+                }
+            }
         }
     }
 
@@ -201,6 +234,7 @@ impl Deriving {
             Stage::Window { window, .. } => window.handle_downtime(downtime),
             Stage::Debounce(debounce) => debounce.handle_downtime(downtime),
             Stage::Absence(absence) => absence.handle_downtime(downtime),
+            Stage::Work { .. } => {}
         }
     }
 
@@ -209,6 +243,7 @@ impl Deriving {
             Stage::Window { window, .. } => (size(window.keys()), window.evicted()),
             Stage::Debounce(debounce) => (size(debounce.keys()), debounce.evicted()),
             Stage::Absence(absence) => (size(absence.keys()), absence.evicted()),
+            Stage::Work { work, .. } => ((work.len(), work.bytes()), 0),
         };
         StageUsage {
             keys,
@@ -224,6 +259,7 @@ impl Deriving {
             Stage::Window { window, .. } => window.keys().len(),
             Stage::Debounce(debounce) => debounce.keys().len(),
             Stage::Absence(absence) => absence.keys().len(),
+            Stage::Work { work, .. } => work.len(),
         }
     }
 
@@ -232,6 +268,7 @@ impl Deriving {
             Stage::Window { window, .. } => window.keys().get(key).is_some(),
             Stage::Debounce(debounce) => debounce.keys().get(key).is_some(),
             Stage::Absence(absence) => absence.keys().get(key).is_some(),
+            Stage::Work { .. } => false,
         }
     }
 
@@ -253,6 +290,10 @@ impl Deriving {
                 let keys = absence.keys().iter_by_use();
                 keys.for_each(|(key, it)| give(key, KeyState::Absence(*it)));
             }
+            Stage::Work { work, .. } => {
+                let jobs = work.jobs();
+                jobs.for_each(|it| give(&it.key, KeyState::Work(it.clone())));
+            }
         }
     }
 
@@ -261,6 +302,7 @@ impl Deriving {
             (Stage::Window { window, .. }, KeyState::Window(it)) => window.recover(key, it),
             (Stage::Debounce(debounce), KeyState::Debounce(it)) => debounce.recover(key, it),
             (Stage::Absence(absence), KeyState::Absence(it)) => absence.recover(key, it),
+            (Stage::Work { work, .. }, KeyState::Work(it)) => work.add(it),
             _ => return,
         }
         if !memory.derived_by.is_empty() {
@@ -298,6 +340,8 @@ impl Deriving {
                 | AbsenceChange::Evicted { key, .. }) = change;
                 (key, event)
             }
+            // What was made of an event is derived with the answer.
+            Stage::Work { .. } => return None,
         };
         let topic = self.topic.of(&self.rule, self.key.topic_in(&key));
         let lineage = self.lineages.get(&*key).map_or(&[][..], Vec::as_slice);
