@@ -40,7 +40,8 @@ pub(super) struct Devices {
     links: HashMap<ConnectionId, Link>,
     /// Those that were born since the start, by their name.
     heard: HashMap<String, Heard>,
-    /// Connections on which something is left to be told.
+    /// Connections on which a commit lets something be told. What waits for a time has a timer: a commit asks no device that
+    /// it does nothing for.
     telling: BTreeSet<ConnectionId>,
     /// Since the start.
     counts: DevicesStatus,

@@ -130,9 +130,13 @@ impl Link {
         self.waiting.push_back((seq, message));
     }
 
-    /// Whether anything is left to be told.
-    pub(crate) fn is_told(&self) -> bool {
-        self.owed.is_empty() && self.waiting.is_empty() && self.down.is_empty()
+    /// Whether a commit behind `committed` lets anything leave. What is committed and not yet told waits for its time.
+    pub(crate) fn waits_for_commit(&self, committed: Seq) -> bool {
+        let owed = self.owed.front().map(|(gate, _, _)| *gate);
+        let waiting = self.waiting.front().map(|(gate, _)| *gate);
+        let down = self.down.front().map(|(gate, _)| *gate);
+        let gates = [owed, waiting, down].into_iter().flatten();
+        gates.max().is_some_and(|gate| gate > committed)
     }
 
     /// The next whole message that may leave.
@@ -193,5 +197,30 @@ impl Link {
         Ok(stored
             .filter_map(|(stream, mark)| stream.stored(mark))
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_committed_and_has_to_wait_for_its_time_waits_for_no_commit() {
+        let stream = StreamId {
+            incarnation: 1,
+            number: 0,
+        };
+        let mark = |seq| Mark { boot: 1, seq };
+        let mut link = Link::default();
+        link.owe(Seq(1), stream, mark(1));
+        assert!(link.waits_for_commit(Seq(0)));
+        let first = link.take_acks(Seq(1), NodeTime(100)).unwrap();
+        assert_eq!(first.first().map(|it| it.mark), Some(mark(1)));
+        link.owe(Seq(2), stream, mark(2));
+        assert!(link.waits_for_commit(Seq(1)));
+        assert_eq!(link.take_acks(Seq(2), NodeTime(101)), Err(NodeTime(120)));
+        assert!(!link.waits_for_commit(Seq(2)));
+        link.tell(Seq(3), vec![1]);
+        assert!(link.waits_for_commit(Seq(2)), "a message behind it");
     }
 }

@@ -11,7 +11,7 @@ use super::super::{
     deadline::Timer,
     message::{Message, Sending},
 };
-use crate::{device::Link, mqtt::packet::QoS};
+use crate::mqtt::packet::QoS;
 
 /// The longest message the node sends a device: a command with all its data, or a welcome with all its streams.
 const ANSWER_BYTES: usize = 4096 + 128;
@@ -65,23 +65,21 @@ impl Broker {
             self.send_to_device(id, Channel::Answer, &message, now);
         }
         self.tell_down(id, now);
-        let is_told = self.devices.links.get(&id).is_none_or(Link::is_told);
-        match is_told {
-            true => self.devices.telling.remove(&id),
-            false => self.devices.telling.insert(id),
+        let link = self.devices.links.get(&id);
+        match link.is_some_and(|it| it.waits_for_commit(committed)) {
+            true => self.devices.telling.insert(id),
+            false => self.devices.telling.remove(&id),
         };
     }
 
     /// Sends what may go down by now.
     fn tell_down(&mut self, id: ConnectionId, now: NodeTime) {
         let committed = self.committed;
-        let Some(name) = self.device_on(id) else {
-            return;
-        };
-        let mut buffer = [0; ANSWER_BYTES];
         while let Some(link) = self.devices.links.get_mut(&id)
             && let Some(what) = link.take_down(committed)
+            && let Some(name) = self.device_on(id)
         {
+            let mut buffer = [0; ANSWER_BYTES];
             let Some(message) = self.encode_down(&name, what, &mut buffer) else {
                 continue; // it is over
             };
