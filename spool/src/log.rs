@@ -159,26 +159,31 @@ impl State {
         }
     }
 
-    /// Makes the last of `pending` one that a transaction may append to.
-    pub(crate) fn begin(&mut self, now: u64) {
+    /// Makes the last of `pending` one that a transaction may append to, and says where it begins.
+    pub(crate) fn begin(&mut self, now: u64) -> Mark {
         self.began = true;
         self.last_time = self.last_time.max(now);
-        let limit = self.frame_limit();
-        let (time, far) = (self.last_time, u64::from(u32::MAX / 2));
+        let (time, limit) = (self.last_time, self.frame_limit());
         let fits = |batch: &Pending| {
-            (batch.len() as u64) < limit && time.saturating_sub(batch.base.time) < far
+            let far = time.saturating_sub(batch.base.time) >= u64::from(u32::MAX / 2);
+            (batch.len() as u64) < limit && !far
         };
-        if !self.pending.back().is_some_and(fits) {
-            self.queued_bytes += self.pending.back().map_or(0, Pending::len);
-            let room = self.buffer_bytes();
-            let reused = self.buffers.pop();
-            let mut batch = reused.unwrap_or_else(|| Pending::with_room(room));
-            batch.restart(Base {
-                seq: self.next_seq,
-                time,
-            });
-            self.pending.push_back(batch);
+        match self.pending.back() {
+            Some(batch) if fits(batch) => batch.mark(),
+            _ => self.begin_frame(),
         }
+    }
+
+    fn begin_frame(&mut self) -> Mark {
+        self.queued_bytes += self.pending.back().map_or(0, Pending::len);
+        let mut batch = self.take_buffer();
+        batch.restart(Base {
+            seq: self.next_seq,
+            time: self.last_time,
+        });
+        let mark = batch.mark();
+        self.pending.push_back(batch);
+        mark
     }
 
     fn frame_limit(&self) -> u64 {
@@ -197,30 +202,46 @@ impl State {
 
     /// Ends a transaction that began at `mark`.
     pub(crate) fn finish(&mut self, mark: &Mark) {
-        let (limit, room) = (self.frame_limit(), self.buffer_bytes());
+        let limit = self.frame_limit();
         let Some(batch) = self.pending.back_mut() else {
             return;
         };
         let own = batch.bytes_since(mark);
         if batch.is_empty() {
-            if let Some(batch) = self.pending.pop_back() {
-                self.recycle(batch);
-            }
-            self.queued_bytes = self
-                .queued_bytes
-                .saturating_sub(self.pending.back().map_or(0, Pending::len));
+            self.drop_frame();
         } else if batch.len() as u64 > limit
             && own < batch.len().saturating_sub(crate::frame::HEADER)
             && own > 0
         {
-            let into = self.buffers.pop();
-            let into = into.unwrap_or_else(|| Pending::with_room(room));
-            let next = batch.split_off(mark, into);
-            self.queued_bytes += batch.len();
-            self.pending.push_back(next);
+            self.split_frame(mark);
         } else {
             batch.sum_ahead();
         }
+    }
+
+    /// Takes back a frame that nothing was appended to.
+    fn drop_frame(&mut self) {
+        if let Some(batch) = self.pending.pop_back() {
+            self.recycle(batch);
+        }
+        let now_last = self.pending.back().map_or(0, Pending::len);
+        self.queued_bytes = self.queued_bytes.saturating_sub(now_last);
+    }
+
+    /// Moves the transaction that began at `mark` from a full frame into the next.
+    fn split_frame(&mut self, mark: &Mark) {
+        let into = self.take_buffer();
+        if let Some(batch) = self.pending.back_mut() {
+            let next = batch.split_off(mark, into);
+            self.queued_bytes += batch.len();
+            self.pending.push_back(next);
+        }
+    }
+
+    fn take_buffer(&mut self) -> Pending {
+        let room = self.buffer_bytes();
+        let reused = self.buffers.pop();
+        reused.unwrap_or_else(|| Pending::with_room(room))
     }
 
     fn buffer_bytes(&self) -> usize {

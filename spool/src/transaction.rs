@@ -44,9 +44,8 @@ impl<'a> Transaction<'a> {
         mut state: MutexGuard<'a, State>,
         now: u64,
     ) -> Transaction<'a> {
-        state.begin(now);
         let start = Savepoint {
-            mark: state.batch().mark(),
+            mark: state.begin(now),
             next_seq: state.next_seq,
             changes: 0,
             acks: 0,
@@ -221,13 +220,8 @@ impl<'a> Transaction<'a> {
     /// Ends the transaction. When `Spool::committed()` reaches the returned position, all of it is durable.
     /// Dropping a transaction instead takes all of it back.
     pub fn finish(mut self) -> Seq {
-        let acks = std::mem::take(&mut self.acks);
-        let alone = self.state.batch().bytes_since(&self.start.mark) == 0;
-        if alone && self.state.is_waiting_full() && !self.state.batch().is_empty() {
-            self.state.join_acks(&acks);
-        } else if !acks.is_empty() {
-            self.control(&Control::Acks(acks.clone()));
-            self.state.batch().effects.push(Effect::Acks(acks));
+        if !self.acks.is_empty() {
+            self.finish_acks();
         }
         self.finished = true;
         let state = &mut *self.state;
@@ -263,6 +257,17 @@ impl<'a> Transaction<'a> {
         }
         self.acks.truncate(savepoint.acks);
         state.room.is_stale();
+    }
+
+    fn finish_acks(&mut self) {
+        let acks = std::mem::take(&mut self.acks);
+        let alone = self.state.batch().bytes_since(&self.start.mark) == 0;
+        if alone && self.state.is_waiting_full() && !self.state.batch().is_empty() {
+            self.state.join_acks(&acks);
+        } else {
+            self.control(&Control::Acks(acks.clone()));
+            self.state.batch().effects.push(Effect::Acks(acks));
+        }
     }
 
     fn control(&mut self, control: &Control) -> u64 {
