@@ -329,6 +329,7 @@ impl TestNode {
     }
 
     /// The events whose jq programs are to be run, to be answered by the caller.
+    #[cfg(feature = "jq")]
     pub(crate) fn take_jobs(&mut self) -> Vec<JqJob> {
         self.take_effects();
         std::mem::take(&mut self.jobs)
