@@ -348,9 +348,9 @@ impl State {
         if !marks.is_empty() {
             batch.push_control(&Control::Marks(marks), seq);
         }
-        if !self.ledger.has_changed()
-            && let Some(damage) = self.take_changed_damage()
-        {
+        if let Some(damage) = self.take_changed_damage() {
+            // Either without the other would be counted twice after a crash, or never.
+            batch.push_control(&Control::Ledger(self.ledger.of_damage()), seq);
             batch.push_control(&damage, seq);
         }
         if !self.ledger.has_changed() && self.owes_ledger() {

@@ -221,7 +221,7 @@ impl State {
         self.drops != self.drops_stored && records.any_within(segment.first, segment.last)
     }
 
-    /// What a commit is to carry of it, once the ledger that counts it is stored.
+    /// What a commit is to carry of it, beside what the ledger says of it.
     pub(crate) fn take_changed_damage(&mut self) -> Option<Control> {
         std::mem::take(&mut self.damage.changed).then(|| Control::Damage {
             known: self.damage.known.clone(),

@@ -153,6 +153,13 @@ impl Ledger {
             .collect()
     }
 
+    /// What was lost to damage: no more entries than there are lanes, and few others.
+    pub(crate) fn of_damage(&self) -> Vec<Loss> {
+        let is_damage =
+            |loss: &&Loss| matches!(loss.reason, LossReason::Damaged | LossReason::TailCut);
+        self.entries.values().filter(is_damage).cloned().collect()
+    }
+
     pub(crate) fn entries(&self) -> Vec<Loss> {
         self.entries.values().cloned().collect()
     }

@@ -46,6 +46,32 @@ fn damage_is_counted_once_however_often_it_is_met() {
 }
 
 #[test]
+fn damage_is_counted_once_though_more_was_lost_than_a_commit_carries() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs: Vec<u64> = (0..3).map(|_| append_alone(&mut log, route)).collect();
+    flip_in_page(&log, 1, 3);
+    log.seqs(cursor);
+    for client in 0..100 {
+        log.spool.record_loss(Loss {
+            reason: LossReason::Refused,
+            scope: client.to_string(),
+            count: 1,
+            bytes: 0,
+            first: Seq::ZERO,
+            last: Seq::ZERO,
+            at: NodeTime(0),
+        });
+    }
+    append_alone(&mut log, route);
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor).len(), 3);
+    let mut entries = entered(&log);
+    entries.retain(|entry| entry.0 == LossReason::Damaged);
+    assert_eq!(entries, [(LossReason::Damaged, 1, seqs[1], seqs[1])]);
+}
+
+#[test]
 fn torn_tail_is_counted_once_although_every_start_finds_it() {
     let mut log = Log::new();
     let (_, route) = log.reader("sink");
