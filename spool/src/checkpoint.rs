@@ -269,8 +269,7 @@ impl Inner {
                 checkpoints.state_bytes = checkpoints.state_bytes.saturating_sub(state_bytes);
                 checkpoints.log_bytes = checkpoints.log_bytes.saturating_sub(snapshot.log_bytes);
                 if state.health != Health::Ok {
-                    state.ledger.are_stored(snapshot.losses);
-                    state.drops_stored = snapshot.drops;
+                    state.ledger_is_stored(snapshot.losses, snapshot.drops);
                 }
                 state.count_other_bytes();
                 state.room.is_stale();

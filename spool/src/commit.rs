@@ -273,9 +273,17 @@ impl State {
                 self.want_chores();
             }
             Effect::LedgerStored { losses, drops } => {
-                self.ledger.are_stored(losses);
-                self.drops_stored = drops;
+                self.ledger_is_stored(losses, drops);
             }
+        }
+    }
+
+    /// So many losses, and what was given up so many times, are in the ledger on disk.
+    pub(crate) fn ledger_is_stored(&mut self, losses: u64, drops: u64) {
+        self.ledger.are_stored(losses);
+        self.drops_stored = drops;
+        if drops == self.drops {
+            self.room.garbage.append(&mut self.room.traces);
         }
     }
 

@@ -97,8 +97,11 @@ pub(crate) fn open(
     let inner = Arc::new(inner_of(storage, state, target, notify));
     findings.extend(inner.take_contents(&marks)?);
     if mode == Mode::ReadWrite {
-        inner.store_losses()?;
-        inner.keep_copies(damaged);
+        if inner.store_losses()? {
+            inner.keep_copies(damaged);
+        } else {
+            inner.lock().hold_traces(&damaged);
+        }
         if let Err(error) = inner.remove_garbage() {
             tracing::warn!(%error, "files that hold nothing could not be removed; it is tried again");
         }

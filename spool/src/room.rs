@@ -24,6 +24,8 @@ pub(crate) struct Room {
     pub(crate) spares: Vec<String>,
     /// Files to remove.
     pub(crate) garbage: Vec<String>,
+    /// Segments that may be all that tells of damage; garbage once the ledger on disk tells of it.
+    pub(crate) traces: Vec<String>,
     /// Bytes of files that are neither segments nor spares.
     pub(crate) other_bytes: u64,
     pub(crate) quarantine_bytes: u64,
@@ -71,10 +73,10 @@ impl Room {
 impl State {
     pub(crate) fn files_bytes(&self) -> u64 {
         let segments: u64 = self.segments.iter().map(|segment| segment.size).sum();
-        let empty =
-            (self.room.spares.len() + self.room.garbage.len() + self.room.ready.len()) as u64;
+        let room = &self.room;
+        let others = room.spares.len() + room.garbage.len() + room.traces.len() + room.ready.len();
         segments
-            .saturating_add(empty.saturating_mul(self.sizes.segment))
+            .saturating_add((others as u64).saturating_mul(self.sizes.segment))
             .saturating_add(self.room.other_bytes)
     }
 

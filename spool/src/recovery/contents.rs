@@ -114,16 +114,17 @@ impl Inner {
         Ok(self.lock().enter_orphans(&orphans))
     }
 
-    /// What recovery entered in the ledger is on disk before what it was found in may be written over.
-    pub(super) fn store_losses(&self) -> Result<(), OpenError> {
+    /// What recovery entered in the ledger is on disk before what it was found in may be written over; whether it is.
+    pub(super) fn store_losses(&self) -> Result<bool, OpenError> {
         let due = self.lock().ledger.has_changed();
         match self.write_checkpoint(due) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The next commit brings it; until then nothing is freed.
                 self.lock().drops += 1;
-                Ok(())
+                Ok(false)
             }
-            stored => stored.map_err(OpenError::io("store what was lost")),
+            Err(error) => Err(OpenError::io("store what was lost")(error)),
+            Ok(()) => Ok(true),
         }
     }
 

@@ -6,10 +6,10 @@ use super::{Mode, Opening};
 use crate::{
     damage::{Found, What},
     frame::Link,
-    log::Inner,
+    log::{Inner, State},
     quarantine,
     scan::Gap,
-    segment::{Segment, file_name},
+    segment::{Segment, file_name, parse_name},
 };
 
 impl Opening<'_> {
@@ -82,6 +82,24 @@ impl Opening<'_> {
             self.state
                 .enter_damage(Found::in_log(what, first, last, bytes));
         }
+    }
+}
+
+impl State {
+    /// The ledger finds no room on disk: until it does, no file goes that may be all that tells of damage.
+    pub(super) fn hold_traces(&mut self, damaged: &[u64]) {
+        let is_segment = |name: &mut String| parse_name(name, ".segment").is_some();
+        let room = &mut self.room;
+        let mut traces: Vec<String> = room.garbage.extract_if(.., is_segment).collect();
+        // One that is used again tells of nothing any more.
+        traces.extend(room.spares.extract_if(.., is_segment));
+        for &id in damaged {
+            match self.segment_by_id(id) {
+                Some(_) => self.quarantine.add(id),
+                None => traces.push(file_name(id)),
+            }
+        }
+        self.room.traces = traces;
     }
 }
 

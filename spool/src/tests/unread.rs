@@ -100,6 +100,69 @@ fn crash_while_a_log_is_opened_forgets_nothing_of_a_newest_segment_that_cannot_b
     }
 }
 
+/// The ledger finds no room on disk, so that the segment is all that tells of its damage.
+#[test]
+fn log_opened_on_a_full_disk_keeps_what_cannot_be_read_until_the_ledger_is_stored() {
+    for with_header in [true, false] {
+        let mut log = Log::new();
+        let (_, route) = log.reader("sink");
+        append_alone(&mut log, route);
+        let mut log = log.kill();
+        append_alone(&mut log, route);
+        match with_header {
+            true => flip_in_page(&log, 2, 1),
+            false => flip_header_and_first_frame(&log, 2),
+        }
+        let files = log.disk.files();
+        drop(log);
+        for operation in 0.. {
+            let disk = Simulated::with_files(operation, files.clone());
+            disk.set_capacity(1);
+            disk.crash_at(operation);
+            if let Ok(mut log) = Log::on(disk.clone(), options()) {
+                (0..3).for_each(|_| log.keep_house());
+            }
+            let is_done = !disk.crashed();
+            let after = match is_done {
+                true => Simulated::with_files(operation, disk.files()),
+                false => disk.crash(),
+            };
+            after.set_capacity(1 << 30);
+            let entries = entered(&Log::on(after, options()).unwrap());
+            assert!(
+                matches!(entries[..], [(LossReason::TailCut, ..)]),
+                "crashed at {operation}: {entries:?}"
+            );
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_full_disk_kept_goes_once_the_ledger_is_stored() {
+    let mut log = Log::new();
+    let (_, route) = log.reader("sink");
+    append_alone(&mut log, route);
+    let mut log = log.kill();
+    append_alone(&mut log, route);
+    flip_header_and_first_frame(&log, 2);
+    log.disk.set_capacity(1);
+    let mut log = log.kill();
+    log.keep_house();
+    assert!(log.disk.files().contains_key(&segment(2)));
+    log.disk.set_capacity(1 << 30);
+    log.keep_house();
+    append_alone(&mut log, route);
+    log.keep_house();
+    assert!(!log.disk.files().contains_key(&segment(2)));
+    assert!(matches!(
+        entered(&log.kill())[..],
+        [(LossReason::TailCut, ..)]
+    ));
+}
+
 #[test]
 fn unread_segment_goes_where_enough_copies_are_kept() {
     let mut log = Log::new();
