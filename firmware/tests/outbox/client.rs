@@ -25,7 +25,7 @@ use crate::{
     world::{Here, World},
 };
 
-fn identity() -> Identity<'static> {
+pub(crate) fn identity() -> Identity<'static> {
     let device = DeviceId::new("pump-7").unwrap();
     Identity {
         device,
@@ -35,10 +35,10 @@ fn identity() -> Identity<'static> {
     }
 }
 
-type Outside = Shared<NoopRawMutex, Driver, 3, 256>;
+pub(crate) type Outside = Shared<NoopRawMutex, Driver, 3, 256>;
 
 /// Publishes `count` alarms numbered from `first`, one in 50 ms: those that were committed.
-async fn publish(shared: &Outside, clock: &Here, first: u32, count: u32) -> Vec<u32> {
+pub(crate) async fn publish(shared: &Outside, clock: &Here, first: u32, count: u32) -> Vec<u32> {
     let mut committed = Vec::new();
     for number in first..first + count {
         clock.wait_until(clock.uptime_ms() + 50).await;
@@ -66,7 +66,7 @@ async fn publish(shared: &Outside, clock: &Here, first: u32, count: u32) -> Vec<
     committed
 }
 
-fn numbers(broker: &Broker, class: u8) -> Vec<u32> {
+pub(crate) fn numbers(broker: &Broker, class: u8) -> Vec<u32> {
     let node = broker.node.borrow();
     let of_class = node
         .events

@@ -10,6 +10,7 @@ mod broker;
 mod client;
 mod device;
 mod flash;
+mod hostile;
 mod node;
 mod power_cut;
 mod promises;
