@@ -32,10 +32,11 @@ storm rounds="200":
 cross target="aarch64-unknown-linux-musl":
     CROSS_CONFIG=cross.toml cross build --release -p edge-node --target {{target}}
 
-# The one for aarch64 without a container engine; needs a C compiler for it (Debian: gcc-aarch64-linux-gnu).
-static:
-    rustup target add aarch64-unknown-linux-musl
-    CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc \
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-C link-self-contained=yes" \
-    cargo build --release -p edge-node --target aarch64-unknown-linux-musl
+# The same without a container engine; needs a C compiler for it. Debian: gcc-aarch64-linux-gnu, or gcc-arm-linux-gnueabihf for
+# `just static armv7-unknown-linux-musleabihf arm-linux-gnueabihf-gcc`.
+static target="aarch64-unknown-linux-musl" cc="aarch64-linux-gnu-gcc":
+    rustup target add {{target}}
+    CC_{{replace(target, "-", "_")}}={{cc}} \
+    CARGO_TARGET_{{uppercase(replace(target, "-", "_"))}}_LINKER=rust-lld \
+    CARGO_TARGET_{{uppercase(replace(target, "-", "_"))}}_RUSTFLAGS="-C link-self-contained=yes" \
+    cargo build --release -p edge-node --target {{target}}
