@@ -178,7 +178,6 @@ async fn a_failed_call_is_never_held_against_an_event_unless_it_is_about_its_siz
             &event(),
             "doubtful",
         ),
-        (Play::Hang, &event(), "unavailable"),
         (Play::NoCode, &event(), "unavailable"),
     ] {
         let shown = format!("{play:?}");
@@ -212,7 +211,7 @@ async fn an_answer_that_never_comes_ends_with_the_settings_and_the_next_event_ha
     // Short for the first answer, which never comes, and enough for the second one.
     let sink = GrpcSink::new(GrpcSettings {
         endpoints: vec![format!("http://{}", mesh.address)],
-        answer_within: Duration::from_secs(3),
+        answer_within: Duration::from_secs(10),
         ..settings()
     });
     let sink = sink.unwrap();
@@ -221,10 +220,10 @@ async fn an_answer_that_never_comes_ends_with_the_settings_and_the_next_event_ha
         sink.send_one(&event()).await,
         Outcome::Unavailable {
             retry_after: None,
-            error: format!("http://{}/: no answer within 3s", mesh.address)
+            error: format!("http://{}/: no answer within 10s", mesh.address)
         }
     );
-    assert!(began.elapsed() >= Duration::from_secs(3));
+    assert!(began.elapsed() >= Duration::from_secs(10));
     assert_eq!(sink.send_one(&event()).await, Outcome::Accepted);
 }
 
