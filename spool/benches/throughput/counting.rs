@@ -21,6 +21,8 @@ const PAGE: u64 = 4096;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) syncs: u64,
+    /// Segments it began the file of.
+    pub(crate) segments: u64,
     /// Pages written since the sync before, summed up at each sync.
     pub(crate) pages: u64,
     /// Microseconds the writes took, and the syncs.
@@ -32,6 +34,7 @@ impl Counts {
     pub(crate) fn since(self, before: Counts) -> Counts {
         Counts {
             syncs: self.syncs - before.syncs,
+            segments: self.segments - before.segments,
             pages: self.pages - before.pages,
             write_us: self.write_us - before.write_us,
             sync_us: self.sync_us - before.sync_us,
@@ -41,6 +44,7 @@ impl Counts {
     pub(crate) fn plus(self, more: Counts) -> Counts {
         Counts {
             syncs: self.syncs + more.syncs,
+            segments: self.segments + more.segments,
             pages: self.pages + more.pages,
             write_us: self.write_us + more.write_us,
             sync_us: self.sync_us + more.sync_us,
@@ -59,6 +63,7 @@ thread_local! {
     static COUNTS: Cell<Counts> = const {
         Cell::new(Counts {
             syncs: 0,
+            segments: 0,
             pages: 0,
             write_us: 0.0,
             sync_us: 0.0,
@@ -128,6 +133,7 @@ impl File for Counted {
         let started = Instant::now();
         let written = self.file.write_at(bytes, offset);
         COUNTS.set(COUNTS.get().plus(Counts {
+            segments: u64::from(bytes.starts_with(b"SPOOLSEG")),
             write_us: started.elapsed().as_secs_f64() * 1e6,
             ..Counts::default()
         }));
@@ -150,8 +156,8 @@ impl File for Counted {
         let this = Counts {
             syncs: 1,
             pages,
-            write_us: 0.0,
             sync_us: started.elapsed().as_secs_f64() * 1e6,
+            ..Counts::default()
         };
         COUNTS.set(COUNTS.get().plus(this));
         synced

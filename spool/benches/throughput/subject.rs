@@ -43,6 +43,8 @@ struct Totals {
 /// Ratios over all commits since they were last taken.
 pub(crate) struct Cost {
     pub(crate) syncs_per_commit: f64,
+    /// Segments that commits had to make, since the housekeeper had not come around: a sync more each.
+    pub(crate) own_segments: u64,
     pub(crate) commit_pages: f64,
     pub(crate) device_bytes: f64,
 }
@@ -85,6 +87,7 @@ impl Subject {
         let frames = totals.frame_bytes as f64;
         Cost {
             syncs_per_commit: totals.written.syncs as f64 / totals.commits as f64,
+            own_segments: totals.written.segments,
             commit_pages: (totals.written.pages * 4096) as f64 / frames,
             device_bytes: (device_bytes - totals.device_bytes_before) as f64 / frames,
         }
