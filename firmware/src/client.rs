@@ -7,6 +7,7 @@
 
 mod conversation;
 mod inbox;
+mod orders;
 mod shared;
 
 use core::convert::Infallible;
@@ -15,11 +16,14 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Read, Write};
 use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
-    command::Outcome,
+    command::{Configured, Outcome},
     topic::{DeviceId, Prefix},
 };
 
-use crate::link::{Link, Manners};
+use crate::{
+    link::{Link, Manners},
+    outbox::Setting,
+};
 use conversation::{Conversation, Stop};
 use inbox::Inbox;
 pub use shared::Shared;
@@ -44,22 +48,86 @@ pub trait Clock {
     async fn wait_until(&self, uptime_ms: u64);
 }
 
+/// What a command comes down to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// It acts on the world, at most once: [`Serve::run`].
+    Run,
+    /// It makes the device work with this, exactly once: [`Serve::set`].
+    Set(Setting),
+    /// Nothing: it is unknown or malformed, or cannot be done now.
+    Refuse(Outcome),
+}
+
 /// What the node may have the device do.
 #[expect(async_fn_in_trait, reason = "a device has one executor")]
 pub trait Serve {
+    /// What a command comes down to. Nothing is done yet.
+    fn plan(&self, name: &str, data: &[u8]) -> Plan;
+
     /// Runs a command, and writes what it answers: how it ended, and how many bytes were written. It is called at most
     /// once for each command; if the device stops before it returns, the node is told that it was interrupted.
     /// Nothing is sent or heard meanwhile, so what takes long is only begun here.
     async fn run(&mut self, name: &str, data: &[u8], answer: &mut [u8]) -> (Outcome, usize);
+
+    /// Works with this from here on. It is in flash, together with the number of the command that set it; after a reset
+    /// [`Outbox::setting`](crate::Outbox::setting) has it.
+    fn set(&mut self, setting: &Setting);
+
+    /// Stores a configuration beside the one that holds and has the device start anew to try it, or says why not. All
+    /// events are in flash by then.
+    ///
+    /// # Errors
+    ///
+    /// The flash failed.
+    async fn configure<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        version: u32,
+        data: &[u8],
+    ) -> Result<Configured, S::Error>;
+
+    /// The node has welcomed the device: a configuration that was on trial holds from here on. What is to be told of one
+    /// that was tried, and its version.
+    ///
+    /// # Errors
+    ///
+    /// The flash failed.
+    async fn welcomed<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+    ) -> Result<Option<(u32, Configured)>, S::Error>;
 }
 
-/// A device without commands.
+/// A device without commands that keeps the configuration it has.
 #[derive(Clone, Copy, Debug)]
 pub struct NoCommands;
 
 impl Serve for NoCommands {
+    fn plan(&self, _: &str, _: &[u8]) -> Plan {
+        Plan::Refuse(Outcome::Unknown)
+    }
+
     async fn run(&mut self, _: &str, _: &[u8], _: &mut [u8]) -> (Outcome, usize) {
         (Outcome::Unknown, 0)
+    }
+
+    fn set(&mut self, _: &Setting) {}
+
+    async fn configure<S: NorFlash>(
+        &mut self,
+        _: &mut S,
+        _: u32,
+        _: &[u8],
+    ) -> Result<Configured, S::Error> {
+        Ok(Configured::Malformed)
+    }
+
+    async fn welcomed<S: NorFlash>(
+        &mut self,
+        _: &mut S,
+    ) -> Result<Option<(u32, Configured)>, S::Error> {
+        Ok(None)
     }
 }
 
@@ -72,6 +140,8 @@ pub struct Identity<'a> {
     pub prefix: Prefix<'a>,
     /// The version of its firmware, at most 64 bytes.
     pub firmware: &'a str,
+    /// The version of the configuration it works with; 0 for its own.
+    pub configuration: u32,
     /// Name and password, if the node wants them.
     pub login: Option<(&'a str, &'a [u8])>,
 }

@@ -19,7 +19,7 @@ use wire::{
     kind::{Kind, KindId},
 };
 
-pub use commands::Begun;
+pub use commands::{MAX_SETTING, Setting};
 pub use open::OpenError;
 pub(crate) use span::Span;
 
@@ -443,6 +443,11 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
             .flat_map(Queue::losses)
             .take(32)
             .collect()
+    }
+
+    /// The flash, for what lies outside of the outbox.
+    pub fn flash(&mut self) -> &mut S {
+        &mut self.flash
     }
 
     /// Gives the flash back.

@@ -22,6 +22,8 @@ pub(crate) enum Key {
     Kind([u8; 2]),
     /// The last command of an origin, by its place.
     Command(u8),
+    /// What a command set, and which.
+    Setting,
     /// Boots whose ids others had before.
     Renames,
 }
@@ -32,13 +34,14 @@ impl Key {
             Key::Boot => 1,
             Key::Kind(_) => 2,
             Key::Command(_) => 3,
+            Key::Setting => 4,
             Key::Renames => 5,
         }
     }
 
     fn id(self) -> [u8; 2] {
         match self {
-            Key::Boot | Key::Renames => [0, 0],
+            Key::Boot | Key::Setting | Key::Renames => [0, 0],
             Key::Kind(id) => id,
             Key::Command(place) => [place, 0],
         }
@@ -52,6 +55,7 @@ impl Key {
                 let [place, _] = id;
                 Some(Key::Command(place))
             }
+            4 => Some(Key::Setting),
             5 => Some(Key::Renames),
             _ => None,
         }

@@ -6,9 +6,12 @@ use std::{
 };
 
 mod arrived;
+mod detour;
 mod monitor;
 
 pub use arrived::Boot;
+use configuration::Settings;
+pub use detour::Detour;
 use monitor::Monitor;
 use provision::Board;
 use serde_json::json;
@@ -29,6 +32,14 @@ impl TestBoard {
     #[must_use]
     pub fn start(node: &TestNode, id: &str) -> TestBoard {
         TestBoard::start_image("board", node, id)
+    }
+
+    /// A board with the application, provisioned as `id` for the node at the end of a detour.
+    #[must_use]
+    pub fn start_over(detour: &Detour, id: &str) -> TestBoard {
+        let block = provision::image(&board_settings(detour.address().port(), id), Board::Mps2);
+        let block = block.expect("the settings are sound");
+        TestBoard::power_on(&images().join("board"), &block, id)
     }
 
     /// A board with another image of `firmware/boards/mps2`.
@@ -173,14 +184,20 @@ impl Drop for TestBoard {
 
 /// A configuration block that names `node` as QEMU's network shows it.
 fn block(node: &TestNode, id: &str) -> Vec<u8> {
-    let settings = configuration::Settings {
+    let settings = board_settings(node.mqtt().port(), id);
+    provision::image(&settings, Board::Mps2).expect("the settings are sound")
+}
+
+/// Those of a board whose node listens on `port` of this machine, which QEMU's network shows as 10.0.2.2.
+#[must_use]
+pub fn board_settings(port: u16, id: &str) -> Settings<'_> {
+    Settings {
         id,
         host: "10.0.2.2",
-        port: node.mqtt().port(),
+        port,
         wifi: None,
         credentials: None,
-    };
-    provision::image(&settings, Board::Mps2).expect("the settings are sound")
+    }
 }
 
 /// Where the firmware looks for its random seed.

@@ -32,7 +32,7 @@ mod node;
 
 pub use binary::{edge_node, is_as_shipped};
 #[cfg(feature = "boards")]
-pub use board::{Boot, ImageSize, TestBoard};
+pub use board::{Boot, Detour, ImageSize, TestBoard, board_settings};
 pub use cloud::{Answer, Received, TestCloud};
 pub use device::{Device, Message, Reading, Refused};
 pub use http::{Response, get, request};

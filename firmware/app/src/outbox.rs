@@ -8,7 +8,7 @@ use firmware::{
 };
 use wire::{Event, Stream};
 
-use crate::{Publisher, Reading};
+use crate::{Pace, Publisher, Reading, orders};
 
 /// The readings the node has not acknowledged, in the flash `S`. One [`crate::measure`] fills it, one [`crate::Link`]
 /// empties it, on one executor.
@@ -24,7 +24,7 @@ const STORE_PAGES: u32 = 2;
 pub const LEAST_PAGES: u32 = STORE_PAGES + 2;
 
 /// Opens the outbox that is in `region` of `flash`, or an empty one, and counts this boot; it is put into `place`, so that
-/// it does not come over the stack. `random` is a number of the hardware's generator.
+/// it does not come over the stack. `random` is a number of the hardware's generator; `pace` is set as a command set it last.
 ///
 /// # Errors
 ///
@@ -33,15 +33,20 @@ pub const LEAST_PAGES: u32 = STORE_PAGES + 2;
 /// # Panics
 ///
 /// The region has fewer than [`LEAST_PAGES`].
-pub async fn open<S: NorFlash>(
-    place: &mut Option<Outbox<S>>,
+pub async fn open<'p, S: NorFlash>(
+    place: &'p mut Option<Outbox<S>>,
     flash: S,
     region: Region,
     random: u32,
-) -> Result<&Outbox<S>, OpenError<S::Error>> {
+    pace: &Pace,
+) -> Result<&'p Outbox<S>, OpenError<S::Error>> {
     // Called through a pointer, so that its part of the stack is free again when the link runs.
     let opening: Pin<&mut dyn Future<Output = _>> = pin!(open_in(place, flash, region, random));
-    opening.await
+    let outbox = opening.await?;
+    if let Some(setting) = outbox.setting().await.map_err(OpenError::Flash)? {
+        orders::apply(&setting, pace);
+    }
+    Ok(outbox)
 }
 
 async fn open_in<S: NorFlash>(

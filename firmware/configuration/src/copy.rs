@@ -10,6 +10,8 @@ const CHECK_BYTES: usize = 4;
 const FIELDS_BYTES: usize = 492;
 /// From here on a tag that is not known is refused.
 const FIRST_STRICT_TAG: u8 = 128;
+/// A reader that does not know it works with the other copy.
+const TRIAL_TAG: u8 = 128;
 
 /// Which of the two copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,35 @@ pub enum Place {
     First,
     /// At the higher one.
     Second,
+}
+
+impl Place {
+    pub(crate) fn other(self) -> Place {
+        match self {
+            Place::First => Place::Second,
+            Place::Second => Place::First,
+        }
+    }
+}
+
+/// How far the settings of a copy are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The board works with them.
+    Holds,
+    /// They are to be tried.
+    Trial,
+    /// The board works with them, since the node could not be reached under those of this version.
+    Undid(u32),
+}
+
+/// What one copy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Said<'a> {
+    pub(crate) settings: Settings<'a>,
+    pub(crate) version: u32,
+    pub(crate) standing: Standing,
+    pub(crate) generation: u32,
 }
 
 /// What the block says.
@@ -29,6 +60,10 @@ pub struct Configuration<'a> {
     pub place: Place,
     /// Its generation.
     pub generation: u32,
+    /// The node's number of its settings; 0 for those that were provisioned.
+    pub version: u32,
+    /// How far they are.
+    pub standing: Standing,
     /// Why the other copy could not be read. The board works without it, until the next write is cut short.
     pub other: Result<(), CopyError>,
 }
@@ -37,10 +72,7 @@ impl Configuration<'_> {
     /// Where the next write goes, so that this copy stays whole meanwhile.
     #[must_use]
     pub fn spare(&self) -> Place {
-        match self.place {
-            Place::First => Place::Second,
-            Place::Second => Place::First,
-        }
+        self.place.other()
     }
 }
 
@@ -50,21 +82,25 @@ impl Configuration<'_> {
 ///
 /// [`Unreadable`] if no copy is whole.
 pub fn read<'a>(first: &'a [u8], second: &'a [u8]) -> Result<Configuration<'a>, Unreadable> {
-    let found = |place, (generation, settings), other| Configuration {
-        settings,
+    let found = |place, said: Said<'a>, other| Configuration {
+        settings: said.settings,
         place,
-        generation,
+        generation: said.generation,
+        version: said.version,
+        standing: said.standing,
         other,
     };
     match (decode(first), decode(second)) {
-        (Ok(first), Ok(second)) if second.0 > first.0 => Ok(found(Place::Second, second, Ok(()))),
+        (Ok(first), Ok(second)) if second.generation > first.generation => {
+            Ok(found(Place::Second, second, Ok(())))
+        }
         (Ok(first), second) => Ok(found(Place::First, first, second.map(drop))),
         (Err(error), Ok(second)) => Ok(found(Place::Second, second, Err(error))),
         (Err(first), Err(second)) => Err(Unreadable { first, second }),
     }
 }
 
-/// Writes one copy. `generation` is at least 1, and one more than that of the copy it takes over from.
+/// Writes one copy of settings that hold. `generation` is at least 1, and one more than that of the copy it takes over from.
 ///
 /// # Errors
 ///
@@ -74,51 +110,89 @@ pub fn encode(
     generation: u32,
     copy: &mut [u8; COPY_BYTES],
 ) -> Result<(), SettingsError> {
-    settings.check()?;
-    let mut bytes = [0xff; COPY_BYTES];
-    let mut at = HEAD_BYTES;
-    let mut put = |tag, value: &[u8]| {
+    let said = Said {
+        settings: *settings,
+        version: 0,
+        standing: Standing::Holds,
+        generation,
+    };
+    said.encode(copy)
+}
+
+impl Said<'_> {
+    pub(crate) fn encode(&self, copy: &mut [u8; COPY_BYTES]) -> Result<(), SettingsError> {
+        let settings = &self.settings;
+        settings.check()?;
+        copy.fill(0xff);
+        let mut fields = Fields {
+            bytes: copy,
+            at: HEAD_BYTES,
+        };
+        fields.put(1, settings.id.as_bytes());
+        fields.put(2, settings.host.as_bytes());
+        fields.put(3, &settings.port.to_le_bytes());
+        if let Some(Wifi { ssid, passphrase }) = settings.wifi {
+            fields.put(4, ssid.as_bytes());
+            if let Some(passphrase) = passphrase {
+                fields.put(5, passphrase.as_bytes());
+            }
+        }
+        if let Some(Credentials { user, password }) = settings.credentials {
+            fields.put(6, user.as_bytes());
+            fields.put(7, password);
+        }
+        if self.version > 0 {
+            fields.put(8, &self.version.to_le_bytes());
+        }
+        match self.standing {
+            Standing::Holds => {}
+            Standing::Undid(version) => fields.put(9, &version.to_le_bytes()),
+            Standing::Trial => fields.put(TRIAL_TAG, &[]),
+        }
+        fields.seal(self.generation);
+        Ok(())
+    }
+}
+
+/// A copy that is being written.
+struct Fields<'a> {
+    bytes: &'a mut [u8; COPY_BYTES],
+    at: usize,
+}
+
+impl Fields<'_> {
+    #[inline(never)] // its callers are many, and flash is short
+    fn put(&mut self, tag: u8, value: &[u8]) {
         // The bounds of the settings keep a value under 256 bytes and all of them under FIELDS_BYTES.
         let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
         for byte in [tag, length].iter().chain(value) {
-            if let Some(slot) = bytes.get_mut(at) {
+            if let Some(slot) = self.bytes.get_mut(self.at) {
                 *slot = *byte;
-                at = at.saturating_add(1);
+                self.at = self.at.saturating_add(1);
             }
         }
-    };
-    put(1, settings.id.as_bytes());
-    put(2, settings.host.as_bytes());
-    put(3, &settings.port.to_le_bytes());
-    if let Some(Wifi { ssid, passphrase }) = settings.wifi {
-        put(4, ssid.as_bytes());
-        if let Some(passphrase) = passphrase {
-            put(5, passphrase.as_bytes());
+    }
+
+    /// Puts the head before the fields, and the check behind them.
+    fn seal(self, generation: u32) {
+        let fields = u16::try_from(self.at.saturating_sub(HEAD_BYTES)).unwrap_or(u16::MAX);
+        let head = MAGIC
+            .into_iter()
+            .chain([VERSION, 0])
+            .chain(fields.to_le_bytes())
+            .chain(generation.to_le_bytes());
+        for (slot, byte) in self.bytes.iter_mut().zip(head) {
+            *slot = byte;
+        }
+        let (covered, rest) = self.bytes.split_at_mut(self.at);
+        for (slot, byte) in rest.iter_mut().zip(crc32(covered).to_le_bytes()) {
+            *slot = byte;
         }
     }
-    if let Some(Credentials { user, password }) = settings.credentials {
-        put(6, user.as_bytes());
-        put(7, password);
-    }
-    let fields = u16::try_from(at.saturating_sub(HEAD_BYTES)).unwrap_or(u16::MAX);
-    let head = MAGIC
-        .into_iter()
-        .chain([VERSION, 0])
-        .chain(fields.to_le_bytes())
-        .chain(generation.to_le_bytes());
-    for (slot, byte) in bytes.iter_mut().zip(head) {
-        *slot = byte;
-    }
-    let (covered, rest) = bytes.split_at_mut(at);
-    for (slot, byte) in rest.iter_mut().zip(crc32(covered).to_le_bytes()) {
-        *slot = byte;
-    }
-    *copy = bytes;
-    Ok(())
 }
 
-/// One copy: its generation and what it says.
-fn decode(bytes: &[u8]) -> Result<(u32, Settings<'_>), CopyError> {
+/// What one copy says.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Said<'_>, CopyError> {
     let bytes = bytes.get(..COPY_BYTES).unwrap_or(bytes);
     if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0xff) {
         return Err(CopyError::Blank);
@@ -145,13 +219,13 @@ fn decode(bytes: &[u8]) -> Result<(u32, Settings<'_>), CopyError> {
     if crc32(covered) != u32::from_le_bytes(*check) {
         return Err(CopyError::Check);
     }
-    Ok((u32::from_le_bytes([g0, g1, g2, g3]), settings(fields)?))
+    said(u32::from_le_bytes([g0, g1, g2, g3]), fields)
 }
 
 /// The fields by tag. What the check covers may still be wrong: another tool may have written it.
-fn settings(mut fields: &[u8]) -> Result<Settings<'_>, CopyError> {
-    let mut values: [Option<&[u8]>; 8] = [None; 8];
-    let mut last = 0;
+fn said(generation: u32, mut fields: &[u8]) -> Result<Said<'_>, CopyError> {
+    let mut values: [Option<&[u8]>; 10] = [None; 10];
+    let (mut last, mut is_trial) = (0, false);
     while let [tag, length, rest @ ..] = fields {
         let (value, rest) = rest
             .split_at_checked(usize::from(*length))
@@ -161,6 +235,7 @@ fn settings(mut fields: &[u8]) -> Result<Settings<'_>, CopyError> {
         }
         match values.get_mut(usize::from(*tag)) {
             Some(slot) => *slot = Some(value),
+            None if *tag == TRIAL_TAG && value.is_empty() => is_trial = true,
             None if *tag >= FIRST_STRICT_TAG => return Err(CopyError::Unknown(*tag)),
             None => {}
         }
@@ -170,7 +245,19 @@ fn settings(mut fields: &[u8]) -> Result<Settings<'_>, CopyError> {
     if let [tag] = fields {
         return Err(CopyError::Field(*tag));
     }
-    let [_, id, host, port, ssid, passphrase, user, password] = values;
+    let [
+        _,
+        id,
+        host,
+        port,
+        ssid,
+        passphrase,
+        user,
+        password,
+        version,
+        undone,
+    ] = values;
+    let undone = number(9, undone)?;
     let settings = Settings {
         id: text(1, id)?.ok_or(CopyError::Field(1))?,
         host: text(2, host)?.ok_or(CopyError::Field(2))?,
@@ -190,10 +277,27 @@ fn settings(mut fields: &[u8]) -> Result<Settings<'_>, CopyError> {
             (None, None) => None,
         },
     };
-    match settings.check() {
-        Ok(()) => Ok(settings),
-        Err(error) => Err(CopyError::Field(tag_of(error))),
-    }
+    let checked = settings.check();
+    checked.map_err(|error| CopyError::Field(tag_of(error)))?;
+    Ok(Said {
+        settings,
+        version: number(8, version)?.unwrap_or(0),
+        standing: match undone {
+            _ if is_trial => Standing::Trial,
+            Some(version) => Standing::Undid(version),
+            None => Standing::Holds,
+        },
+        generation,
+    })
+}
+
+fn number(tag: u8, value: Option<&[u8]>) -> Result<Option<u32>, CopyError> {
+    value
+        .map(|value| {
+            let bytes = value.try_into().map_err(|_| CopyError::Field(tag))?;
+            Ok(u32::from_le_bytes(bytes))
+        })
+        .transpose()
 }
 
 fn text(tag: u8, value: Option<&[u8]>) -> Result<Option<&str>, CopyError> {

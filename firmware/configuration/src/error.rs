@@ -97,3 +97,23 @@ impl fmt::Display for Unreadable {
 }
 
 impl core::error::Error for Unreadable {}
+
+/// Why a board does not know what to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError<E> {
+    /// The flash failed.
+    Flash(E),
+    /// No copy is whole: the board waits to be provisioned.
+    Unreadable(Unreadable),
+}
+
+impl<E: fmt::Debug> fmt::Display for OpenError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Flash(error) => write!(f, "the flash cannot be read: {error:?}"),
+            OpenError::Unreadable(unreadable) => unreadable.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for OpenError<E> {}

@@ -28,6 +28,9 @@
 //!   5  passphrase of the Wi-Fi: 8 to 63 printable ASCII           with a protected Wi-Fi, after 4
 //!   6  user at the node: 1 to 64 bytes of UTF-8                   with credentials
 //!   7  password at the node: 1 to 64 bytes                        with credentials, after 6
+//!   8  the node's number of these settings: u32                   where the node gave them
+//!   9  the number of those that were tried and undone: u32        where that is the last thing that happened
+//! 128  nothing                                                    while they are to be tried
 //! ```
 //!
 //! Fields stand in the order of their tags, each at most once. A tag below 128 that a reader does not know is passed
@@ -35,16 +38,30 @@
 //!
 //! # Which copy holds
 //!
-//! Of the readable copies the one with the greater generation; with equal ones the first. A device that changes its
-//! configuration writes the other copy with the next generation ([`Configuration::spare`]), and undoes it by erasing
-//! that copy. Whatever instant the power goes, one whole copy is there.
+//! Of the readable copies the one with the greater generation; with equal ones the first.
+//!
+//! # Settings that the node gives
+//!
+//! They are a copy as above, of the same id. The board stores them beside the copy that holds, starts anew, and has them hold
+//! once the node has welcomed it. [`Kept`] does it in three writes, each to the page that does not hold, so that one whole
+//! copy that is known to work is there, whatever instant the power goes:
+//!
+//! ```text
+//!                                    page        page        a start finds
+//!                                    A holds     –           A
+//!  give: B beside A                  A holds     B trial     B, once: it is
+//!  open: they are on trial           A           A undid B   in memory only, and A is what any further start finds
+//!  confirm: the node is reached      B holds     A undid B   B
+//! ```
 
 #![no_std]
 
 mod copy;
 mod error;
+mod kept;
 mod settings;
 
-pub use copy::{COPY_BYTES, Configuration, Place, encode, read};
-pub use error::{CopyError, SettingsError, Unreadable};
+pub use copy::{COPY_BYTES, Configuration, Place, Standing, encode, read};
+pub use error::{CopyError, OpenError, SettingsError, Unreadable};
+pub use kept::{Given, Kept};
 pub use settings::{Credentials, Settings, Wifi};

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use configuration::{
-    COPY_BYTES, Configuration, CopyError, Credentials, Place, Settings, SettingsError, Unreadable,
-    Wifi, encode, read,
+    COPY_BYTES, Configuration, CopyError, Credentials, Place, Settings, SettingsError, Standing,
+    Unreadable, Wifi, encode, read,
 };
 
 const SMALL: Settings<'static> = Settings {
@@ -50,6 +50,8 @@ fn what_was_written_is_read() {
                 settings,
                 place: Place::First,
                 generation: 1,
+                version: 0,
+                standing: Standing::Holds,
                 other: Ok(())
             })
         );
@@ -89,6 +91,8 @@ fn a_write_cut_anywhere_leaves_the_other_copy() {
                 settings: LARGE,
                 place,
                 generation: 1,
+                version: 0,
+                standing: Standing::Holds,
                 other: Err(why),
             })
         };

@@ -5,8 +5,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
     List, Versions,
     answer::Stored,
-    birth::{Device, encode_birth, encode_offline, encode_report, encode_result},
-    command::Command,
+    birth::{Device, encode_birth, encode_offline, encode_report},
     topic::{Channel, Topic},
 };
 
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     link::{Action, Heard, Link},
     mqtt::{self, Packet},
-    outbox::{AckError, Begun, MAX_MESSAGE, OpenError},
+    outbox::{AckError, MAX_MESSAGE, OpenError},
 };
 
 /// The longest packet the device sends: a message, its topic and the packet's own bytes.
@@ -53,7 +52,7 @@ pub(super) enum Stop<E> {
 }
 
 impl<E> Stop<E> {
-    fn flash(error: E) -> Self {
+    pub(super) fn flash(error: E) -> Self {
         Stop::Flash(error)
     }
 }
@@ -154,7 +153,7 @@ where
                     boot: outbox.boot(),
                     uptime_ms: self.clock.uptime_ms(),
                     firmware: self.identity.firmware,
-                    configuration: 0,
+                    configuration: self.identity.configuration,
                     kinds: u8::try_from(outbox.tables()).unwrap_or(u8::MAX),
                 };
                 let (streams, dropped) = (
@@ -281,6 +280,11 @@ where
                 let mut outbox = self.shared.outbox.lock().await;
                 outbox.link_changed(true).await.map_err(Stop::flash)?;
                 self.link.wake(true);
+                let tried = self.serve.welcomed(outbox.flash()).await;
+                drop(outbox);
+                if let Some((version, configured)) = tried.map_err(Stop::flash)? {
+                    self.tell_configured(version, configured).await?;
+                }
             }
             Heard::Stopped(stream, until_ms) => {
                 self.shared.outbox.lock().await.stop(stream, until_ms);
@@ -322,44 +326,7 @@ where
         Ok(())
     }
 
-    /// Runs a command, unless it was run before, and says how it ended.
-    async fn command(&mut self, payload: &[u8], id: Option<u16>) -> Result<(), Stop<S::Error>> {
-        if let Some(id) = id {
-            let mut packet = [0; 16];
-            let packet = mqtt::encode_puback(id, &mut packet).map_err(|_| Stop::Broken)?;
-            self.write(packet).await?;
-        }
-        let Ok(Command::Run { id, name, data }) = Command::decode(payload) else {
-            return Ok(());
-        };
-        let mut answer = [0; MAX_MESSAGE - 32];
-        let mut outbox = self.shared.outbox.lock().await;
-        let begun = outbox
-            .begin_command(id, &mut answer)
-            .await
-            .map_err(Stop::flash)?;
-        drop(outbox);
-        let (outcome, len) = match begun {
-            Begun::Before(outcome, len) => (outcome, len),
-            Begun::Run => {
-                let (outcome, len) = self.serve.run(name, data, &mut answer).await;
-                let answer = answer.get(..len).unwrap_or_default();
-                let mut outbox = self.shared.outbox.lock().await;
-                outbox
-                    .end_command(id, outcome, answer)
-                    .await
-                    .map_err(Stop::flash)?;
-                (outcome, len)
-            }
-        };
-        let mut result = [0; MAX_MESSAGE];
-        let answer = answer.get(..len).unwrap_or_default();
-        let result = encode_result(id, outcome, answer, &mut result).map_err(|_| Stop::Broken)?;
-        let id = self.link.take_free_id();
-        self.publish(Channel::Birth, id, result).await
-    }
-
-    async fn publish(
+    pub(super) async fn publish(
         &mut self,
         channel: Channel,
         id: u16,
@@ -372,7 +339,7 @@ where
         self.write(packet).await
     }
 
-    async fn write(&mut self, packet: &[u8]) -> Result<(), Stop<S::Error>> {
+    pub(super) async fn write(&mut self, packet: &[u8]) -> Result<(), Stop<S::Error>> {
         let until_ms = self
             .clock
             .uptime_ms()

@@ -10,7 +10,7 @@ use wire::{Stream, kind::KindId};
 
 use crate::{
     class::Published,
-    outbox::{Outbox, PublishError},
+    outbox::{Outbox, PublishError, Setting},
 };
 
 /// An outbox that tasks publish to while a [`Client`](super::Client) empties it.
@@ -53,6 +53,15 @@ impl<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>
             .await;
         self.wake.signal(());
         published
+    }
+
+    /// What a command set last, as [`Outbox::setting`] says.
+    ///
+    /// # Errors
+    ///
+    /// The flash failed.
+    pub async fn setting(&self) -> Result<Option<Setting>, S::Error> {
+        self.outbox.lock().await.setting().await
     }
 
     /// Milliseconds since 1970 at `uptime_ms`, once the node has told the time.

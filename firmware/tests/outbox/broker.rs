@@ -10,7 +10,7 @@ use flash_model::Random;
 use wire::{
     answer::{BirthReason, Stored, Welcome, encode_ack, encode_birth_wanted, encode_welcome},
     birth::Presence,
-    command::{Command, CommandId, Outcome},
+    command::{Command, CommandId, Configured, Outcome},
 };
 
 use crate::{
@@ -33,6 +33,10 @@ pub(crate) struct Broker {
     pub(crate) kinds: RefCell<usize>,
     /// Sent to the device with its welcome.
     pub(crate) command: Cell<Option<(CommandId, &'static str)>>,
+    pub(crate) configuration: Cell<Option<(u32, &'static str)>>,
+    /// What the device said of configurations: in births, and what became of them.
+    pub(crate) works_with: RefCell<Vec<u32>>,
+    pub(crate) configured: RefCell<Vec<(u32, Configured)>>,
     pub(crate) trouble: Cell<Trouble>,
     pub(crate) cuts: Cell<u32>,
     random: RefCell<Random>,
@@ -49,6 +53,9 @@ impl Broker {
             results: RefCell::default(),
             kinds: RefCell::default(),
             command: Cell::new(None),
+            configuration: Cell::new(None),
+            works_with: RefCell::default(),
+            configured: RefCell::default(),
             trouble: Cell::default(),
             cuts: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
@@ -142,6 +149,9 @@ impl Broker {
                 let announced = self.kinds.take();
                 assert!(announced >= usize::from(birth.device.kinds));
                 *born = Some(birth.device.incarnation);
+                self.works_with
+                    .borrow_mut()
+                    .push(birth.device.configuration);
                 let (streams, dropped): (Vec<_>, Vec<_>) = (
                     birth.streams.iter().collect(),
                     birth.dropped.iter().collect(),
@@ -169,11 +179,21 @@ impl Broker {
                     let run = run.encode(&mut buffer).unwrap();
                     self.answer(wire, "c/pump-7", run).await?;
                 }
+                if let Some((version, data)) = self.configuration.get() {
+                    let data = data.as_bytes();
+                    let configure = Command::Configure { version, data };
+                    let configure = configure.encode(&mut buffer).unwrap();
+                    self.answer(wire, "c/pump-7", configure).await?;
+                }
             }
             Presence::Result { outcome, data, .. } => {
                 self.results.borrow_mut().push((outcome, data.to_vec()));
             }
-            Presence::Offline { .. } | Presence::Report { .. } | Presence::Configured { .. } => {}
+            Presence::Configured {
+                version,
+                configured,
+            } => self.configured.borrow_mut().push((version, configured)),
+            Presence::Offline { .. } | Presence::Report { .. } => {}
         }
         Ok(())
     }

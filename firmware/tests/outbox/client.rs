@@ -9,14 +9,11 @@ use embassy_futures::{
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use firmware::{
     Published,
-    client::{Client, Clock, Identity, NoCommands, Serve, Shared},
+    client::{Client, Clock, Identity, NoCommands, Shared},
     link::Manners,
 };
 use flash_model::Random;
-use wire::{
-    command::{CommandId, Outcome},
-    topic::{DeviceId, Prefix},
-};
+use wire::topic::{DeviceId, Prefix};
 
 use crate::{
     broker::{Broker, Trouble},
@@ -31,6 +28,7 @@ pub(crate) fn identity() -> Identity<'static> {
         device,
         prefix: Prefix::NONE,
         firmware: "1.0.0",
+        configuration: 0,
         login: None,
     }
 }
@@ -228,109 +226,6 @@ fn without_a_link_nothing_is_lost_and_attempts_go_on() {
     };
     assert_eq!(numbers(&broker, 0), committed);
     assert_eq!(numbers(&broker, 1).len(), 20);
-}
-
-struct Valve<'a>(&'a RefCell<Vec<String>>);
-
-impl Serve for Valve<'_> {
-    async fn run(&mut self, name: &str, data: &[u8], answer: &mut [u8]) -> (Outcome, usize) {
-        self.0
-            .borrow_mut()
-            .push(format!("{name} {}", String::from_utf8_lossy(data)));
-        answer[..4].copy_from_slice(b"open");
-        (Outcome::Done, 4)
-    }
-}
-
-#[test]
-fn a_command_is_run_and_answered() {
-    let world = World::new();
-    let here = Here(world.clone());
-    let broker = Broker::new(&world, 1);
-    broker
-        .command
-        .set(Some((CommandId { origin: 9, seq: 1 }, "valve.open")));
-    let shared = Outside::new(open(&Driver::new(), 5).unwrap());
-    let ran = RefCell::default();
-    let mut client = Client::new(
-        &shared,
-        identity(),
-        (here.clone(), here.clone(), Valve(&ran)),
-        Manners::default(),
-        3,
-    );
-    let _ = world.run(1_000, select(client.run(), broker.serve()));
-    assert_eq!(*ran.borrow(), ["valve.open now"]);
-    assert_eq!(
-        *broker.results.borrow(),
-        [(Outcome::Done, b"open".to_vec())]
-    );
-}
-
-/// A valve in whose command the device is reset.
-struct Stuck<'a>(&'a RefCell<Vec<String>>);
-
-impl Serve for Stuck<'_> {
-    async fn run(&mut self, name: &str, _: &[u8], _: &mut [u8]) -> (Outcome, usize) {
-        self.0.borrow_mut().push(name.to_owned());
-        std::future::pending().await
-    }
-}
-
-#[test]
-fn a_command_is_run_once_in_spite_of_repeats_and_resets() {
-    let world = World::new();
-    let here = Here(world.clone());
-    let broker = Broker::new(&world, 1);
-    let driver = Driver::new();
-    let (ran, stuck) = (RefCell::default(), RefCell::default());
-    let manners = Manners::default();
-    for (seq, is_stuck) in [(1, false), (1, false), (2, true), (2, false), (1, false)] {
-        broker
-            .command
-            .set(Some((CommandId { origin: 9, seq }, "valve.open")));
-        let shared = Outside::new(open(&driver, 5).unwrap());
-        let outside = (here.clone(), here.clone());
-        if is_stuck {
-            let mut client = Client::new(
-                &shared,
-                identity(),
-                (outside.0, outside.1, Stuck(&stuck)),
-                manners,
-                3,
-            );
-            let _ = world.run(
-                1_000,
-                select3(
-                    client.run(),
-                    broker.serve(),
-                    here.wait_until(here.uptime_ms() + 500),
-                ),
-            );
-        } else {
-            let mut client = Client::new(
-                &shared,
-                identity(),
-                (outside.0, outside.1, Valve(&ran)),
-                manners,
-                3,
-            );
-            let _ = world.run(1_000, select(client.run(), broker.serve()));
-        }
-    }
-    assert_eq!((ran.borrow().len(), stuck.borrow().len()), (1, 1));
-    let done = (Outcome::Done, b"open".to_vec());
-    let results = broker.results.take();
-    let lost = |outcome| (outcome, Vec::new());
-    assert_eq!(
-        results,
-        [
-            done.clone(),
-            done,
-            lost(Outcome::Interrupted),
-            lost(Outcome::Forgotten)
-        ]
-    );
 }
 
 #[test]

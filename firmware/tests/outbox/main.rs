@@ -12,6 +12,7 @@ mod device;
 mod flash;
 mod hostile;
 mod node;
+mod orders;
 mod power_cut;
 mod promises;
 mod world;

@@ -1,5 +1,6 @@
 //! Microcontrollers in QEMU: from their boot through DHCP and TCP into a node and out at its sink.
 
+mod orders;
 mod storm;
 
 use std::collections::BTreeSet;

@@ -3,8 +3,8 @@
 #![no_std]
 #![no_main]
 
-use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Region, Sht31, measure};
-use configuration::{COPY_BYTES, Wifi};
+use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Pace, Region, Sht31, measure};
+use configuration::{COPY_BYTES, Kept, Wifi};
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, StackResources};
 use embassy_time::{Delay, Duration, Timer};
@@ -13,6 +13,7 @@ use esp_hal::{
     Async,
     i2c::master::{Config as I2cConfig, I2c},
     rng::Rng,
+    system::software_reset,
     timer::timg::TimerGroup,
 };
 use esp_radio::wifi::{
@@ -26,8 +27,8 @@ esp_bootloader_esp_idf::esp_app_desc!();
 const PERIOD: Duration = Duration::from_secs(10);
 const REJOIN: Duration = Duration::from_secs(5);
 
-/// Offsets of the two copies in flash, as in `partitions.csv`.
-const COPIES: [u32; 2] = [0x003f_e000, 0x003f_f000];
+/// The configuration block, as in `partitions.csv`: two sectors.
+const BLOCK: u32 = 0x003f_e000;
 /// The outbox, as in `partitions.csv`, in sectors of 4 KiB.
 const OUTBOX: Region = Region {
     start: 0x003e_0000,
@@ -38,26 +39,25 @@ const HEAP_BYTES: usize = 72 * 1024;
 
 type Sensor = Sht31<I2c<'static, Async>, Delay>;
 type BoardOutbox = Outbox<Blocking<FlashStorage<'static>>>;
-type Copies = [[u8; COPY_BYTES]; 2];
 
 #[esp_rtos::main]
 async fn main(spawner: Spawner) {
-    static COPIED: StaticCell<Copies> = StaticCell::new();
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
     static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
+    static COPY: ConstStaticCell<[u8; COPY_BYTES]> = ConstStaticCell::new([0; COPY_BYTES]);
+    static PACE: ConstStaticCell<Pace> = ConstStaticCell::new(Pace::every(PERIOD));
     esp_println::logger::init_logger_from_env();
     let p = esp_hal::init(esp_hal::Config::default());
     esp_alloc::heap_allocator!(size: HEAP_BYTES);
     esp_rtos::start(TimerGroup::new(p.TIMG0).timer0, p.FROM_CPU_INTR0);
 
-    let mut flash = FlashStorage::new(p.FLASH);
-    let [first, second] = COPIED.init(copies(&mut flash));
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
+    let mut flash = Blocking(FlashStorage::new(p.FLASH));
+    let kept = match Kept::open(&mut flash, BLOCK, COPY.take()).await {
+        Ok(kept) => kept,
         Err(error) => panic!("{error}"),
     };
-    let Some(network) = settings.wifi else {
+    let Some(network) = kept.settings.wifi else {
         panic!("the configuration block names no Wi-Fi: write one with `provision` for esp32c3");
     };
 
@@ -66,7 +66,8 @@ async fn main(spawner: Spawner) {
     let controller = controller.expect("the radio starts");
     let random = Rng::new();
     let seed = (u64::from(random.random()) << 32) | u64::from(random.random());
-    let outbox = match app::open(KEPT.take(), Blocking(flash), OUTBOX, random.random()).await {
+    let pace = PACE.take();
+    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random.random(), pace).await {
         Ok(outbox) => outbox,
         Err(error) => panic!("the outbox cannot be opened: {error:?}"),
     };
@@ -78,8 +79,9 @@ async fn main(spawner: Spawner) {
     let bus = bus.with_sda(p.GPIO5).with_scl(p.GPIO6).into_async();
     spawner.spawn(join(controller, network).expect("it is started once"));
     spawner.spawn(run(runner).expect("it is started once"));
-    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
-    let link = Link::new(stack, settings, random.random());
+    let sensor = Sht31::new(bus, Delay, ADDRESS);
+    spawner.spawn(sense(sensor, outbox, pace).expect("it is started once"));
+    let link = Link::new(stack, kept, pace, software_reset, random.random());
     let error = link.run(outbox, BUFFERS.take()).await;
     panic!("the flash fails: {error:?}");
 }
@@ -121,17 +123,6 @@ async fn run(mut runner: Runner<'static, Interface>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn sense(sensor: Sensor, outbox: &'static BoardOutbox) {
-    measure(sensor, outbox, PERIOD).await;
-}
-
-/// Both copies; one that cannot be read stays zero, which is no configuration.
-fn copies(flash: &mut FlashStorage<'_>) -> Copies {
-    COPIES.map(|at| {
-        let mut copy = [0; COPY_BYTES];
-        if let Err(error) = flash.read(at, &mut copy) {
-            log::info!("the flash cannot be read at {at:#x}: {error:?}");
-        }
-        copy
-    })
+async fn sense(sensor: Sensor, outbox: &'static BoardOutbox, pace: &'static Pace) {
+    measure(sensor, outbox, pace).await;
 }

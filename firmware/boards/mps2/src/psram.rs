@@ -90,7 +90,7 @@ pub fn random(boot: u32) -> u64 {
     })
 }
 
-/// The two copies of the configuration block.
+/// The two copies of the configuration block, as the loader brings them at each start and reset.
 #[must_use]
 pub fn configuration() -> [&'static [u8; COPY_BYTES]; 2] {
     // SAFETY: as in `seed`.

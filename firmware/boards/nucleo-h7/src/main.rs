@@ -3,8 +3,9 @@
 #![no_std]
 #![no_main]
 
-use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Region, Sht31, measure};
-use configuration::COPY_BYTES;
+use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Pace, Region, Sht31, measure};
+use configuration::{COPY_BYTES, Kept};
+use cortex_m::peripheral::SCB;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, StackResources};
@@ -24,8 +25,8 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// The last two sectors of the flash; `memory.x` keeps the program out of them.
-const COPIES: [usize; 2] = [0x081c_0000, 0x081e_0000];
+/// The configuration block is in the last two sectors of the flash; `memory.x` keeps the program out of them.
+const BLOCK: u32 = 0x001c_0000;
 
 /// The sectors of the second bank before them, of 128 KiB each.
 const OUTBOX: Region = Region {
@@ -52,17 +53,19 @@ async fn main(spawner: Spawner) {
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
     static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
+    static COPY: ConstStaticCell<[u8; COPY_BYTES]> = ConstStaticCell::new([0; COPY_BYTES]);
+    static PACE: ConstStaticCell<Pace> = ConstStaticCell::new(Pace::every(PERIOD));
     let p = embassy_stm32::init(clocks());
-    let [first, second] = COPIES.map(copy);
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
+    let mut flash = Blocking(Flash::new_blocking(p.FLASH));
+    let kept = match Kept::open(&mut flash, BLOCK, COPY.take()).await {
+        Ok(kept) => kept,
         Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
     };
 
     let mut random = Rng::new(p.RNG, Interrupts);
     let seed = u64::from(random.next_u32()) << 32 | u64::from(random.next_u32());
-    let flash = Blocking(Flash::new_blocking(p.FLASH));
-    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random.next_u32()).await {
+    let pace = PACE.take();
+    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random.next_u32(), pace).await {
         Ok(outbox) => outbox,
         Err(error) => defmt::panic!(
             "the outbox cannot be opened: {}",
@@ -103,8 +106,9 @@ async fn main(spawner: Spawner) {
         i2c::Config::default(),
     );
     spawner.spawn(network(runner).expect("it is started once"));
-    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
-    let link = Link::new(stack, settings, random.next_u32());
+    let sensor = Sht31::new(bus, Delay, ADDRESS);
+    spawner.spawn(sense(sensor, outbox, pace).expect("it is started once"));
+    let link = Link::new(stack, kept, pace, SCB::sys_reset, random.next_u32());
     let error = link.run(outbox, BUFFERS.take()).await;
     defmt::panic!("the flash fails: {}", defmt::Debug2Format(&error));
 }
@@ -115,8 +119,8 @@ async fn network(mut runner: Runner<'static, Network>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn sense(sensor: Sensor, outbox: &'static BoardOutbox) {
-    measure(sensor, outbox, PERIOD).await;
+async fn sense(sensor: Sensor, outbox: &'static BoardOutbox, pace: &'static Pace) {
+    measure(sensor, outbox, pace).await;
 }
 
 /// 400 MHz from the internal oscillator, and 48 MHz for the generator of random numbers.
@@ -150,9 +154,4 @@ fn clocks() -> embassy_stm32::Config {
 fn address() -> [u8; 6] {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = uid::uid();
     [0x02, a ^ f, b ^ g ^ k, c ^ h ^ l, d ^ i, e ^ j]
-}
-
-fn copy(at: usize) -> &'static [u8; COPY_BYTES] {
-    // SAFETY: flash that is always readable, that no linker placed anything in, and that nothing writes.
-    unsafe { &*(at as *const [u8; COPY_BYTES]) }
 }

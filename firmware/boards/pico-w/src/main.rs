@@ -3,8 +3,9 @@
 #![no_std]
 #![no_main]
 
-use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Region, Sht31, measure};
-use configuration::{COPY_BYTES, Wifi};
+use app::{ADDRESS, Blocking, Link, LinkBuffers, Outbox, Pace, Region, Sht31, measure};
+use configuration::{COPY_BYTES, Kept, Wifi};
+use cortex_m::peripheral::SCB;
 use cyw43::{A4, Aligned, Control, JoinOptions, NetDriver, SpiBus, State};
 use cyw43_pio::{DEFAULT_CLOCK_DIVIDER, PioSpi};
 use defmt_rtt as _;
@@ -27,8 +28,8 @@ use static_cell::{ConstStaticCell, StaticCell};
 const PERIOD: Duration = Duration::from_secs(10);
 const REJOIN: Duration = Duration::from_secs(5);
 
-/// The last two sectors of the flash; `memory.x` keeps the program out of them.
-const COPIES: [usize; 2] = [0x101f_e000, 0x101f_f000];
+/// The configuration block is in the last two sectors of the flash; `memory.x` keeps the program out of them.
+const BLOCK: u32 = 0x001f_e000;
 
 const FLASH_BYTES: usize = 2 * 1024 * 1024;
 /// The sectors before them, of 4 KiB each.
@@ -62,6 +63,8 @@ async fn main(spawner: Spawner) {
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     static BUFFERS: ConstStaticCell<LinkBuffers> = ConstStaticCell::new(LinkBuffers::new());
     static KEPT: ConstStaticCell<Option<BoardOutbox>> = ConstStaticCell::new(None);
+    static COPY: ConstStaticCell<[u8; COPY_BYTES]> = ConstStaticCell::new([0; COPY_BYTES]);
+    static PACE: ConstStaticCell<Pace> = ConstStaticCell::new(Pace::every(PERIOD));
     let p = embassy_rp::init(Default::default());
     // Linked whole even without the radio's firmware, so that the size it prints is the program's.
     let Some(radio) = core::hint::black_box(&RADIO) else {
@@ -69,19 +72,19 @@ async fn main(spawner: Spawner) {
             "this image was built without the radio's firmware: run ./fetch-radio and build again"
         );
     };
-    let [first, second] = COPIES.map(copy);
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
+    let mut flash = Blocking(Flash::new_blocking(p.FLASH));
+    let kept = match Kept::open(&mut flash, BLOCK, COPY.take()).await {
+        Ok(kept) => kept,
         Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
     };
-    let Some(network) = settings.wifi else {
+    let Some(network) = kept.settings.wifi else {
         defmt::panic!(
             "the configuration block names no Wi-Fi: write one with `provision` for pico-w"
         );
     };
 
-    let flash = Blocking(Flash::new_blocking(p.FLASH));
-    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random() as u32).await {
+    let pace = PACE.take();
+    let outbox = match app::open(KEPT.take(), flash, OUTBOX, random() as u32, pace).await {
         Ok(outbox) => outbox,
         Err(error) => defmt::panic!(
             "the outbox cannot be opened: {}",
@@ -118,8 +121,9 @@ async fn main(spawner: Spawner) {
     let bus = I2c::new_async(p.I2C0, p.PIN_5, p.PIN_4, Interrupts, i2c::Config::default());
     spawner.spawn(run_network(runner).expect("it is started once"));
     spawner.spawn(join(control, stack, network).expect("it is started once"));
-    spawner.spawn(sense(Sht31::new(bus, Delay, ADDRESS), outbox).expect("it is started once"));
-    let link = Link::new(stack, settings, random() as u32);
+    let sensor = Sht31::new(bus, Delay, ADDRESS);
+    spawner.spawn(sense(sensor, outbox, pace).expect("it is started once"));
+    let link = Link::new(stack, kept, pace, SCB::sys_reset, random() as u32);
     let error = link.run(outbox, BUFFERS.take()).await;
     defmt::panic!("the flash fails: {}", defmt::Debug2Format(&error));
 }
@@ -155,16 +159,11 @@ async fn run_network(mut runner: embassy_net::Runner<'static, NetDriver<'static>
 }
 
 #[embassy_executor::task]
-async fn sense(sensor: Sensor, outbox: &'static BoardOutbox) {
-    measure(sensor, outbox, PERIOD).await;
+async fn sense(sensor: Sensor, outbox: &'static BoardOutbox, pace: &'static Pace) {
+    measure(sensor, outbox, pace).await;
 }
 
 /// From the jitter of the ring oscillator: enough to tell boots apart, not enough for keys.
 fn random() -> u64 {
     u64::from_le_bytes(core::array::from_fn(|_| RoscRng::next_u8()))
-}
-
-fn copy(at: usize) -> &'static [u8; COPY_BYTES] {
-    // SAFETY: flash that is always readable, that no linker placed anything in, and that nothing writes.
-    unsafe { &*(at as *const [u8; COPY_BYTES]) }
 }

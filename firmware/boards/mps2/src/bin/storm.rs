@@ -6,7 +6,9 @@
 #![no_std]
 #![no_main]
 
-use app::{Link, LinkBuffers, Outbox, Reading, Sensor as _, Simulated};
+use app::{Link, LinkBuffers, Outbox, Pace, Reading, Sensor as _, Simulated};
+use configuration::{COPY_BYTES, Kept};
+use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, Timer};
@@ -16,11 +18,11 @@ use firmware::{
 use flash_model::Operation;
 use mps2::{
     exit,
-    flash::{self, BoardFlash, PAGE, PAGES},
+    flash::{self, BoardFlash, OUTBOX_PAGES, PAGE},
     network,
     psram::{self, Books},
 };
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 use wire::{Event as _, Stream};
 
 type BoardOutbox = Outbox<BoardFlash>;
@@ -36,7 +38,7 @@ const LAYOUT: Layout<1> = Layout {
         stream: STREAM,
         region: Region {
             start: STORE_PAGES * PAGE as u32,
-            pages: PAGES as u32 - STORE_PAGES,
+            pages: OUTBOX_PAGES as u32 - STORE_PAGES,
         },
         when_full: WhenFull::Refuse,
         commit: Commit::Always,
@@ -57,15 +59,16 @@ fn main() -> ! {
 async fn run(spawner: Spawner) {
     static KEPT: StaticCell<BoardOutbox> = StaticCell::new();
     static BUFFERS: StaticCell<LinkBuffers> = StaticCell::new();
-    let [first, second] = psram::configuration();
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
-        Err(error) => exit::failure(format_args!("{error}")),
-    };
+    static COPY: ConstStaticCell<[u8; COPY_BYTES]> = ConstStaticCell::new([0; COPY_BYTES]);
+    static PACE: ConstStaticCell<Pace> = ConstStaticCell::new(Pace::every(PAUSE));
     let seed = psram::random(psram::count_boot());
     let random = (seed >> 32) as u32;
     let mut flash = flash::power_on(seed).expect("it is taken once");
     flash.take_time(take_time);
+    let kept = match Kept::open(&mut flash, flash::BLOCK, COPY.take()).await {
+        Ok(kept) => kept,
+        Err(error) => exit::failure(format_args!("{error}")),
+    };
     let opened = firmware::Outbox::open(flash, &LAYOUT, &[Reading::KIND], random).await;
     let outbox = match opened {
         Ok(outbox) => outbox,
@@ -75,7 +78,7 @@ async fn run(spawner: Spawner) {
     let outbox: &BoardOutbox = KEPT.init(Shared::new(outbox));
     let stack = network::start(spawner, seed);
     spawner.spawn(commit(outbox, books, random).expect("it is started once"));
-    let link = Link::new(stack, settings, random);
+    let link = Link::new(stack, kept, PACE.take(), SCB::sys_reset, random);
     let error = link.run(outbox, BUFFERS.init(LinkBuffers::new())).await;
     exit::failure(format_args!("the flash fails: {error:?}"))
 }

@@ -1,0 +1,107 @@
+use core::cell::Cell;
+
+use configuration::{Given, Kept, Standing};
+use embassy_time::Duration;
+use embedded_storage_async::nor_flash::NorFlash;
+use firmware::{
+    client::{Plan, Serve},
+    outbox::Setting,
+};
+use wire::command::{Configured, Outcome};
+
+use crate::Pace;
+
+/// The shortest period of readings, in milliseconds: a flash of 16 pages lasts for some years under it.
+const LEAST_PERIOD_MS: u32 = 100;
+/// The longest: a day.
+const MOST_PERIOD_MS: u32 = 86_400_000;
+
+/// What the node may have a board do.
+///
+/// | command | with | does |
+/// |---|---|---|
+/// | `echo` | at most 480 bytes | answers with them; at most once |
+/// | `period` | milliseconds between readings, as JSON: 100 to 86400000 | keeps to it, over resets as well; exactly once |
+pub(crate) struct Orders<'a> {
+    pub(crate) kept: Kept<'a>,
+    pub(crate) pace: &'a Pace,
+    /// Whether the configuration the board works with is on trial.
+    pub(crate) is_trial: &'a Cell<bool>,
+    pub(crate) restart: fn() -> !,
+}
+
+impl Serve for Orders<'_> {
+    fn plan(&self, name: &str, data: &[u8]) -> Plan {
+        match name {
+            "echo" => Plan::Run,
+            "period" => match period_ms(data) {
+                Some(period_ms) => Plan::Set(period_ms.to_le_bytes().into_iter().collect()),
+                None => Plan::Refuse(Outcome::Malformed),
+            },
+            _ => Plan::Refuse(Outcome::Unknown),
+        }
+    }
+
+    async fn run(&mut self, _: &str, data: &[u8], answer: &mut [u8]) -> (Outcome, usize) {
+        match answer.get_mut(..data.len()) {
+            None => (Outcome::Malformed, 0),
+            Some(answer) => {
+                answer.copy_from_slice(data);
+                say!("an echo of {} bytes", data.len());
+                (Outcome::Done, data.len())
+            }
+        }
+    }
+
+    fn set(&mut self, setting: &Setting) {
+        apply(setting, self.pace);
+    }
+
+    async fn configure<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        version: u32,
+        data: &[u8],
+    ) -> Result<Configured, S::Error> {
+        Ok(match self.kept.give(flash, version, data).await? {
+            Given::Held => Configured::Applied,
+            Given::Undone => Configured::Undone,
+            Given::Malformed => Configured::Malformed,
+            Given::Stored => {
+                say!("configuration {} is to be tried", version);
+                (self.restart)()
+            }
+        })
+    }
+
+    async fn welcomed<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+    ) -> Result<Option<(u32, Configured)>, S::Error> {
+        if self.is_trial.get() {
+            self.kept.confirm(flash).await?;
+            self.is_trial.set(false);
+            say!("configuration {} holds", self.kept.version());
+        }
+        Ok(match (self.kept.standing(), self.kept.version()) {
+            (Standing::Undid(version), _) => Some((version, Configured::Undone)),
+            (_, 0) => None,
+            (_, version) => Some((version, Configured::Applied)),
+        })
+    }
+}
+
+/// Works as the last command said that set something.
+pub(crate) fn apply(setting: &Setting, pace: &Pace) {
+    if let Some(period_ms) = setting.first_chunk() {
+        let period_ms = u32::from_le_bytes(*period_ms);
+        pace.set(Duration::from_millis(period_ms.into()));
+    }
+}
+
+fn period_ms(data: &[u8]) -> Option<u32> {
+    let period_ms = core::str::from_utf8(data).ok()?.parse().ok()?;
+    (LEAST_PERIOD_MS..=MOST_PERIOD_MS)
+        .contains(&period_ms)
+        .then_some(period_ms)
+}
