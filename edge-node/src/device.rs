@@ -14,6 +14,7 @@
 //!   [`wire::MAX_JUMP`] is refused and the device asked for its birth.
 //! - **After a refusal nothing later of that stream is taken** until the refused event returns.
 
+mod askers;
 mod clock;
 mod commands;
 mod configuration;
@@ -22,6 +23,7 @@ mod losses;
 mod place;
 mod registry;
 
+pub use askers::{Asker, Askers};
 pub(crate) use clock::{BootClock, happened};
 pub(crate) use commands::MOST_OPEN;
 pub use commands::{Command, CommandOutcome, CommandState, CommandStep, Commands};

@@ -6,6 +6,7 @@ pub mod devices;
 pub mod door;
 pub mod gap;
 pub mod handle;
+pub mod order_body;
 pub mod reload;
 pub mod replay;
 pub mod source;

@@ -18,9 +18,10 @@ use crate::{node::handle::RULE_ORIGIN, record::Change};
 const CLOSE_AGAIN_MS: u64 = 1_000;
 
 impl Broker {
-    /// Whether something derived is to be published that has not just found no room.
+    /// Whether something derived, or a reply to an event that ordered a command, is to be published that has not just found no
+    /// room.
     pub(crate) fn has_derived(&self) -> bool {
-        !self.derived_rests && self.judge.derived(0).is_some()
+        !self.derived_rests && (self.judge.derived(0).is_some() || self.has_replies())
     }
 
     /// There may be room for what was derived.
@@ -28,7 +29,7 @@ impl Broker {
         self.derived_rests = false;
     }
 
-    /// Publishes what stages derived. What finds no room stays, and keeps what its rule derived later behind it.
+    /// Publishes what stages derived, and replies. What finds no room stays, and keeps what its rule derived later behind it.
     pub(crate) fn publish_derived(&mut self, journal: &mut Journal<'_>) {
         let mut without_room = BTreeSet::new();
         let mut place = 0;
@@ -48,7 +49,8 @@ impl Broker {
                 }
             }
         }
-        self.derived_rests = !without_room.is_empty();
+        let replied = self.publish_replies(journal);
+        self.derived_rests = !without_room.is_empty() || replied.is_err();
     }
 
     fn publish_one_derived(

@@ -11,6 +11,7 @@ use wire::topic::{Channel, DeviceId, Prefix, Topic};
 
 mod commands;
 mod events;
+mod orders;
 mod presence;
 mod telling;
 mod views;
@@ -43,6 +44,8 @@ pub(super) struct Devices {
     /// Connections on which a commit lets something be told. What waits for a time has a timer: a commit asks no device that
     /// it does nothing for.
     telling: BTreeSet<ConnectionId>,
+    /// Events of this transaction that ordered nothing, and have to be told so.
+    refusals: Vec<orders::Refusal>,
     /// Since the start.
     counts: DevicesStatus,
 }
@@ -65,6 +68,8 @@ struct Served {
     /// Of streams that do not go where their topic does.
     lanes: BTreeMap<u8, Lane>,
     data: DeviceDataForm,
+    /// Whether events order commands.
+    takes_orders: bool,
 }
 
 /// Somebody at the other end of a device's topic.
@@ -85,6 +90,7 @@ impl Broker {
         self.devices.served = Some(Served {
             lanes: lanes.collect(),
             data: config.data,
+            takes_orders: config.command_events,
             prefix: config.prefix.clone(),
             most: config.max_devices as usize,
             command_bytes: config.command_bound.as_usize(),

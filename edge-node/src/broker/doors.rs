@@ -49,13 +49,14 @@ impl Broker {
         for (incoming, one) in events.iter().zip(&taken) {
             let record = one.carried.record(&origin, &incoming.topic);
             self.follow_judged(&one.judged, one.appended, &record, journal.now);
+            let ordered = self.follow_order(journal, &record);
             let place = one.appended.publish().map(Place::Stored);
             let audience = self
                 .subscriptions
                 .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
             let message = Message::of(&record, journal.now);
             self.fan_out(journal.now, &message, &audience, None, place.as_ref());
-            last = last.max(one.appended.last());
+            last = last.max(one.appended.last()).max(ordered);
         }
         self.ask_for_births(journal);
         self.counters.events += events.len() as u64;

@@ -281,12 +281,14 @@ impl Broker {
             }
         };
         self.follow_judged(&judged, appended, record, journal.now);
+        let ordered = self.follow_order(journal, record);
         self.ask_for_births(journal);
         let message = Message::of(record, journal.now);
         let publisher = arrival.publisher;
         let seq = match appended {
             Appended::Publish(seq) => seq,
             Appended::Nothing { after } => {
+                let after = after.max(ordered);
                 self.fan_out(journal.now, &message, &audience, publisher, None);
                 let heard = !audience.sessions.is_empty() || !audience.groups.is_empty();
                 return Ok(match heard {

@@ -56,6 +56,7 @@ impl Broker {
             self.judge.derivations(),
             self.judge.births(),
             &self.gaps.told,
+            self.devices.registry.commands.askers(),
         );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
@@ -68,12 +69,14 @@ impl Broker {
         let (registry, rest) = next_part::<Registry>(rest)?;
         let (derivations, rest) = next_part(rest)?;
         let (births, rest) = next_part(rest)?;
-        let (told, _) = next_part(rest)?;
+        let (told, rest) = next_part(rest)?;
+        let (askers, _) = next_part(rest)?;
         self.judge.restore(memories);
         self.judge.restore_derivations(derivations);
         self.judge.restore_births(births);
         self.devices.registry = registry;
         self.gaps.told = told;
+        self.devices.registry.commands.restore_askers(askers);
         self.identity = snapshot.identity;
         self.name_rules();
         self.retained = snapshot.retained.restored();

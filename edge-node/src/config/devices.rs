@@ -26,6 +26,9 @@ pub struct DevicesConfig {
     /// Memory for commands and configurations on their way to devices, and for those commands that are over; these make
     /// room, from the oldest on, and where that is not enough a further one is refused.
     pub command_bound: ByteSize,
+    /// Whether an event on the topic `command/<id>`, behind the prefix, orders a command, by whatever door it comes; whoever may
+    /// publish there then has devices do something. The reply is an event on `reply/<id>`.
+    pub command_events: bool,
     /// In which form the data of their events goes on.
     pub data: DeviceDataForm,
     /// The lanes of those streams of a device that are not to go where `[[ingest]]` or `default-lane` says, by number:
@@ -78,6 +81,7 @@ impl Default for DevicesConfig {
             prefix: String::new(),
             max_devices: defaults::MAX_DEVICES,
             command_bound: defaults::COMMAND_BOUND,
+            command_events: false,
             data: DeviceDataForm::default(),
             lanes: BTreeMap::new(),
         }

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use spool::NodeTime;
 use wire::command::Outcome;
 
+use super::{Asker, Askers};
+
 /// Commands that may wait for one device.
 pub(crate) const MOST_OPEN: usize = 64;
 /// What one costs beside its name, device and data: itself and its place in the map.
@@ -25,6 +27,9 @@ pub struct Commands {
     /// The last number given; none is given twice.
     last: u64,
     all: BTreeMap<u64, Command>,
+    /// In a checkpoint behind what there was before them.
+    #[serde(skip)]
+    askers: Askers,
 }
 
 /// Something a device is to do.
@@ -134,6 +139,17 @@ pub enum CommandStep {
     },
     /// Its time is over.
     Expired,
+    /// It was ordered, as [`CommandStep::Ordered`] says, by somebody who may ask for it again.
+    Asked {
+        /// What.
+        command: Command,
+        /// Their numbers.
+        gone: Vec<u64>,
+        /// By whom.
+        asker: Asker,
+    },
+    /// The event that asked for it has its reply.
+    Answered,
 }
 
 impl Command {
@@ -187,16 +203,40 @@ impl Commands {
         self.iter().find(|(_, it)| is_due(it))
     }
 
+    /// What this one asked a device for already.
+    pub(crate) fn asked(&self, device: &str, asker: &Asker) -> Option<u64> {
+        let mut asked = self.askers.asked(asker);
+        asked.find(|seq| self.get(*seq).is_some_and(|it| it.device == device))
+    }
+
+    /// The first that is over and whose event has no reply: its number and that event's id.
+    pub(crate) fn first_unanswered(&self) -> Option<(u64, &Command, &str)> {
+        let (seq, event) = self.askers.first_unanswered()?;
+        Some((seq, self.get(seq)?, event))
+    }
+
+    /// Who asked for them, for a checkpoint.
+    pub(crate) fn askers(&self) -> &Askers {
+        &self.askers
+    }
+
+    /// Takes them back from a checkpoint.
+    pub(crate) fn restore_askers(&mut self, askers: Askers) {
+        self.askers = askers;
+    }
+
     /// Memory all of them take.
     pub(crate) fn bytes(&self) -> usize {
-        self.all.values().map(Command::bytes).sum()
+        let commands: usize = self.all.values().map(Command::bytes).sum();
+        commands + self.askers.bytes()
     }
 
     /// Those that are over and have to go, from the oldest on, for `wanted` bytes of `bound`; `None` where all would not do.
     pub(crate) fn room_for(&self, wanted: usize, bound: usize) -> Option<Vec<u64>> {
         let mut bytes = self.bytes() + wanted;
         let mut gone = Vec::new();
-        let over = self.iter().filter(|(_, it)| !it.is_open());
+        let is_over = |(seq, it): &(u64, &Command)| !it.is_open() && !self.askers.waits(*seq);
+        let over = self.iter().filter(is_over);
         for (seq, command) in over {
             if bytes <= bound {
                 break;
@@ -211,33 +251,50 @@ impl Commands {
     pub(crate) fn drop_all(&mut self, gone: &[u64]) {
         for seq in gone {
             self.all.remove(seq);
+            self.askers.forget(*seq);
         }
     }
 
     /// Folds a step of the command of this number.
     pub(crate) fn apply(&mut self, seq: u64, step: CommandStep) {
-        if let CommandStep::Ordered { command, gone } = step {
-            self.drop_all(&gone);
-            self.last = self.last.max(seq);
-            self.all.insert(seq, command);
-            return;
-        }
+        let step = match step {
+            CommandStep::Ordered { command, gone } => return self.insert(seq, command, &gone),
+            CommandStep::Asked {
+                command,
+                gone,
+                asker,
+            } => {
+                self.insert(seq, command, &gone);
+                return self.askers.insert(seq, asker);
+            }
+            CommandStep::Answered => return self.askers.answer(seq),
+            step => step,
+        };
         let Some(command) = self.all.get_mut(&seq) else {
             return; // its device was removed since
         };
         let sent = command.state == CommandState::Sent;
         command.state = match step {
-            CommandStep::Sent | CommandStep::Ordered { .. } => CommandState::Sent,
             CommandStep::Ended { outcome, data } => CommandState::Ended { outcome, data },
             CommandStep::Expired => CommandState::Expired { sent },
+            _ => CommandState::Sent,
         };
         if !command.is_open() {
             command.data = Vec::new();
+            self.askers.end(seq);
         }
+    }
+
+    fn insert(&mut self, seq: u64, command: Command, gone: &[u64]) {
+        self.drop_all(gone);
+        self.last = self.last.max(seq);
+        self.all.insert(seq, command);
     }
 
     /// Folds the removal of a device.
     pub(crate) fn forget(&mut self, device: &str) {
         self.all.retain(|_, command| command.device != device);
+        let all = &self.all;
+        self.askers.retain(|seq| all.contains_key(&seq));
     }
 }

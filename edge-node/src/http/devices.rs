@@ -1,29 +1,26 @@
 //! `/api/v1/devices` and what is below: devices, their commands, their configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Fault, Node, Shared, connection::Peer};
 use crate::{
-    config::units::Span,
+    device::Asker,
     node::devices::{
-        CommandAnswer, CommandOrder, CommandStatus, ConfigurationAnswer, DeviceError, DevicePage,
-        DeviceStatus, DevicesQuery, MOST_OF_PAGE,
+        CommandAnswer, CommandStatus, ConfigurationAnswer, DeviceError, DevicePage, DeviceStatus,
+        DevicesQuery, MOST_OF_PAGE,
     },
+    node::order_body::{DataBody, OrderBody},
 };
 
-/// How long a command waits for its device where nobody says: a device that is switched on within it still does as it was told.
-const EXPIRES: Span = Span::seconds(600);
-/// The longest a command waits: what was meant a month ago is not meant any more.
-const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+/// What a caller calls its request, so that it makes one command however often it is sent.
+const KEY_HEADER: &str = "idempotency-key";
+const MOST_KEY_BYTES: usize = 128;
 
 pub(super) async fn list<N: Node>(
     State(shared): State<Arc<Shared<N>>>,
@@ -53,23 +50,6 @@ pub(super) async fn remove<N: Node>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What goes to a device: JSON, or any bytes.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Data {
-    data: Option<Value>,
-    data_base64: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CommandBody {
-    name: String,
-    expires: Option<Span>,
-    data: Option<Value>,
-    data_base64: Option<String>,
-}
-
 pub(super) async fn command<N: Node>(
     State(shared): State<Arc<Shared<N>>>,
     Extension(peer): Extension<Peer>,
@@ -77,22 +57,9 @@ pub(super) async fn command<N: Node>(
     request: Request,
 ) -> Result<(StatusCode, Json<CommandAnswer>), Fault> {
     peer.is_operator()?;
-    let body: CommandBody = shared.json(request).await?;
-    let expires = body.expires.unwrap_or(EXPIRES).0;
-    if expires.is_zero() || expires > LONGEST {
-        return Err(Fault::bad("`expires` is 1ms to 30d"));
-    }
-    let data = Data {
-        data: body.data,
-        data_base64: body.data_base64,
-    };
-    let order = CommandOrder {
-        name: body.name,
-        data: data.bytes()?,
-        expires_ms: u64::try_from(expires.as_millis())
-            .unwrap_or(u64::MAX)
-            .max(1),
-    };
+    let asker = asker(request.headers())?;
+    let body: OrderBody = shared.json(request).await?;
+    let order = body.order(asker).map_err(Fault::bad)?;
     let answer = shared.node.command(&device, order).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
@@ -122,21 +89,25 @@ pub(super) async fn configure<N: Node>(
     request: Request,
 ) -> Result<(StatusCode, Json<ConfigurationAnswer>), Fault> {
     peer.is_operator()?;
-    let data = shared.json::<Data>(request).await?.bytes()?;
+    let body: DataBody = shared.json(request).await?;
+    let data = body.bytes().map_err(Fault::bad)?;
     let answer = shared.node.configure_device(&device, data).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-impl Data {
-    fn bytes(self) -> Result<Vec<u8>, Fault> {
-        match (self.data, self.data_base64) {
-            (None, None) => Ok(Vec::new()),
-            (Some(json), None) => Ok(json.to_string().into_bytes()),
-            (None, Some(text)) => STANDARD
-                .decode(text)
-                .map_err(|error| Fault::bad(format!("`data_base64`: {error}"))),
-            (Some(_), Some(_)) => Err(Fault::bad("send `data` or `data_base64`, not both")),
-        }
+/// Who asks, where it says what it calls the request.
+fn asker(headers: &HeaderMap) -> Result<Option<Asker>, Fault> {
+    let Some(key) = headers.get(KEY_HEADER) else {
+        return Ok(None);
+    };
+    let key = key.to_str().unwrap_or_default();
+    match key.len() {
+        1..=MOST_KEY_BYTES => Ok(Some(Asker::Caller {
+            key: key.to_owned(),
+        })),
+        _ => Err(Fault::bad(format!(
+            "`{KEY_HEADER}` is 1 to {MOST_KEY_BYTES} printable ASCII characters"
+        ))),
     }
 }
 

@@ -5,7 +5,7 @@ use spool::Seq;
 use tokio::sync::oneshot;
 
 use super::handle::{NodeHandle, PublishError, Request};
-use crate::device::{CommandOutcome, ConfigurationState, MOST_OPEN};
+use crate::device::{Asker, CommandOutcome, ConfigurationState, MOST_OPEN};
 
 /// The most devices of one page.
 pub const MOST_OF_PAGE: usize = 1_000;
@@ -130,6 +130,8 @@ pub struct CommandOrder {
     pub data: Vec<u8>,
     /// How long it may wait for the device to say how it ended.
     pub expires_ms: u64,
+    /// Who asks; for whoever asked a device before and is kept, the command of then is the answer.
+    pub asker: Option<Asker>,
 }
 
 /// A command to a device.

@@ -27,7 +27,7 @@ fn stream() -> Stream {
     Stream::new(0).expect("0 is a stream")
 }
 
-fn birth() -> Vec<u8> {
+pub(crate) fn birth() -> Vec<u8> {
     let device = birth::Device {
         versions: Versions::OURS,
         incarnation: INCARNATION,

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     device::{
-        Command, CommandOutcome, CommandState, CommandStep, ConfigurationState, ConfigurationStep,
-        Down, MOST_OPEN,
+        Asker, Command, CommandOutcome, CommandState, CommandStep, ConfigurationState,
+        ConfigurationStep, Down, MOST_OPEN,
     },
     mqtt::packet::ReasonCode,
     node::devices::{CommandOrder, DeviceError},
@@ -38,6 +38,10 @@ impl Broker {
         check_length("name", order.name.len(), 1, MAX_TEXT)?;
         check_length("data", order.data.len(), 0, MAX_DATA)?;
         let commands = &self.devices.registry.commands;
+        let asked = order.asker.as_ref();
+        if let Some(seq) = asked.and_then(|asker| commands.asked(device, asker)) {
+            return Ok((seq, self.appended));
+        }
         if commands.of(device).filter(|(_, it)| it.is_open()).count() >= MOST_OPEN {
             return Err(DeviceError::TooMany {
                 device: device.to_owned(),
@@ -51,11 +55,17 @@ impl Broker {
             expires: NodeTime(journal.now.0.saturating_add(order.expires_ms)),
             state: CommandState::Waiting,
         };
-        let gone = self.room_for(command.bytes())?;
+        let gone = self.room_for(command.bytes() + asked.map_or(0, Asker::bytes))?;
         let (seq, expires) = (commands.next(), command.expires);
-        let at = self
-            .step(journal, seq, CommandStep::Ordered { command, gone })
-            .map_err(no_room)?;
+        let ordered = match order.asker {
+            None => CommandStep::Ordered { command, gone },
+            Some(asker) => CommandStep::Asked {
+                command,
+                gone,
+                asker,
+            },
+        };
+        let at = self.step(journal, seq, ordered).map_err(no_room)?;
         self.timers.insert((expires, Timer::CommandEnd(seq)));
         self.send_next_command(journal, device);
         Ok((seq, self.appended.max(at)))

@@ -75,7 +75,12 @@ impl Broker {
             .collect())
     }
 
-    fn command_status(&self, seq: u64, command: &Command, now: NodeTime) -> CommandStatus {
+    pub(super) fn command_status(
+        &self,
+        seq: u64,
+        command: &Command,
+        now: NodeTime,
+    ) -> CommandStatus {
         let (state, outcome, said) = match &command.state {
             CommandState::Waiting => (CommandStage::Waiting, None, None),
             CommandState::Sent => (CommandStage::Sent, None, None),

@@ -198,6 +198,7 @@ impl TestNode {
             prefix: DEVICES.to_owned(),
             max_devices: 2,
             command_bound: ByteSize(64 << 10),
+            command_events: true,
             data: DeviceDataForm::Json,
             lanes: [alarms].into(),
         };

@@ -1,6 +1,7 @@
 //! What is told of devices, and what they are told.
 
 use super::{door::summary, *};
+use crate::device::Asker;
 
 #[tokio::test]
 async fn devices_are_listed_page_by_page() {
@@ -63,7 +64,8 @@ async fn a_command_is_ordered_with_its_data_and_time() {
             Some(CommandOrder {
                 name,
                 data,
-                expires_ms
+                expires_ms,
+                asker: None,
             })
         );
     }
@@ -87,6 +89,28 @@ async fn a_command_is_ordered_with_its_data_and_time() {
     )
     .await;
     assert_eq!(nobody.status, 404, "{}", nobody.body);
+}
+
+#[tokio::test]
+async fn a_command_says_what_its_caller_calls_it() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let path = "/api/v1/devices/pump%207/commands";
+    for (key, is_taken) in [
+        ("order 1", true),
+        (&"k".repeat(128), true),
+        (&"k".repeat(129), false),
+        ("", false),
+        ("schl\u{fc}ssel", false),
+    ] {
+        let headers = format!("{JSON}idempotency-key: {key}\r\n");
+        let answer = post(door.address, path, &headers, r#"{"name":"open"}"#).await;
+        let status = if is_taken { 202 } else { 400 };
+        assert_eq!(answer.status, status, "{key}: {}", answer.body);
+        let ordered = door.node.orders.lock().unwrap().pop();
+        let asker = ordered.and_then(|it| it.asker);
+        let key = key.to_owned();
+        assert_eq!(asker, is_taken.then_some(Asker::Caller { key }));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Commands and configurations on their way to devices.
 
+mod orders;
+
 use tokio::sync::oneshot;
 use wire::{
     birth::{encode_configured, encode_result},
@@ -87,6 +89,7 @@ fn order(node: &mut TestNode, name: &str, data: &[u8]) -> Result<String, DeviceE
             name: name.to_owned(),
             data: data.to_vec(),
             expires_ms: HOUR_MS,
+            asker: None,
         },
         reply,
     });
