@@ -64,6 +64,11 @@ impl<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>
         self.outbox.lock().await.setting().await
     }
 
+    /// How many events of a class are only in memory, as [`Outbox::uncommitted`] says.
+    pub async fn waiting(&self, stream: Stream) -> usize {
+        self.outbox.lock().await.uncommitted(stream)
+    }
+
     /// Milliseconds since 1970 at `uptime_ms`, once the node has told the time.
     #[must_use]
     pub fn time_ms(&self, uptime_ms: u64) -> Option<u64> {

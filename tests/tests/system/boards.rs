@@ -207,6 +207,20 @@ async fn the_bare_image_ends_well_when_all_its_publishes_are_acknowledged() {
     assert_eq!(cloud.received().len(), 2000);
 }
 
+#[tokio::test]
+async fn the_client_under_load_loses_nothing_and_repeats_nothing() {
+    let cloud = TestCloud::start().await;
+    let node = node_for_devices(&cloud).await;
+    let mut board = TestBoard::start_image("load", &node, "load");
+    assert_eq!(board.ended().await, Some(0), "{}", board.console());
+    wait_until("all are at the cloud", async || {
+        board.arrived(&cloud).len() >= 4001
+    })
+    .await;
+    let boots = Boot::all(&board.arrived(&cloud)).unwrap();
+    assert_eq!((boots.len(), boots[0].last), (1, 4001));
+}
+
 /// Waits until `count` events of `board` are at the cloud; if they do not come, tells what the board said.
 async fn wait_for(cloud: &TestCloud, board: &TestBoard, count: usize) {
     struct Told<'a>(&'a TestBoard);

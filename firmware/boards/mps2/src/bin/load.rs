@@ -1,0 +1,225 @@
+//! The device client as fast as it goes, to compare with `bare`: the first event, then events one in a message, then
+//! twenty in a message, 8 messages in flight. Prints each step with its time since the start, and ends QEMU: status 0 once
+//! the node has acknowledged all. Events wait in memory, from which those that are acknowledged never reach flash.
+
+#![no_std]
+#![no_main]
+
+use core::net::Ipv4Addr;
+
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_futures::select::{Either, select};
+use embassy_net::{
+    Stack,
+    tcp::{Error, TcpSocket},
+};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_time::{Instant, Timer};
+use embedded_io_async::{ErrorType, Read, Write};
+use firmware::{
+    Class, Commit, Layout, Outbox, Region, WhenFull,
+    client::{Client, Clock, Identity, Network, NoCommands, Shared},
+    link::Manners,
+};
+use mps2::{
+    console::print,
+    exit,
+    flash::{self, BoardFlash},
+    network, psram,
+};
+use static_cell::ConstStaticCell;
+use wire::{
+    Stream,
+    kind::{Field, Kind, Scalar, Shape},
+    topic::{DeviceId, Prefix},
+};
+
+const EVENTS: u32 = 2_000;
+const BATCH: u32 = 20;
+/// Memory for those that are not acknowledged, which comes in one word for all of 20 ms, and how many fit into it.
+const RING: usize = 16 * 1024;
+const MOST_WAITING: usize = 600;
+
+const STREAM: Stream = Stream::new(0).expect("0 is a stream");
+const READING: Kind<'static> = Kind {
+    event_type: "edge.reading.v1",
+    version: 1,
+    fields: &[field("temperature"), field("humidity")],
+};
+/// A message holds events of one kind: where it changes, the next message begins.
+const OTHER: Kind<'static> = Kind {
+    event_type: "edge.reading.other",
+    ..READING
+};
+
+const fn field(name: &'static str) -> Field<'static> {
+    Field {
+        name,
+        scalar: Scalar::F32,
+        shape: Shape::One,
+    }
+}
+
+type Events = Shared<NoopRawMutex, BoardFlash, 1, RING>;
+
+#[entry]
+fn main() -> ! {
+    mps2::start(|spawner| spawner.spawn(run(spawner).expect("it is started once")))
+}
+
+#[embassy_executor::task]
+async fn run(spawner: Spawner) {
+    static KEPT: ConstStaticCell<Option<Events>> = ConstStaticCell::new(None);
+    static RECEIVED: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
+    static SENT: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0; 2048]);
+    let [first, second] = psram::configuration();
+    let settings = match configuration::read(first, second) {
+        Ok(configuration) => configuration.settings,
+        Err(error) => exit::failure(format_args!("{error}")),
+    };
+    let seed = psram::random(psram::count_boot());
+    let stack = network::start(spawner, seed);
+    let flash = flash::power_on(seed).expect("it is taken once");
+    let kinds = [READING, OTHER];
+    let events = match Outbox::open(flash, &layout(), &kinds, seed as u32).await {
+        Ok(outbox) => KEPT.take().insert(Shared::new(outbox)),
+        Err(error) => exit::failure(format_args!("the outbox cannot be opened: {error:?}")),
+    };
+    let mut socket = TcpSocket::new(stack, RECEIVED.take(), SENT.take());
+    socket.set_nagle_enabled(false);
+    let once = Once {
+        stack,
+        socket: Some(socket),
+        port: settings.port,
+    };
+    let identity = Identity {
+        device: DeviceId::new(settings.id).expect("a configuration has no other id"),
+        prefix: Prefix::NONE,
+        firmware: "load",
+        configuration: 0,
+        login: None,
+    };
+    let outside = (once, Uptime, NoCommands);
+    let mut client = Client::new(&*events, identity, outside, Manners::DEFAULT, seed as u32);
+    match select(client.run(), publish(events)).await {
+        Either::First(_) => exit::failure(format_args!("the flash fails")),
+        Either::Second(()) => exit::success(),
+    }
+}
+
+fn layout() -> Layout<1> {
+    let store = Region { start: 0, pages: 2 };
+    let region = Region {
+        start: 2 * flash::PAGE as u32,
+        pages: 8,
+    };
+    let class = Class {
+        stream: STREAM,
+        region,
+        when_full: WhenFull::Refuse,
+        commit: Commit::AfterMs(u32::MAX),
+    };
+    Layout {
+        store,
+        classes: [class],
+    }
+}
+
+async fn publish(events: &Events) {
+    take(events, 1, 1).await;
+    let micros = Instant::now().as_micros();
+    print(format_args!("first acknowledgement after {micros} us"));
+    for (batch, what) in [(1, "one in a message"), (BATCH, "twenty in a message")] {
+        let began = Instant::now();
+        take(events, EVENTS, batch).await;
+        let micros = began.elapsed().as_micros().max(1);
+        let rate = u64::from(EVENTS) * 1_000_000 / micros;
+        print(format_args!(
+            "{EVENTS} events acknowledged, {rate} per second, {what}"
+        ));
+    }
+}
+
+/// Publishes events, so many in a message, and waits until the node has all.
+async fn take(events: &Events, count: u32, batch: u32) {
+    for number in 0..count {
+        if number.is_multiple_of(batch) {
+            while events.waiting(STREAM).await > MOST_WAITING {
+                Timer::after_micros(200).await;
+            }
+        }
+        let kind = match (number / batch).is_multiple_of(2) {
+            true => READING,
+            false => OTHER,
+        };
+        let uptime_ms = Instant::now().as_millis();
+        let taken = events
+            .publish(STREAM, kind.id(), uptime_ms, &[0x5a; 8])
+            .await;
+        if let Err(error) = taken {
+            exit::failure(format_args!("an event is not taken: {error:?}"));
+        }
+    }
+    while events.waiting(STREAM).await > 0 {
+        Timer::after_micros(200).await;
+    }
+}
+
+struct Uptime;
+
+impl Clock for Uptime {
+    fn uptime_ms(&self) -> u64 {
+        Instant::now().as_millis()
+    }
+
+    async fn wait_until(&self, uptime_ms: u64) {
+        Timer::at(Instant::try_from_millis(uptime_ms).unwrap_or(Instant::MAX)).await;
+    }
+}
+
+/// The one connection there will be: whoever measures begins anew where it breaks.
+struct Once<'a> {
+    stack: Stack<'a>,
+    socket: Option<TcpSocket<'a>>,
+    port: u16,
+}
+
+impl<'a> Network for Once<'a> {
+    type Connection = Unflushed<'a>;
+
+    async fn connect(&mut self) -> Option<Unflushed<'a>> {
+        let Some(mut socket) = self.socket.take() else {
+            exit::failure(format_args!("the connection was lost"));
+        };
+        self.stack.wait_config_up().await;
+        let node = (Ipv4Addr::new(10, 0, 2, 2), self.port);
+        if socket.connect(node).await.is_err() {
+            exit::failure(format_args!("nobody answers at the node's address"));
+        }
+        Some(Unflushed(socket))
+    }
+}
+
+/// A socket whose flush does nothing, as in `bare`.
+struct Unflushed<'a>(TcpSocket<'a>);
+
+impl ErrorType for Unflushed<'_> {
+    type Error = Error;
+}
+
+impl Read for Unflushed<'_> {
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+        self.0.read(into).await
+    }
+}
+
+impl Write for Unflushed<'_> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.0.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! What a board in QEMU brings to a node with the device client, beside a bare loop of minimq, both one after the other and
+//! several times: `cargo run -p tests --features boards --example board_load`. `EDGE_NODE_BIN` names the node to use.
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark prints, and stops at its own fault"
+)]
+
+use tests::{TestBoard, TestNode};
+
+const ROUNDS: usize = 7;
+
+/// What each image says, and what it is in the table.
+const BARE: [(&str, &str); 3] = [
+    ("connected after ", "bare: DHCP and CONNECT, us"),
+    (
+        "first acknowledgement after ",
+        "bare: first acknowledgement, us",
+    ),
+    ("publishes acknowledged, ", "bare: publishes in a second"),
+];
+const LOAD: [(&str, &str); 3] = [
+    (
+        "first acknowledgement after ",
+        "client: first event acknowledged, us",
+    ),
+    (
+        "2000 events acknowledged, ",
+        "client: events in a second, one in a message",
+    ),
+    (
+        "2000 events acknowledged, ",
+        "client: events in a second, twenty in a message",
+    ),
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let node = TestNode::builder().config("[devices]\n").start().await;
+    let mut numbers = vec![Vec::new(); BARE.len() + LOAD.len()];
+    for round in 0..ROUNDS {
+        let bare = said(&node, "bare", &format!("bare-{round}")).await;
+        let load = said(&node, "load", &format!("load-{round}")).await;
+        for (index, (what, _)) in BARE.into_iter().enumerate() {
+            numbers[index].push(number(&bare, what, 0));
+        }
+        for (index, (what, _)) in LOAD.into_iter().enumerate() {
+            let number = number(&load, what, index.saturating_sub(1));
+            numbers[BARE.len() + index].push(number);
+        }
+    }
+    for ((_, what), mut numbers) in BARE.into_iter().chain(LOAD).zip(numbers) {
+        numbers.sort_unstable();
+        println!("{:>8}  {what}  {numbers:?}", numbers[ROUNDS / 2]);
+    }
+}
+
+async fn said(node: &TestNode, image: &str, id: &str) -> String {
+    let mut board = TestBoard::start_image(image, node, id);
+    let ended = board.ended().await;
+    assert_eq!(ended, Some(0), "{}", board.console());
+    board.console()
+}
+
+/// The number behind these words, where they stand for the `skip`th time.
+fn number(console: &str, words: &str, skip: usize) -> u64 {
+    let mut found = console.split(words).skip(1 + skip);
+    let digits = found.next().and_then(|rest| rest.split(' ').next());
+    digits.and_then(|it| it.parse().ok()).expect(console)
+}
