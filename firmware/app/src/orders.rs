@@ -100,7 +100,11 @@ pub(crate) fn apply(setting: &Setting, pace: &Pace) {
 }
 
 fn period_ms(data: &[u8]) -> Option<u32> {
-    let period_ms = core::str::from_utf8(data).ok()?.parse().ok()?;
+    let mut period_ms: u32 = 0;
+    for digit in data {
+        let digit = digit.is_ascii_digit().then(|| digit & 0x0f)?;
+        period_ms = period_ms.checked_mul(10)?.checked_add(digit.into())?;
+    }
     (LEAST_PERIOD_MS..=MOST_PERIOD_MS)
         .contains(&period_ms)
         .then_some(period_ms)

@@ -40,9 +40,11 @@ pub async fn open<'p, S: NorFlash>(
     random: u32,
     pace: &Pace,
 ) -> Result<&'p Outbox<S>, OpenError<S::Error>> {
-    // Called through a pointer, so that its part of the stack is free again when the link runs.
-    let opening: Pin<&mut dyn Future<Output = _>> = pin!(open_in(place, flash, region, random));
-    let outbox = opening.await?;
+    let outbox = {
+        // Called through a pointer, so that its part of the stack is free again when the link runs.
+        let opening: Pin<&mut dyn Future<Output = _>> = pin!(open_in(place, flash, region, random));
+        opening.await?
+    };
     if let Some(setting) = outbox.setting().await.map_err(OpenError::Flash)? {
         orders::apply(&setting, pace);
     }

@@ -110,19 +110,22 @@ pub fn encode(
     generation: u32,
     copy: &mut [u8; COPY_BYTES],
 ) -> Result<(), SettingsError> {
+    settings.check()?;
     let said = Said {
         settings: *settings,
         version: 0,
         standing: Standing::Holds,
         generation,
     };
-    said.encode(copy)
+    said.encode(copy);
+    Ok(())
 }
 
 impl Said<'_> {
-    pub(crate) fn encode(&self, copy: &mut [u8; COPY_BYTES]) -> Result<(), SettingsError> {
+    /// Settings that were read, or checked, are within their bounds.
+    #[inline(never)] // its frame is of no use to its callers, and the stack is short
+    pub(crate) fn encode(&self, copy: &mut [u8; COPY_BYTES]) {
         let settings = &self.settings;
-        settings.check()?;
         copy.fill(0xff);
         let mut fields = Fields {
             bytes: copy,
@@ -150,7 +153,6 @@ impl Said<'_> {
             Standing::Trial => fields.put(TRIAL_TAG, &[]),
         }
         fields.seal(self.generation);
-        Ok(())
     }
 }
 

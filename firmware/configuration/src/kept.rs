@@ -163,17 +163,14 @@ fn address<S: NorFlash>(start: u32, place: Place) -> u32 {
 
 async fn write<S: NorFlash>(flash: &mut S, at: u32, said: &Said<'_>) -> Result<(), S::Error> {
     let mut copy = [0; COPY_BYTES];
-    // Settings that were read are within their bounds.
-    if said.encode(&mut copy).is_ok() {
-        let end = at.saturating_add(page_bytes::<S>());
-        flash.erase(at, end).await?;
-        // What is erased is left so.
-        let len = copy.iter().rposition(|byte| *byte != 0xff);
-        let len = len.map_or(0, |last| last.saturating_add(1));
-        let written = copy.get(..len.next_multiple_of(S::WRITE_SIZE.max(1)));
-        flash.write(at, written.unwrap_or(&copy)).await?;
-    }
-    Ok(())
+    said.encode(&mut copy);
+    let end = at.saturating_add(page_bytes::<S>());
+    flash.erase(at, end).await?;
+    // What is erased is left so.
+    let len = copy.iter().rposition(|byte| *byte != 0xff);
+    let len = len.map_or(0, |last| last.saturating_add(1));
+    let written = copy.get(..len.next_multiple_of(S::WRITE_SIZE.max(1)));
+    flash.write(at, written.unwrap_or(&copy)).await
 }
 
 fn page_bytes<S: NorFlash>() -> u32 {
