@@ -80,7 +80,7 @@ impl Spool {
 
 impl Inner {
     /// Takes the next frame, with the changes of the spool's own that are due.
-    fn next_batch(&self) -> Option<Pending> {
+    pub(crate) fn next_batch(&self) -> Option<Pending> {
         let mut state = self.lock();
         let mut batch = state.pending.pop_front()?;
         state.queued_bytes = state.pending.iter().rev().skip(1).map(Pending::len).sum();

@@ -20,6 +20,33 @@ fn what_was_committed_survives_power_loss_and_what_was_not_is_gone() {
     assert_eq!(&*log.read(cursor, kept)[0].body, b"next");
 }
 
+/// Killed between the write and the sync of a frame: the next process finds the frame, though no disk has it yet.
+#[test]
+fn what_is_served_after_a_kill_survives_power_loss_although_it_was_never_synced() {
+    for seed in 0..32 {
+        let mut log = Log::on(Simulated::new(seed), options()).unwrap();
+        let (cursor, route) = log.reader("sink");
+        let synced = log.append(0, route, b"synced").unwrap();
+        log.commit();
+        let written = log.append(0, route, b"written").unwrap();
+        write_without_sync(&log);
+        let log = log.kill();
+        assert_eq!(log.seqs(cursor), [synced.0, written.0]);
+        let log = log.crash();
+        assert_eq!(log.seqs(cursor), [synced.0, written.0], "seed {seed}");
+        assert_eq!(log.spool.status().ledger, []);
+    }
+}
+
+fn write_without_sync(log: &Log) {
+    let inner = &log.spool.inner;
+    let mut batch = inner.next_batch().unwrap();
+    let target = inner.target.lock().unwrap();
+    let segment = target.segment.as_ref().unwrap();
+    let frame = batch.seal(segment.salt, segment.end, None);
+    segment.file.write_at(frame, segment.end).unwrap();
+}
+
 #[test]
 fn a_new_log_is_clean_and_so_is_one_that_was_closed() {
     let mut log = Log::new();
