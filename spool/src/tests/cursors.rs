@@ -306,6 +306,31 @@ fn what_is_counted_as_lost_and_then_acknowledged_is_in_the_ledger_before_it_is_l
 }
 
 #[test]
+fn no_mark_is_saved_beside_the_log_ahead_of_the_loss_that_lets_it_go() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("session");
+    let seq = log.append(0, route, &body(1, 100)).unwrap();
+    log.commit();
+    log.spool.record_loss(Loss {
+        reason: LossReason::Expired,
+        scope: "session".into(),
+        count: 1,
+        bytes: 100,
+        first: seq,
+        last: seq,
+        at: NodeTime(log.now),
+    });
+    log.spool.ack(cursor, &[seq]);
+    // The ledger goes out with a commit, and none has come.
+    for _ in 0..3 {
+        log.keep_house();
+    }
+    let log = log.crash();
+    assert_eq!(log.spool.status().ledger, []);
+    assert_eq!(log.seqs(cursor), [seq.0]);
+}
+
+#[test]
 fn no_mark_is_stored_ahead_of_losses_that_are_too_many_for_one_commit() {
     let mut log = Log::new();
     let readers: Vec<_> = (0..100)

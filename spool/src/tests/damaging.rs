@@ -72,6 +72,21 @@ fn damage_is_counted_once_though_more_was_lost_than_a_commit_carries() {
 }
 
 #[test]
+fn damaged_record_holds_no_cursor_up() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let seqs: Vec<u64> = (0..5).map(|_| append_alone(&mut log, route)).collect();
+    assert_eq!(log.seqs(cursor), seqs, "its window holds all of them");
+    flip_in_page(&log, 1, 3);
+    let whole = [seqs[0], seqs[2], seqs[3], seqs[4]];
+    assert_eq!(log.seqs(cursor), whole);
+    log.spool.ack(cursor, &whole.map(Seq));
+    assert_eq!(log.pending(cursor), 0);
+    let low = log.spool.inner.lock().cursors[&cursor.0].low();
+    assert_eq!(low, seqs[4], "the low mark stands behind all of them");
+}
+
+#[test]
 fn torn_tail_is_counted_once_although_every_start_finds_it() {
     let mut log = Log::new();
     let (_, route) = log.reader("sink");
