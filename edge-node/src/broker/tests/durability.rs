@@ -8,7 +8,7 @@ fn puback_leaves_after_the_commit_of_its_message() {
     let mut node = TestNode::new();
     let mut device = node.connect(v5("pump"));
     node.send(&device, publish("t", "1", QoS::AtLeastOnce, 9));
-    assert_eq!(device.all(&mut node), []);
+    device.gets_nothing(&mut node);
     node.commit();
     assert_eq!(device.all(&mut node), [Packet::PubAck(Ack::success(id(9)))]);
 }
@@ -75,7 +75,7 @@ fn an_unacknowledged_message_may_be_lost_in_a_crash_but_never_acknowledged_befor
     let mut node = TestNode::new();
     let mut device = node.connect(durable("pump"));
     node.send(&device, publish("t", "1", QoS::ExactlyOnce, 5));
-    assert_eq!(device.all(&mut node), []);
+    device.gets_nothing(&mut node);
     let mut node = node.crash();
     // The client sends again; the node takes it as new.
     let mut device = node.connect(durable("pump"));
@@ -83,7 +83,7 @@ fn an_unacknowledged_message_may_be_lost_in_a_crash_but_never_acknowledged_befor
         publish.dup = true
     });
     node.send(&device, again);
-    assert_eq!(device.all(&mut node), []);
+    device.gets_nothing(&mut node);
     node.settle();
     assert_eq!(device.all(&mut node), [Packet::PubRec(Ack::success(id(5)))]);
 }
@@ -117,7 +117,7 @@ fn pubcomp_leaves_after_the_commit_of_the_release() {
     let mut device = node.connect(durable("pump"));
     node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 5);
     node.send(&device, Packet::PubRel(Ack::success(id(5))));
-    assert_eq!(device.all(&mut node), []);
+    device.gets_nothing(&mut node);
     node.commit();
     assert_eq!(
         device.all(&mut node),
@@ -141,11 +141,8 @@ fn an_outbound_qos_2_publish_leaves_after_the_commit_of_its_identifier() {
     node.send(&device, publish("t", "1", QoS::ExactlyOnce, 1));
     node.commit();
     node.read();
-    assert_eq!(
-        reader.all(&mut node),
-        [],
-        "the message is durable, its identifier is not"
-    );
+    // The message is durable, its identifier is not.
+    reader.gets_nothing(&mut node);
     node.commit();
     let sent = reader.publishes(&mut node);
     assert_eq!(sent.len(), 1);
@@ -168,7 +165,7 @@ fn pubrel_leaves_after_the_commit_of_the_receipt_and_the_message_never_comes_aga
     node.publish(&mut device, "t", "1", QoS::ExactlyOnce, 1);
     let sent = reader.publishes(&mut node).remove(0);
     node.send(&reader, pubrec(&sent));
-    assert_eq!(reader.all(&mut node), []);
+    reader.gets_nothing(&mut node);
     node.commit();
     let release = Packet::PubRel(Ack::success(sent.packet_id.unwrap()));
     assert_eq!(reader.all(&mut node), std::slice::from_ref(&release));
@@ -182,7 +179,7 @@ fn pubrel_leaves_after_the_commit_of_the_receipt_and_the_message_never_comes_aga
     node.settle();
     let mut node = node.restart();
     let mut reader = node.connect(durable("reader"));
-    assert_eq!(reader.all(&mut node), []);
+    reader.gets_nothing(&mut node);
 }
 
 #[test]
@@ -226,7 +223,7 @@ fn connack_of_a_clean_start_leaves_after_the_commit_that_discards_the_old_sessio
     clean.clean_start = true;
     let mut client = node.dial(clean.version);
     node.send(&client, Packet::Connect(Box::new(clean)));
-    assert_eq!(client.all(&mut node), []);
+    client.gets_nothing(&mut node);
     node.commit();
     assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
     let mut node = node.crash();
@@ -242,7 +239,7 @@ fn connack_waits_for_the_end_of_the_old_session(mut node: TestNode) {
     let mut connect = durable("reader");
     connect.session_expiry_interval = None;
     node.send(&client, Packet::Connect(Box::new(connect)));
-    assert_eq!(client.all(&mut node), []);
+    client.gets_nothing(&mut node);
     node.commit();
     assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
     let mut node = node.crash();
@@ -283,7 +280,7 @@ fn connack_of_a_clean_start_that_takes_over_leaves_after_the_commit_that_discard
     clean.clean_start = true;
     let mut client = node.dial(clean.version);
     node.send(&client, Packet::Connect(Box::new(clean)));
-    assert_eq!(client.all(&mut node), []);
+    client.gets_nothing(&mut node);
     node.commit();
     assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
     let mut node = node.crash();
@@ -307,7 +304,7 @@ fn connack_after_the_expiry_of_a_session_leaves_after_the_commit_that_discards_i
     node.wait(61_000);
     let mut client = node.dial(brief().version);
     node.send(&client, Packet::Connect(Box::new(brief())));
-    assert_eq!(client.all(&mut node), []);
+    client.gets_nothing(&mut node);
     node.commit();
     assert!(matches!(client.next(&mut node), Some(Packet::ConnAck(ack)) if !ack.session_present));
     let mut node = node.crash();
@@ -328,7 +325,7 @@ fn connack_leaves_after_the_commit_of_a_durable_sessions_will() {
         &client,
         Packet::Connect(Box::new(with_will(durable("pump"), "will", 0))),
     );
-    assert_eq!(client.all(&mut node), []);
+    client.gets_nothing(&mut node);
     node.commit();
     assert_eq!(client.all(&mut node).len(), 1);
     // The node itself stops: the will follows when the client is not back in 30 s.
@@ -348,7 +345,7 @@ fn suback_of_a_durable_session_leaves_after_the_commit_of_the_subscription() {
     let mut node = TestNode::new();
     let mut reader = node.connect(durable("reader"));
     node.send(&reader, subscribe("t", QoS::AtLeastOnce));
-    assert_eq!(reader.all(&mut node), []);
+    reader.gets_nothing(&mut node);
     node.commit();
     assert_eq!(reader.all(&mut node).len(), 1);
     let mut node = node.crash();
@@ -540,7 +537,7 @@ fn nothing_leaves_before_connack_though_it_waits_for_a_commit() {
     let mut reader = node.dial(crate::mqtt::packet::Version::V5);
     node.send(&reader, Packet::Connect(Box::new(durable("reader"))));
     for _ in 0..3 {
-        assert_eq!(reader.all(&mut node), []);
+        reader.gets_nothing(&mut node);
         node.read();
     }
     node.commit();

@@ -27,6 +27,7 @@ fn the_identifier_of_a_retained_message_of_qos_2_is_durable_before_it_leaves() {
     node.commit();
     node.read();
     assert_eq!(reader.publishes(&mut node), []);
+    reader.gets_nothing(&mut node);
     node.settle();
     let first = reader.publishes(&mut node);
     assert_eq!(texts(&first), ["1"]);

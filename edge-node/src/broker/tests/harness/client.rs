@@ -44,6 +44,12 @@ impl Client {
         std::iter::from_fn(|| self.next(node)).collect()
     }
 
+    /// Whatever there is for it waits for a commit: what waits for none has left once the log told of the last one.
+    pub(crate) fn gets_nothing(&mut self, node: &mut TestNode) {
+        node.core.handle_commit();
+        assert_eq!(self.all(node), []);
+    }
+
     /// The PUBLISH packets among them, as topic and payload.
     pub(crate) fn messages(&mut self, node: &mut TestNode) -> Vec<(String, String)> {
         let text = |publish: &Publish| {
