@@ -313,11 +313,11 @@ impl Broker {
 
 #[cfg(test)]
 impl Broker {
-    /// Errands in memory, over all sessions.
+    /// Errands and searches for more of them in memory, over all sessions.
     pub(crate) fn errands_in_memory(&self) -> usize {
         let errands = self.sessions.iter().map(|(_, session)| &session.errands);
         errands
-            .map(|all| all.again.len() + all.found.len() + all.running.len())
+            .map(|all| all.again.len() + all.found.len() + all.running.len() + all.searches.len())
             .sum()
     }
 }
