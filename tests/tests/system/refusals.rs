@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, net::TcpListener, path::Path};
 
-use tests::{TestNode, edge_node};
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+use tests::{TestNode, edge_node, within};
+use tokio::process::Command;
 
 #[tokio::test]
 async fn a_second_process_on_the_same_data_is_refused() {
@@ -22,6 +25,51 @@ async fn a_second_process_on_the_same_data_is_refused() {
     );
     assert!(ended.output.contains("in use"), "{}", ended.output);
     device.publish_readings(1..=3).await;
+}
+
+#[tokio::test]
+async fn data_that_another_process_has_is_left_as_it_is() {
+    let data = data_of_a_node_that_stopped().await;
+    let lock = fs::File::open(data.path().join("lock")).unwrap();
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let before = contents(data.path());
+
+    let ended = TestNode::builder()
+        .data(data.path())
+        .refuses_to_start()
+        .await;
+
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    assert!(ended.output.contains("in use"), "{}", ended.output);
+    assert!(contents(data.path()) == before, "a file was changed");
+}
+
+#[tokio::test]
+async fn a_port_in_use_leaves_the_data_as_it_is_whichever_door_it_is_for() {
+    let data = data_of_a_node_that_stopped().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().map(|it| (taken, it.to_string()));
+    let (_held, address) = taken.unwrap();
+    let before = contents(data.path());
+    for flag in ["--mqtt", "--http", "--grpc"] {
+        let mut run = Command::new(edge_node());
+        run.args(["run", "--data"]).arg(data.path());
+        for door in ["--mqtt", "--http", "--grpc"] {
+            let free = "127.0.0.1:0";
+            run.args([door, if door == flag { &address } else { free }]);
+        }
+        let output = within("it refuses", run.kill_on_drop(true).output()).await;
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{flag}: {said}");
+        for part in [&address, "port is in use", flag] {
+            assert!(said.contains(part), "{flag}: {said}");
+        }
+        assert!(
+            contents(data.path()) == before,
+            "{flag}: a file was changed"
+        );
+    }
 }
 
 #[tokio::test]
@@ -82,10 +130,7 @@ async fn a_directory_that_nobody_may_write_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_newer_format_is_refused_by_number_and_nothing_is_touched() {
-    let data = tempfile::tempdir().unwrap();
-    let mut node = TestNode::builder().data(data.path()).start().await;
-    node.connect("pump-7").await.publish_readings(1..=3).await;
-    node.stop().await;
+    let data = data_of_a_node_that_stopped().await;
     make_newer(&data.path().join("0000000000000001.segment"));
     let before = contents(data.path());
 
@@ -161,6 +206,14 @@ async fn check_refuses_what_run_refuses_and_shows_what_it_accepts() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("bound = \"1 GiB\""), "{said}");
     assert!(said.contains("listen = \"127.0.0.1:1883\""), "{said}");
+}
+
+async fn data_of_a_node_that_stopped() -> TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let mut node = TestNode::builder().data(data.path()).start().await;
+    node.connect("pump-7").await.publish_readings(1..=3).await;
+    node.stop().await;
+    data
 }
 
 /// Writes version 9 into both copies of the header of a segment, with the checksum that goes with it.
