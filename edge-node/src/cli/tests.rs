@@ -167,6 +167,43 @@ fn a_broker_that_cannot_be_measured_is_named() {
 }
 
 #[test]
+fn whatever_prints_tables_prints_json_too() {
+    let without = leaves(&Cli::command(), "")
+        .into_iter()
+        .filter(|(_, command)| !command.get_arguments().any(|it| it.get_id() == "json"));
+    let without: Vec<String> = without.map(|(path, _)| path).collect();
+    // These print lines of text, or JSON alone.
+    assert_eq!(
+        without,
+        [
+            "run",
+            "spool export",
+            "sink remove",
+            "device command",
+            "device configure",
+            "device remove",
+            "rules check",
+            "rules reload",
+            "demo",
+            "completions"
+        ]
+    );
+}
+
+/// The commands that help shows and that have no commands of their own, each with its path.
+fn leaves(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+    let shown = command.get_subcommands().filter(|it| !it.is_hide_set());
+    let each = shown.flat_map(|it| {
+        let path = format!("{path} {}", it.get_name());
+        match it.has_subcommands() {
+            true => leaves(it, &path),
+            false => vec![(path.trim_start().to_owned(), it.clone())],
+        }
+    });
+    each.collect()
+}
+
+#[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let script = execute(&["completions", shell]).unwrap();

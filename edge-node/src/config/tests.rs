@@ -58,6 +58,34 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
 }
 
 #[test]
+fn an_unknown_key_is_refused_in_every_section() {
+    for (section, wrong, nearest) in [
+        ("[node]", "dta", "data"),
+        ("[mqtt]", "max-keepalive", "max-keep-alive"),
+        ("[http]", "max-bdy", "max-body"),
+        ("[grpc]", "max-mesage", "max-message"),
+        ("[spool]", "min_free", "min-free"),
+        ("[[spool.lanes]]", "when_full", "when-full"),
+        ("[rules]", "file", "files"),
+        ("[devices]", "prefx", "prefix"),
+        ("[[ingest]]", "topc", "topic"),
+        ("[[uplink]]", "endpoint", "endpoints"),
+        ("[uplink.sender]", "evn", "env"),
+    ] {
+        let array = if section == "[uplink.sender]" {
+            "[[uplink]]"
+        } else {
+            ""
+        };
+        let said = fault(&format!("{array}\n{section}\n{wrong} = 1\n"));
+        let expected = format!(
+            "node.toml:3:1: unknown key `{wrong}`, did you mean `{nearest}`?; accepted here: "
+        );
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[test]
 fn devices_are_served_where_the_section_is_there() {
     assert_eq!(parse("").devices, None);
     assert_eq!(parse("[devices]\n").devices, Some(DevicesConfig::default()));
