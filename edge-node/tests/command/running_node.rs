@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const EVENT: &str =
@@ -207,9 +208,8 @@ impl Node {
     }
 
     pub(crate) fn stop(mut self) -> ExitStatus {
-        let pid = self.process.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(told.expect("there is `kill`").success());
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::TERM).expect("it runs");
         self.process.wait().expect("the process is a child of ours")
     }
 }
