@@ -23,7 +23,8 @@ use tokio::{
 
 /// The system calls that change a file or make it durable.
 const CHANGES: &str = "pwrite64,pwritev,pwritev2,fsync,fdatasync,fallocate,ftruncate,renameat,renameat2,unlink,unlinkat,mkdirat";
-/// Far enough below a stall that a node may end the connection of a client that it has not heard of during one.
+/// Below a stall, as clients may have it: an idle one has to be answered during it. A publisher that is not read is silent for
+/// less than half as long again here; that it is not taken for gone however long it is, `keep_alive` shows.
 const KEEP_ALIVE_S: u16 = 6;
 /// At least; until an idle client was answered a few times.
 const STALL: Duration = Duration::from_secs(10);
