@@ -19,7 +19,7 @@ const STACK_BYTES: usize = 256 << 20;
 type Filter = jaq_core::compile::Filter<jaq_core::Native<JustLut<Val>>>;
 
 /// What of jaq's library reads the environment, the clock or its time zone, writes to standard error, or ends the process.
-pub(super) const WITHHELD: [&str; 14] = [
+const WITHHELD: [&str; 14] = [
     "debug",
     "debug_empty",
     "env",

@@ -1,7 +1,4 @@
-use super::{
-    program::{Program, WITHHELD},
-    *,
-};
+use super::{program::Program, *};
 
 const EVENT: &[u8] = br#"{"id":"1","data":{"n":2,"l":[1,2,3],"exact":100000000000000000001}}"#;
 
@@ -43,7 +40,22 @@ fn what_a_program_says_is_wrong_fails_the_event() {
 
 #[test]
 fn no_program_reaches_outside_of_itself() {
-    let calls = WITHHELD.iter().flat_map(|name| {
+    let withheld = [
+        "debug",
+        "debug_empty",
+        "env",
+        "halt",
+        "halt_error",
+        "input",
+        "input_filename",
+        "inputs",
+        "localtime",
+        "now",
+        "stderr",
+        "stderr_empty",
+        "strflocaltime",
+    ];
+    let calls = withheld.iter().flat_map(|name| {
         let arguments = ["", "(1)", "(1; 2)"];
         arguments.map(|it| format!("{name}{it}"))
     });
