@@ -199,17 +199,22 @@ impl Broker {
     }
 
     async fn answer(&self, wire: &mut Wire, topic: &str, payload: &[u8]) -> Result<(), Ended> {
-        let mut packet = vec![
-            0x30,
-            u8::try_from(3 + topic.len() + payload.len()).unwrap(),
-            0,
-        ];
-        packet.push(u8::try_from(topic.len()).unwrap());
-        packet.extend(topic.bytes());
-        packet.push(0);
-        packet.extend(payload);
-        write(wire, &packet).await
+        write(wire, &publish_of(topic, payload)).await
     }
+}
+
+/// A PUBLISH at QoS 0 without properties.
+pub(crate) fn publish_of(topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![
+        0x30,
+        u8::try_from(3 + topic.len() + payload.len()).unwrap(),
+        0,
+    ];
+    packet.push(u8::try_from(topic.len()).unwrap());
+    packet.extend(topic.bytes());
+    packet.push(0);
+    packet.extend(payload);
+    packet
 }
 
 async fn yield_once() {

@@ -22,7 +22,7 @@ use wire::{
 };
 
 use crate::{
-    broker::Broker,
+    broker::{Broker, publish_of},
     client::{Outside, identity, numbers, publish},
     device::{open, stream},
     flash::Driver,
@@ -176,17 +176,7 @@ impl Hostile<'_> {
             _ => return vec![0x30, 0xff, 0xff, self.random.byte() & 0x7f],
         };
         let topic = if kind == 9 { "c/pump-7" } else { "a/pump-7" };
-        let payload = payload.unwrap();
-        let mut packet = vec![
-            0x30,
-            u8::try_from(3 + topic.len() + payload.len()).unwrap(),
-            0,
-        ];
-        packet.push(u8::try_from(topic.len()).unwrap());
-        packet.extend(topic.bytes());
-        packet.push(0);
-        packet.extend(payload);
-        packet
+        publish_of(topic, payload.unwrap())
     }
 
     /// Changes a byte, or cuts the end off, or leaves it.

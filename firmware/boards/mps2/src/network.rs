@@ -1,8 +1,12 @@
 //! The LAN9118 and the network stack over it.
 
 use embassy_executor::Spawner;
-use embassy_net::{Config, Runner, Stack, StackResources};
+use embassy_net::{
+    Config, Runner, Stack, StackResources,
+    tcp::{Error, TcpSocket},
+};
 use embassy_time::{Duration, Timer};
+use embedded_io_async::{ErrorType, Read, Write};
 use lan9118::{Frames, Interrupt, Lan9118};
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -52,5 +56,31 @@ async fn run(mut runner: Runner<'static, &'static mut Driver>) -> ! {
 async fn stir() -> ! {
     loop {
         Timer::after(Duration::from_millis(2)).await;
+    }
+}
+
+/// A socket whose flush does nothing.
+///
+/// `TcpSocket::flush` waits until the other side has acknowledged every byte, and MQTT clients flush behind every
+/// packet: with it one packet is in flight at a time. The stack sends what was written by itself.
+pub struct Unflushed<'a>(pub TcpSocket<'a>);
+
+impl ErrorType for Unflushed<'_> {
+    type Error = Error;
+}
+
+impl Read for Unflushed<'_> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.0.read(buffer).await
+    }
+}
+
+impl Write for Unflushed<'_> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.0.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 }

@@ -8,14 +8,15 @@ use core::net::Ipv4Addr;
 
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
-use embassy_net::{
-    Stack,
-    tcp::{Error, TcpSocket},
-};
+use embassy_net::{Stack, tcp::TcpSocket};
 use embassy_time::Instant;
-use embedded_io_async::{ErrorType, Read, Write};
 use minimq::{Buffers, ConfigBuilder, Connection, Publication, QoS, Session};
-use mps2::{console::print, exit, network, psram};
+use mps2::{
+    console::print,
+    exit,
+    network::{self, Unflushed},
+    psram,
+};
 
 /// How many are published, and how many of them at once: as many as minimq can hold.
 const PUBLISHES: u32 = 2_000;
@@ -126,30 +127,4 @@ fn step(what: &str) {
         "{what} after {} us",
         Instant::now().as_micros()
     ));
-}
-
-/// A socket whose flush does nothing.
-///
-/// `TcpSocket::flush` waits until the other side has acknowledged every byte, and MQTT clients flush behind every
-/// packet: with it one packet is in flight at a time. The stack sends what was written by itself.
-struct Unflushed<'a>(TcpSocket<'a>);
-
-impl ErrorType for Unflushed<'_> {
-    type Error = Error;
-}
-
-impl Read for Unflushed<'_> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.0.read(buffer).await
-    }
-}
-
-impl Write for Unflushed<'_> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        self.0.write(bytes).await
-    }
-
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
 }

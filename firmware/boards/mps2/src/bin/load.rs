@@ -10,13 +10,9 @@ use core::net::Ipv4Addr;
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
-use embassy_net::{
-    Stack,
-    tcp::{Error, TcpSocket},
-};
+use embassy_net::{Stack, tcp::TcpSocket};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Instant, Timer};
-use embedded_io_async::{ErrorType, Read, Write};
 use firmware::{
     Class, Commit, Layout, Outbox, Region, WhenFull,
     client::{Client, Clock, Identity, Network, NoCommands, Shared},
@@ -26,7 +22,8 @@ use mps2::{
     console::print,
     exit,
     flash::{self, BoardFlash},
-    network, psram,
+    network::{self, Unflushed},
+    psram,
 };
 use static_cell::ConstStaticCell;
 use wire::{
@@ -198,28 +195,5 @@ impl<'a> Network for Once<'a> {
             exit::failure(format_args!("nobody answers at the node's address"));
         }
         Some(Unflushed(socket))
-    }
-}
-
-/// A socket whose flush does nothing, as in `bare`.
-struct Unflushed<'a>(TcpSocket<'a>);
-
-impl ErrorType for Unflushed<'_> {
-    type Error = Error;
-}
-
-impl Read for Unflushed<'_> {
-    async fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
-        self.0.read(into).await
-    }
-}
-
-impl Write for Unflushed<'_> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        self.0.write(bytes).await
-    }
-
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
     }
 }
