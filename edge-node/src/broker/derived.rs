@@ -62,12 +62,8 @@ impl Broker {
         let carried = Carried::mint(journal, &derived.topic, &event);
         let origin = format!("{RULE_ORIGIN}{}", derived.rule());
         let arrival = Arrival {
-            record: carried.record(&origin, &derived.topic),
-            publisher: None,
-            lane: carried.lane,
-            in_turn: None,
-            withheld: None,
             derived_by: &derived.derived_by,
+            ..Arrival::of(carried.record(&origin, &derived.topic), carried.lane)
         };
         let taken = self.take(journal, &arrival);
         taken.map(drop).map_err(|NoRoom { full, .. }| full)

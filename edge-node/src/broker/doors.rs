@@ -78,14 +78,7 @@ impl Broker {
         let judged = self
             .judge
             .judge(&record, lane, journal.next(), journal.clock(), &[]);
-        let arrival = Arrival {
-            record,
-            publisher: None,
-            lane,
-            in_turn: None,
-            withheld: None,
-            derived_by: &[],
-        };
+        let arrival = Arrival::of(record, lane);
         match self.append_publish(journal, &arrival, &audience, &judged) {
             Ok(appended) => Ok(TakenEvent {
                 carried,

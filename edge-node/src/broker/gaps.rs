@@ -125,14 +125,7 @@ impl Broker {
         let judged = Judged::untouched(carried.lane);
         // Were it not there after a crash, as many further losses would be taken for told.
         journal.store_loss(loss);
-        let arrival = Arrival {
-            record,
-            publisher: None,
-            lane: carried.lane,
-            in_turn: None,
-            withheld: None,
-            derived_by: &[],
-        };
+        let arrival = Arrival::of(record, carried.lane);
         let appended = self.append_publish(journal, &arrival, &audience.of_sinks(), &judged)?;
         let told = Change::GapTold {
             reason: loss.reason,

@@ -44,6 +44,20 @@ pub(crate) struct Arrival<'a> {
     pub(crate) derived_by: &'a [String],
 }
 
+impl<'a> Arrival<'a> {
+    /// One that came on no connection, to be kept in this lane.
+    pub(crate) fn of(record: PublishRecord<'a>, lane: Lane) -> Arrival<'a> {
+        Arrival {
+            record,
+            publisher: None,
+            lane,
+            in_turn: None,
+            withheld: None,
+            derived_by: &[],
+        }
+    }
+}
+
 /// A publish found no room in this lane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoRoom {

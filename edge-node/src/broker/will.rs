@@ -66,12 +66,8 @@ impl Broker {
         };
         let publisher = self.clients.get(client).copied();
         let arrival = Arrival {
-            record,
             publisher,
-            lane: minted.lane,
-            in_turn: None,
-            withheld: None,
-            derived_by: &[],
+            ..Arrival::of(record, minted.lane)
         };
         let taken = self.take(journal, &arrival);
         taken.map_err(|no_room| no_room.full)?;

@@ -187,12 +187,8 @@ impl Broker {
             .judge
             .judge(&record, lane, journal.next(), journal.clock(), &[]);
         let arrival = Arrival {
-            record,
             publisher: Some(peer.session),
-            lane,
-            in_turn: None,
-            withheld: None,
-            derived_by: &[],
+            ..Arrival::of(record, lane)
         };
         match self.append_publish(journal, &arrival, audience, &judged) {
             Ok(appended) => {

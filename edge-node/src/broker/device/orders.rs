@@ -140,14 +140,7 @@ impl Broker {
             Some(prefix) => format!("{prefix}/{REPLIES}/{device}"),
         };
         let carried = Carried::mint(journal, &topic, reply);
-        let arrival = Arrival {
-            record: carried.record("", &topic),
-            publisher: None,
-            lane: carried.lane,
-            in_turn: None,
-            withheld: None,
-            derived_by: &[],
-        };
+        let arrival = Arrival::of(carried.record("", &topic), carried.lane);
         let taken = self.take(journal, &arrival);
         taken.map(drop).map_err(|NoRoom { full, .. }| full)
     }
