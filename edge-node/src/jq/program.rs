@@ -123,24 +123,15 @@ fn functions() -> impl Iterator<Item = Fun<JustLut<Val>>> {
 fn unread(text: &str, errors: &jaq_core::load::Errors<&str, ()>) -> String {
     use jaq_core::load::{Error, span};
     let place = |part: &str| format!("at byte {} of the program", span(text, part).start);
+    let expected = |first: Option<(&str, &str)>| {
+        first.map_or_else(String::new, |(what, part)| {
+            format!("expected {what} {}", place(part))
+        })
+    };
     let said = errors.iter().map(|(_, error)| match error {
         Error::Io(_) => "it imports; a program has no modules".to_owned(),
-        Error::Lex(errors) => {
-            let at = errors
-                .first()
-                .map(|(expected, part)| (expected.as_str(), place(part)));
-            at.map_or_else(String::new, |(expected, at)| {
-                format!("expected {expected} {at}")
-            })
-        }
-        Error::Parse(errors) => {
-            let at = errors
-                .first()
-                .map(|(expected, part)| (expected.as_str(), place(part)));
-            at.map_or_else(String::new, |(expected, at)| {
-                format!("expected {expected} {at}")
-            })
-        }
+        Error::Lex(errors) => expected(errors.first().map(|(it, part)| (it.as_str(), *part))),
+        Error::Parse(errors) => expected(errors.first().map(|(it, part)| (it.as_str(), *part))),
     });
     said.collect::<Vec<_>>().join("; ")
 }
