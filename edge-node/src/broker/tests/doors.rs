@@ -5,7 +5,7 @@ use filters::{Data, Event};
 use super::harness::*;
 use crate::{
     mqtt::packet::{Connect, QoS, Version},
-    node::handle::{Incoming, Origin, Request},
+    node::handle::Incoming,
 };
 
 #[test]
@@ -22,14 +22,8 @@ fn an_event_over_http_is_its_data_to_clients_of_3_1_1_and_an_event_in_binary_mod
     let event = Event::builder("7", "/meter", "reading")
         .datacontenttype("text/plain")
         .data(Data::Text("21.5".to_owned()));
-    let (reply, _answer) = tokio::sync::oneshot::channel();
-    node.core.handle_request(Request::Publish {
-        origin: Origin::Http {
-            peer: "127.0.0.1".to_owned(),
-        },
-        events: vec![Incoming::on("plant/7".to_owned(), event.build().unwrap())],
-        reply,
-    });
+    let incoming = Incoming::on("plant/7".to_owned(), event.build().unwrap());
+    node.post(vec![incoming]).unwrap();
     node.settle();
 
     let [to_old, to_new] = [&mut old, &mut new].map(|client| {

@@ -471,8 +471,8 @@ fn a_full_lane_withholds_the_acknowledgement_and_delivers_locally_once() {
     assert_eq!(reader.publishes(&mut node), [], "not delivered again");
 }
 
-#[test]
-fn reject_answers_quota_exceeded_and_counts_it() {
+/// Rejects what finds no room in a log of 4 MiB, and owes what is published on `fill`.
+fn rejecting_node() -> TestNode {
     let mut node = TestNode::with_options(|options| {
         options.bound_bytes = Some(4 << 20);
         for lane in &mut options.lanes {
@@ -482,6 +482,12 @@ fn reject_answers_quota_exceeded_and_counts_it() {
     let mut keeper = node.connect(durable("keeper"));
     node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
     node.drop_connection(keeper);
+    node
+}
+
+#[test]
+fn reject_answers_quota_exceeded_and_counts_it() {
+    let mut node = rejecting_node();
     let mut device = node.connect(v5("pump"));
     let filling = "x".repeat(60_000);
     let refused = (1..200).find_map(|n| {
@@ -500,15 +506,7 @@ fn reject_answers_quota_exceeded_and_counts_it() {
 /// To it any answer is the promise to keep what it sent.
 #[test]
 fn a_client_of_3_1_1_is_not_rejected_and_its_acknowledgement_is_withheld() {
-    let mut node = TestNode::with_options(|options| {
-        options.bound_bytes = Some(4 << 20);
-        for lane in &mut options.lanes {
-            lane.when_full = spool::WhenFull::Reject;
-        }
-    });
-    let mut keeper = node.connect(durable("keeper"));
-    node.subscribe(&mut keeper, "fill", QoS::AtLeastOnce);
-    node.drop_connection(keeper);
+    let mut node = rejecting_node();
     let mut device = node.connect(Connect {
         clean_start: true,
         ..Connect::new(Version::V311, "pump")

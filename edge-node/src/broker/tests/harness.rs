@@ -35,7 +35,7 @@ use crate::{
     },
     node::{
         core::{Clock, Core, Effect, Reading},
-        handle::Request,
+        handle::{Incoming, Origin, PublishError, Request},
         status::NodeStatus,
         view,
     },
@@ -129,6 +129,19 @@ fn judge(text: &str, has_sink: bool) -> Judge {
 impl TestNode {
     pub(crate) fn new() -> TestNode {
         TestNode::with(limits(), options())
+    }
+
+    /// What whoever publishes events over HTTP is promised.
+    pub(crate) fn post(&mut self, events: Vec<Incoming>) -> Result<Seq, PublishError> {
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        self.core.handle_request(Request::Publish {
+            origin: Origin::Http {
+                peer: "1.2.3.4".to_owned(),
+            },
+            events,
+            reply,
+        });
+        answer.try_recv().unwrap()
     }
 
     pub(crate) fn with_limits(limits: Limits) -> TestNode {

@@ -20,10 +20,7 @@ use super::{
 };
 use crate::{
     mqtt::packet::{Packet, QoS},
-    node::{
-        handle::{Incoming, Origin, Request},
-        source::Source,
-    },
+    node::{handle::Incoming, source::Source},
 };
 
 const NORMAL: &str = r#"{"celsius": 20}"#;
@@ -317,13 +314,5 @@ pub(super) fn offer(node: &mut TestNode, topics: &[&str]) -> bool {
             .data(data);
         Incoming::on((*topic).to_owned(), event.build().unwrap())
     };
-    let (reply, mut answer) = tokio::sync::oneshot::channel();
-    node.core.handle_request(Request::Publish {
-        origin: Origin::Http {
-            peer: "127.0.0.1".to_owned(),
-        },
-        events: topics.iter().map(event).collect(),
-        reply,
-    });
-    answer.try_recv().unwrap().is_ok()
+    node.post(topics.iter().map(event).collect()).is_ok()
 }

@@ -16,7 +16,7 @@ use crate::{
             CommandOrder, CommandStage, CommandStatus, ConfigurationStatus, DeviceError,
             DeviceRequest,
         },
-        handle::{Incoming, Origin, PublishError, Request},
+        handle::{Incoming, PublishError, Request},
     },
 };
 
@@ -420,15 +420,7 @@ fn nobody_speaks_for_a_device_or_the_node_through_another_door() {
         );
         carried.topic = "plant/elsewhere".to_owned();
         for incoming in [direct, carried] {
-            let (reply, mut answer) = oneshot::channel();
-            node.core.handle_request(Request::Publish {
-                origin: Origin::Http {
-                    peer: "1.2.3.4".to_owned(),
-                },
-                events: vec![incoming],
-                reply,
-            });
-            let refused = answer.try_recv().unwrap();
+            let refused = node.post(vec![incoming]);
             let is_refused = matches!(refused, Err(PublishError::Refused { index: 0, .. }));
             assert!(is_refused, "{refused:?}");
         }

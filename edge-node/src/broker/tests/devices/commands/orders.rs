@@ -16,15 +16,7 @@ fn publish_order(node: &mut TestNode, device: &str, id: &str, data: &str) {
         topic: format!("{DEVICES}/command/{device}"),
         event: event.build().unwrap(),
     };
-    let (reply, mut answer) = oneshot::channel();
-    node.core.handle_request(Request::Publish {
-        origin: Origin::Http {
-            peer: "1.2.3.4".to_owned(),
-        },
-        events: vec![incoming],
-        reply,
-    });
-    let promised = answer.try_recv().unwrap().unwrap();
+    let promised = node.post(vec![incoming]).unwrap();
     let committed = node.core.spool().status().committed;
     assert!(promised > committed, "it waits for a commit");
     node.settle();
