@@ -272,13 +272,9 @@ fn a_removed_cursor_owes_its_debt_to_the_ledger() {
     assert_eq!(log.spool.cursor("session"), None);
 }
 
-#[test]
-fn what_is_counted_as_lost_and_then_acknowledged_is_in_the_ledger_before_it_is_let_go() {
-    let mut log = Log::new();
-    let (cursor, route) = log.reader("session");
-    let seq = log.append(0, route, &body(1, 100)).unwrap();
-    log.commit();
-    let expired = Loss {
+/// A record of 100 bytes that the session had no use for any more.
+fn expired(log: &Log, seq: Seq) -> Loss {
+    Loss {
         reason: LossReason::Expired,
         scope: "session".into(),
         count: 1,
@@ -286,7 +282,16 @@ fn what_is_counted_as_lost_and_then_acknowledged_is_in_the_ledger_before_it_is_l
         first: seq,
         last: seq,
         at: NodeTime(log.now),
-    };
+    }
+}
+
+#[test]
+fn what_is_counted_as_lost_and_then_acknowledged_is_in_the_ledger_before_it_is_let_go() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("session");
+    let seq = log.append(0, route, &body(1, 100)).unwrap();
+    log.commit();
+    let expired = expired(&log, seq);
     log.spool.record_loss(expired.clone());
     log.spool.ack(cursor, &[seq]);
     for _ in 0..5 {
@@ -311,15 +316,7 @@ fn no_mark_is_saved_beside_the_log_ahead_of_the_loss_that_lets_it_go() {
     let (cursor, route) = log.reader("session");
     let seq = log.append(0, route, &body(1, 100)).unwrap();
     log.commit();
-    log.spool.record_loss(Loss {
-        reason: LossReason::Expired,
-        scope: "session".into(),
-        count: 1,
-        bytes: 100,
-        first: seq,
-        last: seq,
-        at: NodeTime(log.now),
-    });
+    log.spool.record_loss(expired(&log, seq));
     log.spool.ack(cursor, &[seq]);
     // The ledger goes out with a commit, and none has come.
     for _ in 0..3 {
@@ -343,13 +340,8 @@ fn no_mark_is_stored_ahead_of_losses_that_are_too_many_for_one_commit() {
     log.commit();
     for (n, &(cursor, seq)) in owed.iter().enumerate() {
         log.spool.record_loss(Loss {
-            reason: LossReason::Expired,
             scope: format!("session-{n}"),
-            count: 1,
-            bytes: 100,
-            first: seq,
-            last: seq,
-            at: NodeTime(log.now),
+            ..expired(&log, seq)
         });
         log.spool.ack(cursor, &[seq]);
     }
