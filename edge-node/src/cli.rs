@@ -23,6 +23,7 @@ use crate::{
 
 mod check;
 pub(crate) mod client;
+mod completions;
 mod device;
 mod error;
 mod node;
@@ -180,10 +181,7 @@ impl Cli {
             Some(Command::Bench(args)) => Ok(bench::run(&args, out)?),
             Some(Command::JqWorker) => Ok(jq::work(io::stdin().lock(), out)?),
             Some(Command::Completions { shell }) => {
-                // What it writes to must take everything: a reader that leaves would end it with a panic.
-                let mut script = Vec::new();
-                clap_complete::generate(shell, &mut Cli::command(), "edge-node", &mut script);
-                Ok(out.write_all(&script)?)
+                Ok(out.write_all(completions::script(shell).as_bytes())?)
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
     process::{Command, Output},
 };
 
@@ -72,6 +74,73 @@ fn the_spool_of_a_directory_that_holds_none_is_status_1() {
         assert_eq!(text(&output.stderr).lines().count(), 1);
     }
     assert!(!data.exists());
+}
+
+#[test]
+fn a_directory_that_its_user_may_not_write_is_status_1_with_what_to_do_and_stays_empty() {
+    let data = tempfile::tempdir().unwrap();
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    let ports = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let ports = [&ports[..], &["--grpc", "127.0.0.1:0"]].concat();
+    let path = data.path().to_str().unwrap();
+
+    let output = as_a_plain_user(
+        data.path(),
+        &[&["run", "--data", path], &ports[..]].concat(),
+    );
+
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for part in [path, "Permission denied", "--data"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn bash_completes_what_the_command_knows() {
+    let typed = [
+        (&["edge-node", "sp"][..], "spool"),
+        (&["edge-node", "spool", "ver"], "verify"),
+        (&["edge-node", "rules", "test", "--pay"], "--payload"),
+        (&["edge-node", "run", "--g"], "--grpc"),
+        (&["edge-node", "jq"], ""),
+    ];
+    for (words, completed) in typed {
+        let (last, before) = words.split_last().unwrap();
+        let script = format!(
+            r#"source <("$0" completions bash)
+               function=$(complete -p edge-node | sed 's/.*-F \([^ ]*\).*/\1/')
+               COMP_WORDS=({words}) COMP_CWORD={at}
+               "$function" edge-node "{last}" "{previous}"
+               printf '%s\n' "${{COMPREPLY[@]}}""#,
+            words = words.join(" "),
+            at = before.len(),
+            previous = before.last().unwrap(),
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_edge-node")])
+            .output()
+            .expect("bash starts");
+        assert_eq!(text(&output.stderr), "", "{words:?}");
+        assert_eq!(text(&output.stdout), format!("{completed}\n"), "{words:?}");
+    }
+}
+
+/// The command without the superuser's right to write where the permissions of `own`, a directory of this process's user, forbid it.
+fn as_a_plain_user(own: &Path, arguments: &[&str]) -> Output {
+    let superuser = fs::metadata(own).is_ok_and(|it| it.uid() == 0);
+    let mut command = match superuser {
+        false => command(arguments),
+        true => {
+            let mut command = Command::new("setpriv");
+            command.arg("--bounding-set=-dac_override,-dac_read_search");
+            command.arg(env!("CARGO_BIN_EXE_edge-node")).args(arguments);
+            command
+        }
+    };
+    command.output().expect("the command starts")
 }
 
 fn edge_node(arguments: &[&str]) -> Output {
