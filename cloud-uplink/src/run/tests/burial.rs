@@ -1,4 +1,4 @@
-//! A dead letter over a crash: its event is owed, or it is kept; never neither, never both.
+//! Dead letters: kept to their bound, and over a crash an event is owed or a dead letter, never neither, never both.
 
 use spool::{ReadLimits, storage::simulated::Simulated};
 
@@ -10,6 +10,45 @@ const ALL: ReadLimits = ReadLimits {
     bytes: 1_000,
     lanes: u32::MAX,
 };
+
+#[test]
+fn dead_letters_are_kept_to_their_bound_and_then_in_the_ledger_and_the_rest_goes_on() {
+    run(async {
+        let bench = Bench::new(DeadLetters {
+            records: 2,
+            bytes: 10_000,
+        });
+        bench.publish(1..=50);
+        let sink = TestSink::new(|_, numbers| {
+            let bad = |number: &u64| number.is_multiple_of(10);
+            let refuse = |number: &u64| match bad(number) {
+                true => Outcome::Refused {
+                    error: "never".to_owned(),
+                },
+                false => Outcome::Accepted,
+            };
+            Some(Answer::Each(numbers.iter().map(refuse).collect()))
+        });
+        let running = bench.start(&sink, Limits::default());
+        let status = running
+            .until(|status| status.acknowledged + status.dead_letters == 50)
+            .await;
+        assert_eq!((status.dead_letters, status.dead_letters_lost), (5, 3));
+        let kept = bench.source.buried.lock().unwrap().clone();
+        assert_eq!(
+            kept,
+            [
+                (10, "refused: never".to_owned(), 1),
+                (20, "refused: never".to_owned(), 1)
+            ]
+        );
+        assert_eq!(
+            bench.lost(),
+            BTreeMap::from([(LossReason::DeadLetterBound, 3)])
+        );
+        running.stop().await;
+    });
+}
 
 #[test]
 fn a_dead_letter_and_the_acknowledgement_of_its_event_are_in_one_commit() {

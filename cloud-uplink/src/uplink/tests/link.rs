@@ -1,0 +1,145 @@
+//! What is known of the link: whether it holds, when it is tried again, how fast it drains.
+
+use super::*;
+
+#[test]
+fn it_says_connected_only_while_an_acknowledgement_is_young() {
+    let mut bench = Bench::new(Limits::default());
+    assert_eq!(bench.state(), LinkState::Idle);
+    bench.offer(1..=1);
+    assert_eq!(
+        bench.state(),
+        LinkState::Connecting,
+        "sent is not connected"
+    );
+    let (batch, _) = bench.sent();
+    bench.answer(batch, Answer::All(Outcome::Accepted));
+    assert_eq!(bench.state(), LinkState::Connected);
+    bench.now += Duration::from_secs(61);
+    assert_eq!(bench.state(), LinkState::Idle);
+    bench.offer(2..=2);
+    let (batch, _) = bench.sent();
+    bench.answer(batch, unavailable());
+    assert_eq!(
+        bench.state(),
+        LinkState::BackingOff {
+            error: "no answer".to_owned()
+        }
+    );
+    assert!(
+        bench
+            .uplink
+            .status(bench.now, 1)
+            .next_retry_ms
+            .is_some_and(|ms| (100..=200).contains(&ms))
+    );
+}
+
+#[test]
+fn an_idle_link_is_tried_with_a_canary() {
+    let every = Duration::from_secs(30);
+    let mut bench = Bench::new(Limits {
+        canary_every: Some(every),
+        ..Limits::default()
+    });
+    assert_eq!(
+        bench.uplink.next_deadline(bench.now),
+        Some(bench.now + every)
+    );
+    bench.wait();
+    assert_eq!(bench.actions(), [Action::Canary { batch: BatchId(0) }]);
+    bench.answer(BatchId(0), unavailable());
+    assert_eq!(
+        bench.state(),
+        LinkState::BackingOff {
+            error: "no answer".to_owned()
+        }
+    );
+    bench.wait();
+    assert_eq!(bench.actions(), [Action::Canary { batch: BatchId(1) }]);
+    bench.answer(BatchId(1), Answer::All(Outcome::Accepted));
+    assert_eq!(bench.state(), LinkState::Connected);
+    bench.wait();
+    assert_eq!(bench.actions(), [Action::Canary { batch: BatchId(2) }]);
+}
+
+#[test]
+fn after_an_outage_one_batch_goes_first_and_the_others_follow_its_answer() {
+    let mut bench = Bench::new(Limits {
+        batch_events: 10,
+        in_flight: 4,
+        ..Limits::default()
+    });
+    bench.offer(1..=200);
+    let mut flights = vec![bench.sent().0];
+    for _ in 0..6 {
+        let batch = flights.remove(0);
+        bench.answer(batch, Answer::All(Outcome::Accepted));
+        flights.extend(bench.all_sent());
+    }
+    assert_eq!(flights.len(), 4, "the window has opened");
+    for batch in flights {
+        bench.answer(batch, unavailable());
+    }
+    assert_eq!(bench.all_sent(), []);
+    bench.wait();
+    let probe = bench.all_sent();
+    assert_eq!(probe.len(), 1, "one batch finds out");
+    bench.wait();
+    assert_eq!(bench.all_sent(), [], "and it alone, however long it takes");
+    bench.answer(probe[0], Answer::All(Outcome::Accepted));
+    assert_eq!(bench.all_sent().len(), 2);
+}
+
+#[test]
+fn retry_after_is_waited_for_and_the_rate_falls() {
+    let mut bench = Bench::new(Limits {
+        batch_events: 100,
+        ..Limits::default()
+    });
+    bench.offer(1..=300);
+    let (batch, _) = bench.sent();
+    bench.now += Duration::from_secs(1);
+    bench.answer(batch, Answer::All(Outcome::Accepted));
+    let mut sent = bench.all_sent();
+    let retry_after = Some(Duration::from_secs(9));
+    let error = "429".to_owned();
+    bench.answer(
+        sent.remove(0),
+        Answer::All(Outcome::Overloaded { retry_after, error }),
+    );
+    bench.answer(sent.remove(0), Answer::All(Outcome::Accepted));
+    assert_eq!(
+        bench.uplink.next_deadline(bench.now),
+        Some(bench.now + Duration::from_secs(9))
+    );
+    assert_eq!(
+        bench.uplink.status(bench.now, 200).rate_limit,
+        Some(50.0),
+        "half of what it took"
+    );
+    bench.wait();
+    let (_, seqs) = bench.sent();
+    assert!(
+        seqs.len() < 25,
+        "a fifth of a second's worth, not {}",
+        seqs.len()
+    );
+}
+
+#[test]
+fn catching_up_is_estimated_from_what_drains() {
+    let mut bench = Bench::new(Limits {
+        batch_events: 100,
+        ..Limits::default()
+    });
+    bench.offer(1..=1000);
+    for _ in 0..5 {
+        let batch = bench.sent().0;
+        bench.now += Duration::from_secs(1);
+        bench.answer(batch, Answer::All(Outcome::Accepted));
+    }
+    let status = bench.uplink.status(bench.now, 500);
+    assert_eq!(status.drain_per_second, Some(100.0));
+    assert_eq!(status.catch_up_ms, Some(5000));
+}
