@@ -6,6 +6,7 @@ mod doors;
 mod durability;
 mod failing_disk;
 mod flight;
+mod full_lane;
 mod full_log;
 mod gaps;
 pub(crate) mod harness;
