@@ -22,9 +22,10 @@ use tokio::{
     net::TcpListener,
     sync::{Notify, watch},
     task::spawn_local,
-    time::{Instant, sleep, sleep_until},
+    time::sleep,
 };
 
+mod alarm;
 mod connection;
 mod doors;
 mod listen;
@@ -33,6 +34,7 @@ mod recover;
 mod reload;
 mod uplinks;
 
+use alarm::Alarm;
 use connection::Port;
 
 use crate::{
@@ -57,6 +59,7 @@ struct Inner {
     /// Locked by the thread that waits for a program, and by no task.
     jq: Arc<Mutex<Bench>>,
     ports: RefCell<HashMap<ConnectionId, Rc<Port>>>,
+    alarm: Alarm,
 }
 
 impl Shared {
@@ -68,6 +71,7 @@ impl Shared {
             faults: LogLimit::default(),
             jq: Arc::default(),
             ports: RefCell::default(),
+            alarm: Alarm::default(),
         }))
     }
 
@@ -76,6 +80,9 @@ impl Shared {
         let (result, effects) = {
             let mut core = self.0.core.borrow_mut();
             let result = work(&mut core);
+            if let Some(due) = core.next_deadline() {
+                self.0.alarm.move_to(due);
+            }
             (result, core.take_effects())
         };
         for effect in effects {
@@ -174,20 +181,14 @@ async fn follow_commits(
 /// there are no more than keep two consumers going at once.
 const BLOCKING_THREADS: usize = 2;
 
-/// How often the core looks for what is due when it names no earlier time.
+/// The longest between two looks for what is due.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Wakes the core at its deadlines.
 async fn follow_deadlines(shared: Shared) {
     loop {
-        let wait = shared.with(|core| {
-            let until = core
-                .next_deadline()
-                .map(|due| Duration::from_millis(due.0.saturating_sub(core.now().0)));
-            until.map_or(TICK, |until| until.min(TICK))
-        });
-        // A little later than due, so that what is due is so.
-        sleep_until(Instant::now() + wait + Duration::from_millis(1)).await;
+        let (now, due) = shared.with(|core| (core.now(), core.next_deadline()));
+        shared.0.alarm.ring(now, due).await;
         shared.with(Core::handle_deadline);
     }
 }
@@ -222,3 +223,6 @@ async fn accept(shared: Shared, listener: TcpListener, limit: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,6 +242,11 @@ impl TestNode {
         }
     }
 
+    /// The core, and the milliseconds of its clock.
+    pub(crate) fn into_core(self) -> (Core, Arc<AtomicU64>) {
+        (self.core, self.time)
+    }
+
     /// The power fails: what was not synced is as the seed has it. The node starts again; clients are gone.
     pub(crate) fn crash(self) -> TestNode {
         let mut node = self.cut();
