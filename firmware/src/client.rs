@@ -7,6 +7,7 @@
 
 mod conversation;
 mod inbox;
+mod line;
 mod orders;
 mod shared;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 use conversation::{Conversation, Stop};
 use inbox::Inbox;
+use line::Line;
 pub use shared::Shared;
 
 /// A way to the node.
@@ -173,12 +175,10 @@ where
         let conversation = Conversation {
             shared,
             identity,
-            network,
-            clock,
+            line: Line::new(network, clock),
             serve,
             link: Link::new(manners, random),
             random,
-            connection: None,
         };
         Client {
             conversation,
@@ -197,11 +197,11 @@ where
             inbox,
         } = self;
         loop {
-            let action = conversation.link.poll(conversation.clock.uptime_ms());
+            let action = conversation.link.poll(conversation.line.now_ms());
             match conversation.act(action, inbox).await {
                 Ok(()) => {}
                 Err(Stop::Broken) => {
-                    conversation.link.lost(conversation.clock.uptime_ms());
+                    conversation.link.lost(conversation.line.now_ms());
                     conversation.hang_up().await?;
                 }
                 Err(Stop::Flash(error)) => return Err(error),

@@ -1,6 +1,4 @@
-use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embedded_io_async::{Read, Write};
 use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
     List, Versions,
@@ -12,6 +10,7 @@ use wire::{
 use super::{
     Clock, Identity, Network, Serve, Shared,
     inbox::{Inbox, LONGEST},
+    line::{Broken, Line, Woken},
 };
 use crate::{
     link::{Action, Heard, Link},
@@ -35,12 +34,10 @@ pub(super) struct Conversation<
 > {
     pub(super) shared: &'a Shared<M, S, CLASSES, RING>,
     pub(super) identity: Identity<'a>,
-    pub(super) network: N,
-    pub(super) clock: C,
+    pub(super) line: Line<N, C>,
     pub(super) serve: V,
     pub(super) link: Link,
     pub(super) random: u32,
-    pub(super) connection: Option<N::Connection>,
 }
 
 /// Why an action was not done.
@@ -49,6 +46,12 @@ pub(super) enum Stop<E> {
     Broken,
     /// The flash failed.
     Flash(E),
+}
+
+impl<E> From<Broken> for Stop<E> {
+    fn from(Broken: Broken) -> Self {
+        Stop::Broken
+    }
 }
 
 impl<E> Stop<E> {
@@ -91,18 +94,13 @@ where
 
     async fn dial(&mut self, inbox: &mut Inbox) {
         let until_ms = self.link.deadline_ms().unwrap_or(u64::MAX);
-        let connected = select(self.network.connect(), self.clock.wait_until(until_ms)).await;
-        self.connection = match connected {
-            Either::First(connection) => connection,
-            Either::Second(()) => None,
-        };
+        let is_there = self.line.dial(until_ms).await;
         inbox.clear();
-        self.link
-            .dialed(self.clock.uptime_ms(), self.connection.is_some());
+        self.link.dialed(self.line.now_ms(), is_there);
     }
 
     pub(super) async fn hang_up(&mut self) -> Result<(), S::Error> {
-        self.connection = None;
+        self.line.hang_up();
         self.shared.outbox.lock().await.link_changed(false).await
     }
 
@@ -151,7 +149,7 @@ where
                     versions: Versions::OURS,
                     incarnation: outbox.incarnation(),
                     boot: outbox.boot(),
-                    uptime_ms: self.clock.uptime_ms(),
+                    uptime_ms: self.line.now_ms(),
                     firmware: self.identity.firmware,
                     configuration: self.identity.configuration,
                     kinds: u8::try_from(outbox.tables()).unwrap_or(u8::MAX),
@@ -175,13 +173,13 @@ where
         drop(outbox);
         self.publish(Channel::Birth, id, payload.get(..len).unwrap_or_default())
             .await?;
-        self.link.announced(self.clock.uptime_ms(), table.is_none());
+        self.link.announced(self.line.now_ms(), table.is_none());
         Ok(())
     }
 
     async fn send_events(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
         let mut payload = [0; MAX_MESSAGE];
-        let now_ms = self.clock.uptime_ms();
+        let now_ms = self.line.now_ms();
         let message = self
             .shared
             .outbox
@@ -202,7 +200,7 @@ where
     async fn report(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
         let mut payload = [0; MAX_MESSAGE];
         let losses = self.shared.outbox.lock().await.losses();
-        let report = encode_report(self.clock.uptime_ms(), &losses, &mut payload);
+        let report = encode_report(self.line.now_ms(), &losses, &mut payload);
         let len = report.map_err(|_| Stop::Broken)?.len();
         self.publish(Channel::Birth, id, payload.get(..len).unwrap_or_default())
             .await
@@ -218,35 +216,13 @@ where
             .chain(outbox_ms)
             .min()
             .unwrap_or(u64::MAX);
-        let connection = &mut self.connection;
-        let bytes = async {
-            match connection {
-                Some(connection) => connection.read(inbox.room()).await.unwrap_or(0),
-                None => core::future::pending().await,
-            }
-        };
-        match select3(
-            bytes,
-            self.shared.wake.wait(),
-            self.clock.wait_until(until_ms),
-        )
-        .await
-        {
-            Either3::First(0) => return Err(Stop::Broken),
-            Either3::First(len) => {
-                inbox.fill(len);
-                self.hear(inbox).await?;
-            }
-            Either3::Second(()) => self.link.wake(false),
-            Either3::Third(()) => {
-                let now_ms = self.clock.uptime_ms();
-                self.shared
-                    .outbox
-                    .lock()
-                    .await
-                    .commit_due(now_ms)
-                    .await
-                    .map_err(Stop::flash)?;
+        match self.line.wait(inbox, &self.shared.wake, until_ms).await? {
+            Woken::Bytes => self.hear(inbox).await?,
+            Woken::Signal => self.link.wake(false),
+            Woken::Time => {
+                let now_ms = self.line.now_ms();
+                let mut outbox = self.shared.outbox.lock().await;
+                outbox.commit_due(now_ms).await.map_err(Stop::flash)?;
                 self.link.wake(false);
             }
         }
@@ -263,7 +239,7 @@ where
     }
 
     async fn follow(&mut self, packet: Packet<'_>) -> Result<(), Stop<S::Error>> {
-        let now_ms = self.clock.uptime_ms();
+        let now_ms = self.line.now_ms();
         let heard = {
             let mut topic = [0; Topic::MAX_LEN];
             let answers = self.topic(Channel::Answer, &mut topic)?;
@@ -340,21 +316,8 @@ where
     }
 
     pub(super) async fn write(&mut self, packet: &[u8]) -> Result<(), Stop<S::Error>> {
-        let until_ms = self
-            .clock
-            .uptime_ms()
-            .saturating_add(self.link.patience_ms());
-        let Some(connection) = &mut self.connection else {
-            return Err(Stop::Broken);
-        };
-        let written = async {
-            connection.write_all(packet).await?;
-            connection.flush().await
-        };
-        match select(written, self.clock.wait_until(until_ms)).await {
-            Either::First(Ok(())) => Ok(()),
-            Either::First(Err(_)) | Either::Second(()) => Err(Stop::Broken),
-        }
+        self.line.write(packet, self.link.patience_ms()).await?;
+        Ok(())
     }
 
     fn topic<'b>(&self, channel: Channel, into: &'b mut [u8]) -> Result<&'b str, Stop<S::Error>> {
