@@ -264,10 +264,10 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
     ) -> Result<Option<usize>, S::Error> {
         let (incarnation, boot) = (self.incarnation, self.boot);
         for queue in &mut self.queues {
-            if queue
+            queue
                 .stopped_until_ms
-                .is_some_and(|until_ms| uptime_ms < until_ms)
-            {
+                .take_if(|until_ms| *until_ms <= uptime_ms);
+            if queue.stopped_until_ms.is_some() {
                 continue;
             }
             let message =

@@ -86,7 +86,7 @@ pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
     }
     // A counter that is not above every boot of which events wait was lost and replaced by an older one.
     let counted = counted.filter(|(_, boot)| newest_boot.is_none_or(|newest| newest < *boot));
-    let (incarnation, boot) = counted.unwrap_or((random, 1));
+    let (incarnation, boot) = counted.unwrap_or_else(|| (unused(random, before, &queues), 1));
     if counted.is_none() {
         for queue in &mut queues {
             queue.end_incarnation(before);
@@ -114,6 +114,19 @@ pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
         is_online: false,
         scratch,
     })
+}
+
+/// A number for a new incarnation that none has of which the flash knows, for a generator may say the same at each boot.
+fn unused<const RING: usize>(random: u32, before: Option<u32>, queues: &[Queue<RING>]) -> u32 {
+    let is_used = |number| {
+        let mut earlier = queues.iter().flat_map(|queue| &queue.earlier);
+        before == Some(number) || earlier.any(|(earlier, _)| *earlier == number)
+    };
+    let mut number = random;
+    while is_used(number) {
+        number = number.wrapping_add(1);
+    }
+    number
 }
 
 /// Reads what a class has in flash: where its streams stand, what is missing, and of which kinds events wait.

@@ -254,6 +254,35 @@ fn a_boot_counter_that_cannot_be_read_begins_an_incarnation() {
 }
 
 #[test]
+fn a_generator_that_says_the_same_at_each_boot_begins_no_incarnation_of_which_events_wait() {
+    let driver = Driver::new();
+    publish(&mut open(&driver, 0xaaaa).unwrap(), ALARMS, 0, &[1]).unwrap();
+    for address in (0..2 * u32::try_from(PAGE).unwrap()).step_by(4) {
+        driver.rot(address); // the boot counter is gone
+    }
+    let mut outbox = open(&driver, 0xaaaa).unwrap();
+    publish(&mut outbox, ALARMS, 0, &[2]).unwrap();
+    assert_eq!(next(&mut outbox).unwrap()[0].0, "0000aaaa00000001-0-1");
+    assert_eq!(next(&mut outbox).unwrap()[0].0, "0000aaab00000001-0-1");
+}
+
+#[test]
+fn a_stream_that_goes_on_after_a_refusal_is_no_deadline_any_more() {
+    let mut outbox = open(&Driver::new(), 9).unwrap();
+    publish(&mut outbox, ALARMS, 0, &[1]).unwrap();
+    assert!(next(&mut outbox).is_some());
+    outbox.stop(stream(ALARMS), 100);
+    let mut message = [0; 512];
+    let mut at = |uptime_ms| {
+        let len = block_on(outbox.next_message(uptime_ms, &mut message)).unwrap();
+        (len.is_some(), outbox.deadline_ms())
+    };
+    assert_eq!(at(99), (false, Some(100)));
+    assert_eq!(at(100), (true, None));
+    assert_eq!(at(101), (false, None));
+}
+
+#[test]
 fn a_boot_of_which_events_wait_is_not_counted_twice() {
     let driver = Driver::new();
     drop(open(&driver, 0xaaaa).unwrap());
