@@ -6,8 +6,8 @@
 //! ```
 
 mod conversation;
-mod inbox;
-mod line;
+pub(crate) mod inbox;
+pub(crate) mod line;
 mod orders;
 mod shared;
 

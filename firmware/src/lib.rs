@@ -9,6 +9,7 @@
 //!  link      what is said next, decided without a socket or a clock                  [`link`]
 //!  mqtt      the packets of MQTT 5 a device needs                                    [`mqtt`]
 //!  client    carries bytes between them and the node                                 [`client`]
+//!  publisher the same to any other broker, as CloudEvents, promising less           [`publisher`]
 //! ```
 //!
 //! # Invariants
@@ -22,11 +23,13 @@
 
 mod class;
 pub mod client;
+pub mod cloudevent;
 mod crc;
 pub mod link;
 mod log;
 pub mod mqtt;
 pub mod outbox;
+pub mod publisher;
 mod ring;
 mod store;
 

@@ -309,6 +309,26 @@ impl Link {
         };
     }
 
+    /// A broker that is no node accepted the connection: nothing is asked or announced.
+    pub(crate) fn go_live(&mut self) {
+        if let State::Subscribing { .. } = self.state {
+            self.be_live();
+        }
+    }
+
+    fn be_live(&mut self) {
+        self.state = State::Live;
+        self.attempts = 0;
+        self.has_events = true;
+        self.unanswered_since_ms = None;
+    }
+
+    /// A broker that is no node answered a publish.
+    pub(crate) fn answered(&mut self, now_ms: u64) {
+        self.unanswered_since_ms = (!self.in_flight.is_empty()).then_some(now_ms);
+        self.has_events = true;
+    }
+
     /// There may be something new to send.
     pub fn wake(&mut self, has_losses: bool) {
         self.has_events = true;
@@ -404,10 +424,7 @@ impl Link {
         match Answer::decode(payload) {
             Ok(Answer::Welcome(welcome, stored)) if is_born => {
                 if let State::Born { .. } = self.state {
-                    self.state = State::Live;
-                    self.attempts = 0;
-                    self.has_events = true;
-                    self.unanswered_since_ms = None;
+                    self.be_live();
                 }
                 Heard::Welcome(welcome.time_ms, stored)
             }

@@ -16,8 +16,8 @@ pub struct Connect<'a> {
     pub client_id: &'a str,
     /// The longest silence in seconds; 0 for any.
     pub keep_alive_s: u16,
-    /// Topic and payload of what the broker says when the connection breaks.
-    pub will: (&'a str, &'a [u8]),
+    /// Topic and payload of what the broker says when the connection breaks, if it is to say anything.
+    pub will: Option<(&'a str, &'a [u8])>,
     /// Name and password, if the node wants them.
     pub login: Option<(&'a str, &'a [u8])>,
     /// How many unacknowledged publishes the device takes.
@@ -140,34 +140,43 @@ impl<'b> Writer<'b> {
     }
 
     fn finish(self, first: u8) -> Result<&'b [u8], EncodeError> {
+        self.finish_before(first, 0)
+    }
+
+    /// A packet of which `more` bytes are written elsewhere.
+    fn finish_before(self, first: u8, more: usize) -> Result<&'b [u8], EncodeError> {
         let Writer {
             buffer,
             used,
             is_full,
         } = self;
-        let remaining = used.saturating_sub(HEADROOM);
-        let mut head = [first, 0, 0, 0, 0];
-        let mut len = 1usize;
-        let mut left = remaining;
-        for place in head.iter_mut().skip(1) {
-            let [group, ..] = (left & 0x7f).to_le_bytes();
-            left >>= 7;
-            *place = if left > 0 { group | 0x80 } else { group };
-            len = len.saturating_add(1);
-            if left == 0 {
-                break;
-            }
-        }
-        let start = HEADROOM.saturating_sub(len);
-        if is_full || left > 0 {
+        let remaining = used.saturating_sub(HEADROOM).saturating_add(more);
+        let (digits, digits_len) = varint(remaining).ok_or(EncodeError::Room)?;
+        let start = HEADROOM.saturating_sub(1).saturating_sub(digits_len);
+        if is_full {
             return Err(EncodeError::Room);
         }
         let place = buffer.get_mut(start..HEADROOM).ok_or(EncodeError::Room)?;
-        for (place, byte) in place.iter_mut().zip(head) {
+        for (place, byte) in place.iter_mut().zip([first].into_iter().chain(digits)) {
             *place = byte;
         }
         buffer.get(start..used).ok_or(EncodeError::Room)
     }
+}
+
+/// A variable byte integer and how many bytes it takes; `None` for what is too large for four.
+fn varint(value: usize) -> Option<([u8; 4], usize)> {
+    let (mut digits, mut len, mut left) = ([0; 4], 0usize, value);
+    for place in &mut digits {
+        let [group, ..] = (left & 0x7f).to_le_bytes();
+        left >>= 7;
+        *place = if left > 0 { group | 0x80 } else { group };
+        len = len.saturating_add(1);
+        if left == 0 {
+            return Some((digits, len));
+        }
+    }
+    None
 }
 
 impl Connect<'_> {
@@ -179,7 +188,9 @@ impl Connect<'_> {
     pub fn encode<'b>(&self, into: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut writer = Writer::new(into);
         // Clean start, will at QoS 1, and name and password where there is a login.
-        let flags = 0b0000_1110 | if self.login.is_some() { 0b1100_0000 } else { 0 };
+        let flags = 0b0000_0010
+            | if self.will.is_some() { 0b0000_1100 } else { 0 }
+            | if self.login.is_some() { 0b1100_0000 } else { 0 };
         writer
             .string(b"MQTT")
             .raw(&[5, flags])
@@ -190,8 +201,9 @@ impl Connect<'_> {
             .raw(&[0x27])
             .raw(&self.maximum_packet.to_be_bytes());
         writer.string(self.client_id.as_bytes());
-        let (topic, payload) = self.will;
-        writer.raw(&[0]).string(topic.as_bytes()).string(payload);
+        if let Some((topic, payload)) = self.will {
+            writer.raw(&[0]).string(topic.as_bytes()).string(payload);
+        }
         if let Some((name, password)) = self.login {
             writer.string(name.as_bytes()).string(password);
         }
@@ -235,6 +247,55 @@ pub fn encode_publish<'b>(
         .raw(&[0])
         .raw(payload);
     writer.finish(PUBLISH | 0b0010)
+}
+
+/// What a PUBLISH says of its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attributes<'a> {
+    /// The media type of the payload.
+    pub(crate) content_type: &'a str,
+    /// Name and value of each user property.
+    pub(crate) user: &'a [(&'a str, &'a str)],
+}
+
+/// Writes a PUBLISH at QoS 1 up to its payload, which has `payload_len` bytes; the part of `into` that holds it.
+///
+/// # Errors
+///
+/// `into` is too small.
+pub(crate) fn encode_head<'b>(
+    topic: &str,
+    id: u16,
+    attributes: &Attributes<'_>,
+    payload_len: usize,
+    into: &'b mut [u8],
+) -> Result<&'b [u8], EncodeError> {
+    let Attributes { content_type, user } = *attributes;
+    let pair_len = |(name, value): &(&str, &str)| {
+        5usize
+            .saturating_add(name.len())
+            .saturating_add(value.len())
+    };
+    let len = user
+        .iter()
+        .map(pair_len)
+        .fold(3, usize::saturating_add)
+        .saturating_add(content_type.len());
+    let (digits, digits_len) = varint(len).ok_or(EncodeError::Room)?;
+    let mut writer = Writer::new(into);
+    writer
+        .string(topic.as_bytes())
+        .u16(id)
+        .raw(digits.get(..digits_len).unwrap_or_default())
+        .raw(&[0x03])
+        .string(content_type.as_bytes());
+    for (name, value) in user {
+        writer
+            .raw(&[0x26])
+            .string(name.as_bytes())
+            .string(value.as_bytes());
+    }
+    writer.finish_before(PUBLISH | 0b0010, payload_len)
 }
 
 /// Writes a PUBACK; the part of `into` that holds it.
@@ -440,7 +501,7 @@ mod tests {
         let connect = Connect {
             client_id: "p7",
             keep_alive_s: 30,
-            will: ("b/p7", &[0x21]),
+            will: Some(("b/p7", &[0x21])),
             login: Some(("u", b"pw")),
             receive_maximum: 4,
             maximum_packet: 0x400,

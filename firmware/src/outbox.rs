@@ -382,9 +382,27 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         index: usize,
         into: &'b mut [u8],
     ) -> Result<Option<&'b [u8]>, S::Error> {
-        let Some(key) = self.tables_keys().nth(index) else {
-            return Ok(None);
-        };
+        let key = self.tables_keys().nth(index);
+        match key {
+            Some(key) => self.announcement(key, into).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The announcement of a kind; `None` if the flash does not hold it.
+    pub(crate) async fn table_of<'b>(
+        &mut self,
+        kind: KindId,
+        into: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, S::Error> {
+        self.announcement(Key::Kind(kind.0), into).await
+    }
+
+    async fn announcement<'b>(
+        &mut self,
+        key: Key,
+        into: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, S::Error> {
         let value = self
             .store
             .value(&mut self.flash, key, &mut self.scratch)

@@ -113,7 +113,7 @@ where
         let connect = mqtt::Connect {
             client_id: self.identity.device.as_str(),
             keep_alive_s: self.link.keep_alive_s(),
-            will: (self.topic(Channel::Birth, &mut topic)?, will),
+            will: Some((self.topic(Channel::Birth, &mut topic)?, will)),
             login: self.identity.login,
             receive_maximum: 1,
             maximum_packet: u32::try_from(LONGEST).unwrap_or(u32::MAX),

@@ -6,19 +6,20 @@ use embassy_sync::{
     signal::Signal,
 };
 use embedded_storage_async::nor_flash::NorFlash;
-use wire::{Stream, kind::KindId};
+use wire::{Stream, envelope::Event, epoch::WINDOW_MS, kind::KindId};
 
 use crate::{
     class::Published,
+    cloudevent::Time,
     outbox::{Outbox, PublishError, Setting},
 };
 
 /// An outbox that tasks publish to while a [`Client`](super::Client) empties it.
 pub struct Shared<M: RawMutex, S, const CLASSES: usize, const RING: usize> {
-    pub(super) outbox: Mutex<M, Outbox<S, CLASSES, RING>>,
-    pub(super) wake: Signal<M, ()>,
+    pub(crate) outbox: Mutex<M, Outbox<S, CLASSES, RING>>,
+    pub(crate) wake: Signal<M, ()>,
     /// The node's time when it was told, and the uptime then.
-    pub(super) time: Guard<M, Cell<Option<(u64, u64)>>>,
+    pub(crate) time: Guard<M, Cell<Option<(u64, u64)>>>,
 }
 
 impl<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>
@@ -74,6 +75,24 @@ impl<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>
     pub fn time_ms(&self, uptime_ms: u64) -> Option<u64> {
         let (time_ms, then_ms) = self.time.lock(Cell::get)?;
         time_ms.checked_add(uptime_ms)?.checked_sub(then_ms)
+    }
+
+    /// When an event happened, as far as that is known in the life that is `own`: incarnation and boot. What is of another
+    /// happened before this boot.
+    pub(crate) fn time_of(&self, event: &Event<'_>, own: (u32, u32)) -> Time {
+        let told = self.time.lock(Cell::get);
+        let is_own = (event.id.incarnation, event.id.boot) == own;
+        let uptime_ms = if is_own { event.uptime_ms } else { 0 };
+        Time {
+            time_ms: self.time_ms(uptime_ms),
+            is_synced: is_own
+                && told.is_some_and(|(_, told_ms)| told_ms.abs_diff(uptime_ms) <= WINDOW_MS),
+        }
+    }
+
+    /// Tells the time where no node does: milliseconds since 1970 at `uptime_ms`, as of SNTP. What a node says later counts.
+    pub fn set_time(&self, time_ms: u64, uptime_ms: u64) {
+        self.time.lock(|time| time.set(Some((time_ms, uptime_ms))));
     }
 
     /// Gives the outbox back.

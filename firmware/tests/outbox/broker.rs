@@ -43,7 +43,7 @@ pub(crate) struct Broker {
 }
 
 /// Something ended the connection.
-struct Ended;
+pub(crate) struct Ended;
 
 impl Broker {
     pub(crate) fn new(world: &Rc<World>, seed: u64) -> Self {
@@ -217,7 +217,7 @@ pub(crate) fn publish_of(topic: &str, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-async fn yield_once() {
+pub(crate) async fn yield_once() {
     let mut is_second = false;
     std::future::poll_fn(|_| {
         if std::mem::replace(&mut is_second, true) {
@@ -229,11 +229,11 @@ async fn yield_once() {
     .await;
 }
 
-async fn write(wire: &mut Wire, bytes: &[u8]) -> Result<(), Ended> {
+pub(crate) async fn write(wire: &mut Wire, bytes: &[u8]) -> Result<(), Ended> {
     wire.write_all(bytes).await.map_err(|_| Ended)
 }
 
-async fn packet(wire: &mut Wire) -> Result<(u8, Vec<u8>), Ended> {
+pub(crate) async fn packet(wire: &mut Wire) -> Result<(u8, Vec<u8>), Ended> {
     let mut byte = [0];
     wire.read_exact(&mut byte).await.map_err(|_| Ended)?;
     let first = byte[0];
