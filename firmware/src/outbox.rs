@@ -234,7 +234,7 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
             .queues
             .iter()
             .find(|queue| queue.class.stream == stream);
-        queue.map_or(0, |queue| queue.ring.iter().count())
+        queue.map_or(0, |queue| queue.ring.len())
     }
 
     /// When [`Outbox::commit_due`] has something to do, or a stopped stream goes on.

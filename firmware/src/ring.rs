@@ -12,6 +12,14 @@ pub(crate) struct Ring<const N: usize> {
     /// The sequence of the first event, or of the next one to come.
     first_seq: u64,
     count: u32,
+    passed: Place,
+}
+
+/// Where an event begins, and its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    seq: u64,
+    at: usize,
 }
 
 const HEAD: usize = 2 + 2 + 8;
@@ -33,7 +41,12 @@ impl<const N: usize> Ring<N> {
             bytes: Vec::new(),
             first_seq: 1,
             count: 0,
+            passed: Place { seq: 1, at: 0 },
         }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count as usize
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
@@ -68,8 +81,40 @@ impl<const N: usize> Ring<N> {
 
     /// The events in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
-        let mut rest = self.bytes.as_slice();
-        let mut seq = self.first_seq;
+        self.iter_from(Place {
+            seq: self.first_seq,
+            at: 0,
+        })
+    }
+
+    /// The events behind `seq`. What was passed ([`Ring::pass`]) is not looked at for it.
+    pub(crate) fn iter_behind(&self, seq: u64) -> impl Iterator<Item = Entry<'_>> + Clone {
+        let from = match self.passed.seq > seq.saturating_add(1) {
+            true => Place {
+                seq: self.first_seq,
+                at: 0,
+            },
+            false => self.passed,
+        };
+        self.iter_from(from)
+            .skip_while(move |entry| entry.seq <= seq)
+    }
+
+    /// Those who ask for events will ask for those behind `seq`, mostly.
+    pub(crate) fn pass(&mut self, seq: u64) {
+        let mut rest = self.bytes.get(self.passed.at..).unwrap_or_default();
+        while self.passed.seq <= seq
+            && let Some((_, behind)) = take(rest, self.passed.seq)
+        {
+            rest = behind;
+            self.passed.seq = self.passed.seq.saturating_add(1);
+        }
+        self.passed.at = self.bytes.len().saturating_sub(rest.len());
+    }
+
+    fn iter_from(&self, from: Place) -> impl Iterator<Item = Entry<'_>> + Clone {
+        let mut rest = self.bytes.get(from.at..).unwrap_or_default();
+        let mut seq = from.seq;
         core::iter::from_fn(move || {
             let (entry, behind) = take(rest, seq)?;
             rest = behind;
@@ -93,6 +138,10 @@ impl<const N: usize> Ring<N> {
         let start = self.bytes.len().saturating_sub(kept);
         self.bytes.copy_within(start.., 0);
         self.bytes.truncate(kept);
+        self.passed = Place {
+            seq: self.passed.seq.max(self.first_seq),
+            at: self.passed.at.saturating_sub(start),
+        };
     }
 }
 
@@ -139,5 +188,32 @@ mod tests {
         ring.remove_through(9);
         assert!(ring.is_empty());
         assert_eq!(ring.next_seq(), 4);
+    }
+
+    #[test]
+    fn the_events_behind_one_are_the_same_whatever_was_passed_and_removed() {
+        let mut ring = Ring::<200>::new();
+        let seqs = |ring: &Ring<200>, behind| {
+            ring.iter_behind(behind)
+                .map(|entry| (entry.seq, entry.data.len()))
+                .collect::<Vec<_>>()
+        };
+        for seq in 1..=5 {
+            assert!(ring.push(KindId([1, 2]), 7, &[0; 5][..seq]));
+        }
+        ring.pass(3);
+        assert_eq!(seqs(&ring, 3), [(4, 4), (5, 5)]);
+        assert_eq!(seqs(&ring, 4), [(5, 5)]);
+        assert_eq!(seqs(&ring, 1), [(2, 2), (3, 3), (4, 4), (5, 5)]);
+
+        ring.remove_through(2);
+        assert_eq!(seqs(&ring, 3), [(4, 4), (5, 5)]);
+        assert_eq!(seqs(&ring, 0), [(3, 3), (4, 4), (5, 5)]);
+        ring.remove_through(4);
+        assert_eq!(seqs(&ring, 0), [(5, 5)]);
+        ring.pass(9);
+        assert!(ring.push(KindId([1, 2]), 7, &[0; 6]));
+        assert_eq!(seqs(&ring, 5), [(6, 6)]);
+        assert_eq!(ring.len(), 2);
     }
 }

@@ -218,6 +218,7 @@ impl<const RING: usize> Queue<RING> {
         match self.encode(None, boot, self.sent, into) {
             Ok(Some((len, last_seq))) => {
                 self.note_sent(last_seq);
+                self.ring.pass(last_seq);
                 Ok(Some(len))
             }
             Ok(None) | Err(_) => Ok(None),
@@ -237,12 +238,8 @@ impl<const RING: usize> Queue<RING> {
         after_seq: u64,
         into: &mut [u8],
     ) -> Result<Option<(usize, u64)>, EncodeError> {
-        let mut entries = self
-            .ring
-            .iter()
-            .skip_while(|entry| entry.seq <= after_seq)
-            .peekable();
-        let Some(first) = entries.peek().copied() else {
+        let entries = self.ring.iter_behind(after_seq);
+        let Some(first) = entries.clone().next() else {
             return Ok(None);
         };
         let head = Head {
@@ -258,7 +255,7 @@ impl<const RING: usize> Queue<RING> {
         let is_alike = |entry: &Entry<'_>| entry.kind == first.kind;
         let most = into.len().min(MAX_MESSAGE);
         let into = into.get_mut(..most).ok_or(EncodeError::Room)?;
-        if entries.clone().take_while(is_alike).count() == 1 {
+        if !entries.clone().nth(1).as_ref().is_some_and(is_alike) {
             return Ok(Some((
                 encode_event(&head, first.data, into)?.len(),
                 first.seq,
