@@ -75,7 +75,12 @@ where
         inbox: &mut Inbox,
     ) -> Result<(), Stop<S::Error>> {
         match action {
-            Action::Dial => self.dial(inbox).await,
+            Action::Dial => {
+                let until_ms = self.link.deadline_ms().unwrap_or(u64::MAX);
+                let is_there = self.line.dial(until_ms).await;
+                inbox.clear();
+                self.link.dialed(self.line.now_ms(), is_there);
+            }
             Action::Connect => self.connect().await?,
             Action::Subscribe { id } => self.subscribe(id).await?,
             Action::Table { index, id } => self.announce(index, id).await?,
@@ -90,13 +95,6 @@ where
             Action::Wait => self.wait(inbox).await?,
         }
         Ok(())
-    }
-
-    async fn dial(&mut self, inbox: &mut Inbox) {
-        let until_ms = self.link.deadline_ms().unwrap_or(u64::MAX);
-        let is_there = self.line.dial(until_ms).await;
-        inbox.clear();
-        self.link.dialed(self.line.now_ms(), is_there);
     }
 
     pub(super) async fn hang_up(&mut self) -> Result<(), S::Error> {
@@ -119,7 +117,7 @@ where
             maximum_packet: u32::try_from(LONGEST).unwrap_or(u32::MAX),
         };
         let packet = connect.encode(&mut packet).map_err(|_| Stop::Broken)?;
-        self.write(packet).await
+        Ok(self.write(packet).await?)
     }
 
     async fn subscribe(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
@@ -130,7 +128,7 @@ where
             (self.topic(Channel::Command, &mut commands)?, 1),
         ];
         let packet = mqtt::encode_subscribe(id, &filters, &mut packet).map_err(|_| Stop::Broken)?;
-        self.write(packet).await
+        Ok(self.write(packet).await?)
     }
 
     /// Announces a kind; behind the last one, the device itself.
@@ -312,12 +310,11 @@ where
         let topic = self.topic(channel, &mut topic)?;
         let packet =
             mqtt::encode_publish(topic, id, payload, &mut packet).map_err(|_| Stop::Broken)?;
-        self.write(packet).await
+        Ok(self.write(packet).await?)
     }
 
-    pub(super) async fn write(&mut self, packet: &[u8]) -> Result<(), Stop<S::Error>> {
-        self.line.write(packet, self.link.patience_ms()).await?;
-        Ok(())
+    pub(super) fn write(&mut self, packet: &[u8]) -> impl Future<Output = Result<(), Broken>> {
+        self.line.write(packet, self.link.patience_ms())
     }
 
     fn topic<'b>(&self, channel: Channel, into: &'b mut [u8]) -> Result<&'b str, Stop<S::Error>> {
