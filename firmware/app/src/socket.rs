@@ -135,13 +135,18 @@ impl ErrorType for Connection<'_, '_> {
 
 impl Read for Connection<'_, '_> {
     async fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
-        self.socket.0.lock().await.read(into).await
+        let socket = self.socket.0.try_lock();
+        socket.map_err(|_| Error::ConnectionReset)?.read(into).await
     }
 }
 
 impl Write for Connection<'_, '_> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        self.socket.0.lock().await.write(bytes).await
+        let socket = self.socket.0.try_lock();
+        socket
+            .map_err(|_| Error::ConnectionReset)?
+            .write(bytes)
+            .await
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

@@ -152,18 +152,14 @@ where
                     configuration: self.identity.configuration,
                     kinds: u8::try_from(outbox.tables()).unwrap_or(u8::MAX),
                 };
-                let (streams, dropped) = (
-                    outbox.streams().await.map_err(Stop::flash)?,
-                    outbox.dropped(),
-                );
-                // Ranges that find no room are announced as jumps by the streams' oldest events.
-                let birth =
-                    encode_birth(&device, &streams, &dropped, &[], &mut payload).map(<[u8]>::len);
-                match birth {
-                    Ok(len) => len,
-                    Err(_) => {
-                        let birth = encode_birth(&device, &streams, &[], &[], &mut payload);
-                        birth.map_err(|_| Stop::Broken)?.len()
+                let streams = outbox.streams().await.map_err(Stop::flash)?;
+                let mut dropped = outbox.dropped();
+                loop {
+                    match encode_birth(&device, &streams, &dropped, &[], &mut payload) {
+                        Ok(birth) => break birth.len(),
+                        Err(_) if dropped.is_empty() => return Err(Stop::Broken),
+                        // Ranges that find no room are announced as jumps by the streams' oldest events.
+                        Err(_) => dropped.clear(),
                     }
                 }
             }

@@ -45,6 +45,7 @@ pub(crate) fn start() {
 }
 
 impl Driver for Timers {
+    #[inline(never)]
     fn now(&self) -> u64 {
         critical_section::with(|cs| self.ticks(cs))
     }
