@@ -97,36 +97,39 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Finds what the region holds; `keep` is its oldest record.
-    pub(crate) async fn open<S: NorFlash>(
-        flash: &mut S,
-        region: Region,
-        tag: u8,
-        scratch: &mut [u8],
-    ) -> Result<Self, LogError<S::Error>> {
-        let mut log = Log {
+    /// A log of which nothing is known, as if its region were empty.
+    pub(crate) fn closed<S: NorFlash>(region: Region, tag: u8) -> Self {
+        Log {
             region,
             tag,
             tail: start_of::<S>(0),
             keep: start_of::<S>(1),
-        };
+        }
+    }
+
+    /// Finds what the region holds; `keep` is its oldest record.
+    pub(crate) async fn open<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
         let (mut newest, mut oldest) = (0, u32::MAX);
-        for index in 0..region.pages {
-            let number = log.page_number(flash, index, scratch).await?;
+        for index in 0..self.region.pages {
+            let number = self.page_number(flash, index, scratch).await?;
             newest = newest.max(number.unwrap_or(0));
         }
-        for index in 0..region.pages {
-            let number = log.page_number(flash, index, scratch).await?;
-            if let Some(number) = number.filter(|number| log.is_in_turn(*number, newest)) {
+        for index in 0..self.region.pages {
+            let number = self.page_number(flash, index, scratch).await?;
+            if let Some(number) = number.filter(|number| self.is_in_turn(*number, newest)) {
                 oldest = oldest.min(number);
             }
         }
         if newest > 0 {
-            log.keep = start_of::<S>(oldest);
-            log.tail = start_of::<S>(newest);
-            log.tail.offset = log.end_of_page(flash, newest, scratch).await?;
+            self.keep = start_of::<S>(oldest);
+            self.tail = start_of::<S>(newest);
+            self.tail.offset = self.end_of_page(flash, newest, scratch).await?;
         }
-        Ok(log)
+        Ok(())
     }
 
     /// Where the next record will be, unless a page begins before it.

@@ -104,7 +104,9 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         kinds: &[Kind<'_>],
         random: u32,
     ) -> Result<Self, OpenError<S::Error>> {
-        open::open(flash, layout, kinds, random).await
+        let mut outbox = Outbox::closed(flash, layout);
+        outbox.open_here(kinds, random).await?;
+        Ok(outbox)
     }
 
     /// Of this outbox.

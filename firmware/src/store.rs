@@ -71,20 +71,25 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) async fn open<S: NorFlash>(
-        flash: &mut S,
-        region: Region,
-        scratch: &mut [u8],
-    ) -> Result<Self, LogError<S::Error>> {
-        let log = Log::open(flash, region, TAG, scratch).await?;
-        let mut walk = Walk::from(log.keep);
-        let mut store = Store {
-            log,
+    /// A store of which nothing is known.
+    pub(crate) fn closed<S: NorFlash>(region: Region) -> Self {
+        Store {
+            log: Log::closed::<S>(region, TAG),
             newest: Vec::new(),
             is_boot_doubtful: false,
-        };
+        }
+    }
+
+    /// Finds what the region holds.
+    pub(crate) async fn open<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
+        self.log.open(flash, scratch).await?;
+        let mut walk = Walk::from(self.log.keep);
         let mut skipped_before_boot = 0;
-        while let Some(record) = store.log.next(flash, &mut walk, scratch).await? {
+        while let Some(record) = self.log.next(flash, &mut walk, scratch).await? {
             let Some((id, _)) = record.payload.split_first_chunk::<2>() else {
                 continue;
             };
@@ -94,12 +99,11 @@ impl Store {
             if key == Key::Boot {
                 skipped_before_boot = walk.skipped;
             }
-            store.note(key, record.at)?;
+            self.note(key, record.at)?;
         }
-        let is_strange = store.log.is_next_page_strange(flash, scratch).await?;
-        store.is_boot_doubtful = walk.skipped > skipped_before_boot || is_strange;
-        store.copy_old_pages(flash, scratch).await?;
-        Ok(store)
+        let is_strange = self.log.is_next_page_strange(flash, scratch).await?;
+        self.is_boot_doubtful = walk.skipped > skipped_before_boot || is_strange;
+        self.copy_old_pages(flash, scratch).await
     }
 
     /// Whether a boot counter may have been written that cannot be read any more.
@@ -225,17 +229,23 @@ mod tests {
     fn a_value_outlives_any_number_of_others() {
         let mut chip = Chip::format(vec![0; Geometry::<256, 4>::memory_len(2)]);
         let mut scratch = [0; 128];
-        let mut store = block_on(Store::open(&mut chip, REGION, &mut scratch)).unwrap();
+        let mut store = opened(&mut chip, &mut scratch);
         block_on(store.set(&mut chip, TABLE, b"table", &mut scratch)).unwrap();
         for boot in 0..200u32 {
             block_on(store.set(&mut chip, Key::Boot, &boot.to_le_bytes(), &mut scratch)).unwrap();
         }
-        let store = block_on(Store::open(&mut chip, REGION, &mut scratch)).unwrap();
+        let store = opened(&mut chip, &mut scratch);
         assert_eq!(value(&store, &mut chip, TABLE).unwrap(), b"table");
         assert_eq!(
             value(&store, &mut chip, Key::Boot).unwrap(),
             199u32.to_le_bytes()
         );
         assert!(!store.is_boot_doubtful());
+    }
+
+    fn opened(chip: &mut Chip, scratch: &mut [u8]) -> Store {
+        let mut store = Store::closed::<Chip>(REGION);
+        block_on(store.open(chip, scratch)).unwrap();
+        store
     }
 }

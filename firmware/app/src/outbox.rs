@@ -1,5 +1,3 @@
-use core::pin::{Pin, pin};
-
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::Instant;
 use embedded_storage_async::nor_flash::NorFlash;
@@ -40,31 +38,18 @@ pub async fn open<'p, S: NorFlash>(
     random: u32,
     pace: &Pace,
 ) -> Result<&'p Outbox<S>, OpenError<S::Error>> {
-    let outbox = {
-        // Called through a pointer, so that its part of the stack is free again when the link runs.
-        let opening: Pin<&mut dyn Future<Output = _>> = pin!(open_in(place, flash, region, random));
-        opening.await?
-    };
-    if let Some(setting) = outbox.setting().await.map_err(OpenError::Flash)? {
-        orders::apply(&setting, pace);
-    }
-    Ok(outbox)
-}
-
-async fn open_in<S: NorFlash>(
-    place: &mut Option<Outbox<S>>,
-    flash: S,
-    region: Region,
-    random: u32,
-) -> Result<&Outbox<S>, OpenError<S::Error>> {
     let layout = layout::<S>(region);
-    let outbox = firmware::Outbox::open(flash, &layout, &[Reading::KIND], random).await?;
+    let shared = Outbox::open(place, flash, &layout, &[Reading::KIND], random).await?;
+    let outbox = shared.outbox();
     say!(
         "boot {} of incarnation {:08x}",
         outbox.boot(),
         outbox.incarnation()
     );
-    Ok(place.insert(Shared::new(outbox)))
+    if let Some(setting) = outbox.setting().await.map_err(OpenError::Flash)? {
+        orders::apply(&setting, pace);
+    }
+    Ok(shared)
 }
 
 fn layout<S: NorFlash>(region: Region) -> Layout<1> {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     link::{Action, Heard, Link},
     mqtt::{self, Packet},
-    outbox::{AckError, MAX_MESSAGE, OpenError},
+    outbox::{AckError, MAX_MESSAGE, OpenError, Outbox},
 };
 
 /// The longest packet the device sends: a message, its topic and the packet's own bytes.
@@ -240,14 +240,14 @@ where
             let is_answer = |topic: &str| topic == answers;
             self.link.handle_packet(now_ms, packet, is_answer)
         };
+        let mut outbox = self.shared.outbox.lock().await;
         match heard {
             Heard::Nothing => {}
-            Heard::Stored(list) => self.ack(list).await?,
+            Heard::Stored(list) => Self::ack(&mut outbox, &mut self.random, list).await?,
             Heard::Welcome(time_ms, list) => {
-                self.ack(list).await?;
+                Self::ack(&mut outbox, &mut self.random, list).await?;
                 let told = time_ms.map(|time_ms| (time_ms, now_ms));
                 self.shared.time.lock(|time| time.set(told));
-                let mut outbox = self.shared.outbox.lock().await;
                 outbox.link_changed(true).await.map_err(Stop::flash)?;
                 self.link.wake(true);
                 let tried = self.serve.welcomed(outbox.flash()).await;
@@ -256,22 +256,26 @@ where
                     self.tell_configured(version, configured).await?;
                 }
             }
-            Heard::Stopped(stream, until_ms) => {
-                self.shared.outbox.lock().await.stop(stream, until_ms);
-            }
+            Heard::Stopped(stream, until_ms) => outbox.stop(stream, until_ms),
             Heard::Refused(stream) => {
-                self.shared.outbox.lock().await.note_refused(stream);
+                outbox.note_refused(stream);
                 self.link.wake(true);
             }
-            Heard::Command(payload, id) => self.command(payload, id).await?,
+            Heard::Command(payload, id) => {
+                drop(outbox);
+                self.command(payload, id).await?;
+            }
             Heard::Taken(reason) if reason >= 0x80 => return Err(Stop::Broken),
             Heard::Taken(_) => self.link.wake(false),
         }
         Ok(())
     }
 
-    async fn ack(&mut self, list: List<'_, Stored>) -> Result<(), Stop<S::Error>> {
-        let mut outbox = self.shared.outbox.lock().await;
+    async fn ack(
+        outbox: &mut Outbox<S, CLASSES, RING>,
+        random: &mut u32,
+        list: List<'_, Stored>,
+    ) -> Result<(), Stop<S::Error>> {
         for stored in list.iter() {
             match outbox
                 .ack(stored.incarnation, stored.stream, stored.mark)
@@ -280,11 +284,8 @@ where
                 Ok(()) => {}
                 Err(AckError::Flash(error)) => return Err(Stop::Flash(error)),
                 Err(AckError::Reused) => {
-                    self.random = self
-                        .random
-                        .wrapping_mul(0x0019_660d)
-                        .wrapping_add(0x3c6e_f35f);
-                    let begun = outbox.begin_incarnation(self.random).await;
+                    *random = random.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+                    let begun = outbox.begin_incarnation(*random).await;
                     // The node learns of it with the birth of the next connection.
                     return Err(match begun {
                         Err(OpenError::Flash(error)) => Stop::Flash(error),

@@ -6,12 +6,17 @@ use embassy_sync::{
     signal::Signal,
 };
 use embedded_storage_async::nor_flash::NorFlash;
-use wire::{Stream, envelope::Event, epoch::WINDOW_MS, kind::KindId};
+use wire::{
+    Stream,
+    envelope::Event,
+    epoch::WINDOW_MS,
+    kind::{Kind, KindId},
+};
 
 use crate::{
     class::Published,
     cloudevent::Time,
-    outbox::{Outbox, PublishError, Setting},
+    outbox::{Layout, OpenError, Outbox, PublishError, Setting},
 };
 
 /// An outbox that tasks publish to while a [`Client`](super::Client) empties it.
@@ -32,6 +37,28 @@ impl<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>
             wake: Signal::new(),
             time: Guard::new(Cell::new(None)),
         }
+    }
+
+    /// Opens an outbox as [`Outbox::open`] does, in `place`, so that it does not come over the stack.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::open`]; what is in the place is of no use then.
+    pub async fn open<'p>(
+        place: &'p mut Option<Self>,
+        flash: S,
+        layout: &Layout<CLASSES>,
+        kinds: &[Kind<'_>],
+        random: u32,
+    ) -> Result<&'p mut Self, OpenError<S::Error>> {
+        let shared = place.insert(Shared::new(Outbox::closed(flash, layout)));
+        shared.outbox.get_mut().open_here(kinds, random).await?;
+        Ok(shared)
+    }
+
+    /// The outbox, as long as nobody shares it.
+    pub fn outbox(&mut self) -> &mut Outbox<S, CLASSES, RING> {
+        self.outbox.get_mut()
     }
 
     /// Takes an event, as [`Outbox::publish`] does.

@@ -47,73 +47,76 @@ pub(super) fn boot_value(incarnation: u32, boot: u32) -> [u8; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-pub(super) async fn open<S: NorFlash, const CLASSES: usize, const RING: usize>(
-    mut flash: S,
-    layout: &Layout<CLASSES>,
-    kinds: &[Kind<'_>],
-    random: u32,
-) -> Result<Outbox<S, CLASSES, RING>, OpenError<S::Error>> {
-    let mut scratch = [0; SCRATCH];
-    let mut store = Store::open(&mut flash, layout.store, &mut scratch).await?;
-    let stored = store.value(&mut flash, Key::Boot, &mut scratch).await?;
-    let counted = stored
-        .and_then(|value| value.split_first_chunk::<4>())
-        .and_then(|(incarnation, boot)| {
-            let boot = u32::from_le_bytes(*boot.first_chunk()?);
-            Some((u32::from_le_bytes(*incarnation), boot.checked_add(1)?))
-        });
-    let before = counted.map(|(incarnation, _)| incarnation);
-    let counted = counted.filter(|_| !store.is_boot_doubtful());
-
-    let stored = store.value(&mut flash, Key::Renames, &mut scratch).await?;
-    let renames = stored.map_or_else(Renames::default, Renames::decode);
-
-    let mut queues: Vec<Queue<RING>, CLASSES> = Vec::new();
-    let mut waiting: Vec<[u8; 2], 16> = Vec::new();
-    let mut newest_boot = None;
-    for class in layout.classes {
-        let queue = scan(
-            &mut flash,
-            class,
-            &renames,
-            before,
-            &mut waiting,
-            &mut scratch,
-        )
-        .await?;
-        newest_boot = newest_boot.max(Some(queue.last.boot));
-        let _ = queues.push(queue); // there are as many places as classes
-    }
-    // A counter that is not above every boot of which events wait was lost and replaced by an older one.
-    let counted = counted.filter(|(_, boot)| newest_boot.is_none_or(|newest| newest < *boot));
-    let (incarnation, boot) = counted.unwrap_or_else(|| (unused(random, before, &queues), 1));
-    if counted.is_none() {
-        for queue in &mut queues {
-            queue.end_incarnation(before);
+impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RING> {
+    /// An outbox of whose flash nothing is known: not to be used before [`Outbox::open_here`] has looked.
+    pub(crate) fn closed(flash: S, layout: &Layout<CLASSES>) -> Self {
+        let queue = |class: &Class| {
+            let log = Log::closed::<S>(class.region, class.stream.number());
+            Queue::new(*class, log)
+        };
+        Outbox {
+            flash,
+            store: Store::closed::<S>(layout.store),
+            queues: layout.classes.iter().map(queue).collect(),
+            kinds: Vec::new(),
+            incarnation: 0,
+            boot: 0,
+            renames: Renames::default(),
+            is_online: false,
+            scratch: [0; SCRATCH],
         }
     }
-    store
-        .set(
-            &mut flash,
-            Key::Boot,
-            &boot_value(incarnation, boot),
-            &mut scratch,
-        )
-        .await?;
-    announce(&mut flash, &mut store, kinds, &waiting, &mut scratch).await?;
 
-    let kinds = kinds.iter().map(Kind::id).collect();
-    Ok(Outbox {
-        flash,
-        store,
-        queues,
-        kinds,
-        incarnation,
-        boot,
-        renames,
-        is_online: false,
-        scratch,
-    })
+    /// Opens what the flash holds, where the outbox is: it is large, and would come over the stack otherwise.
+    pub(crate) async fn open_here(
+        &mut self,
+        kinds: &[Kind<'_>],
+        random: u32,
+    ) -> Result<(), OpenError<S::Error>> {
+        let Outbox {
+            flash,
+            store,
+            queues,
+            scratch,
+            ..
+        } = self;
+        store.open(flash, scratch).await?;
+        let stored = store.value(flash, Key::Boot, scratch).await?;
+        let counted = stored
+            .and_then(|value| value.split_first_chunk::<4>())
+            .and_then(|(incarnation, boot)| {
+                let boot = u32::from_le_bytes(*boot.first_chunk()?);
+                Some((u32::from_le_bytes(*incarnation), boot.checked_add(1)?))
+            });
+        let before = counted.map(|(incarnation, _)| incarnation);
+        let counted = counted.filter(|_| !store.is_boot_doubtful());
+
+        let stored = store.value(flash, Key::Renames, scratch).await?;
+        self.renames = stored.map_or_else(Renames::default, Renames::decode);
+
+        let mut waiting: Vec<[u8; 2], 16> = Vec::new();
+        let mut newest_boot = None;
+        for queue in queues.iter_mut() {
+            queue.renames = self.renames.clone();
+            scan(flash, queue, before, &mut waiting, scratch).await?;
+            newest_boot = newest_boot.max(Some(queue.last.boot));
+        }
+        // A counter that is not above every boot of which events wait was lost and replaced by an older one.
+        let counted = counted.filter(|(_, boot)| newest_boot.is_none_or(|newest| newest < *boot));
+        let (incarnation, boot) = counted.unwrap_or_else(|| (unused(random, before, queues), 1));
+        if counted.is_none() {
+            for queue in queues {
+                queue.end_incarnation(before);
+            }
+        }
+        let value = boot_value(incarnation, boot);
+        store.set(flash, Key::Boot, &value, scratch).await?;
+        announce(flash, store, kinds, &waiting, scratch).await?;
+
+        self.kinds = kinds.iter().map(Kind::id).collect();
+        (self.incarnation, self.boot) = (incarnation, boot);
+        Ok(())
+    }
 }
 
 /// A number for a new incarnation that none has of which the flash knows, for a generator may say the same at each boot.
@@ -132,15 +135,12 @@ fn unused<const RING: usize>(random: u32, before: Option<u32>, queues: &[Queue<R
 /// Reads what a class has in flash: where its streams stand, what is missing, and of which kinds events wait.
 async fn scan<S: NorFlash, const RING: usize>(
     flash: &mut S,
-    class: Class,
-    renames: &Renames,
+    queue: &mut Queue<RING>,
     incarnation: Option<u32>,
     waiting: &mut Vec<[u8; 2], 16>,
     scratch: &mut [u8],
-) -> Result<Queue<RING>, OpenError<S::Error>> {
-    let log = Log::open(flash, class.region, class.stream.number(), scratch).await?;
-    let mut queue = Queue::new(class, log);
-    queue.renames = renames.clone();
+) -> Result<(), OpenError<S::Error>> {
+    queue.log.open(flash, scratch).await?;
     let mut walk = Walk::from(queue.log.keep);
     let mut taken = walk.at;
     while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
@@ -180,7 +180,7 @@ async fn scan<S: NorFlash, const RING: usize>(
         };
         queue.note_missing(last.incarnation, lost, lost);
     }
-    Ok(queue)
+    Ok(())
 }
 
 impl<const RING: usize> Queue<RING> {
