@@ -351,7 +351,7 @@ impl State {
         let marks = if self.ledger.has_changed() {
             Vec::new()
         } else {
-            self.marks_for_commit()
+            self.marks_for_commit(seq)
         };
         if !marks.is_empty() {
             batch.push_control(&Control::Marks(marks), seq);

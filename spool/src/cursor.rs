@@ -61,7 +61,8 @@ pub(crate) struct Cursor {
     pub(crate) lanes: [LaneWindow; Lane::MOST],
     early: BTreeSet<u64>,
     pub(crate) acknowledged: u64,
-    /// The transaction that removed it; it counts as there until that is committed.
+    /// The record that created it, and the one that removed it, since the start: it is there between their commits.
+    pub(crate) created_at: u64,
     pub(crate) removed_at: Option<u64>,
     /// Whether the stored mark is behind.
     pub(crate) changed: bool,
@@ -78,6 +79,7 @@ impl Cursor {
             lanes: std::array::from_fn(|_| LaneWindow::at(record.low)),
             early: BTreeSet::new(),
             acknowledged: 0,
+            created_at: 0,
             removed_at: None,
             changed: false,
         }
@@ -91,6 +93,11 @@ impl Cursor {
             history_until: self.history_until,
             bound_bytes: self.bound_bytes,
         }
+    }
+
+    /// Whether there is such a cursor once everything up to `committed` is committed, and nothing behind it.
+    pub(crate) fn is_there(&self, committed: u64) -> bool {
+        self.created_at <= committed && self.removed_at.is_none_or(|at| at > committed)
     }
 
     pub(crate) fn lane(&self, lane: Lane) -> Option<&LaneWindow> {

@@ -39,8 +39,8 @@ pub(crate) struct Saving {
 }
 
 impl State {
-    /// The marks a commit is to carry.
-    pub(crate) fn marks_for_commit(&mut self) -> Vec<Mark> {
+    /// The marks that the commit of everything up to `last` is to carry.
+    pub(crate) fn marks_for_commit(&mut self, last: u64) -> Vec<Mark> {
         let changed = self
             .cursors
             .values()
@@ -51,17 +51,18 @@ impl State {
             return Vec::new();
         }
         self.marks.carried_at = self.last_time;
-        self.take_marks(MOST_CARRIED)
+        self.take_marks(last, MOST_CARRIED)
     }
 
-    /// Marks that changed, until they hold `most` numbers; the others keep for the next time.
-    fn take_marks(&mut self, most: usize) -> Vec<Mark> {
+    /// Marks that changed, of cursors that are there at a commit, until they hold `most` numbers; the others keep for the
+    /// next time.
+    fn take_marks(&mut self, committed: u64, most: usize) -> Vec<Mark> {
         let mut marks = Vec::new();
         let mut size = 0;
         let changed = self
             .cursors
             .values_mut()
-            .filter(|cursor| cursor.changed && cursor.removed_at.is_none());
+            .filter(|cursor| cursor.changed && cursor.is_there(committed));
         for cursor in changed {
             if size >= most {
                 return marks;
@@ -84,11 +85,10 @@ impl State {
         if !due {
             return None;
         }
-        self.take_marks(usize::MAX);
-        let there = self
-            .cursors
-            .values()
-            .filter(|cursor| cursor.removed_at.is_none());
+        let committed = self.committed;
+        self.take_marks(committed, usize::MAX);
+        let cursors = self.cursors.values();
+        let there = cursors.filter(|cursor| cursor.is_there(committed));
         Some(there.map(|cursor| cursor.mark()).collect())
     }
 

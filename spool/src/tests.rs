@@ -12,6 +12,7 @@ mod cleaning;
 mod cursors;
 mod damaging;
 mod directory;
+mod marking;
 mod recovering;
 mod scrubbing;
 mod unread;

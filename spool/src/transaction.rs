@@ -124,9 +124,11 @@ impl<'a> Transaction<'a> {
             history_until,
             bound_bytes,
         };
-        self.control(&Control::CursorCreated(record.clone()));
+        let created_at = self.control(&Control::CursorCreated(record.clone()));
         self.state.names.insert(record.name.clone(), id);
-        self.state.cursors.insert(id, Cursor::new(record));
+        let mut cursor = Cursor::new(record);
+        cursor.created_at = created_at;
+        self.state.cursors.insert(id, cursor);
         self.changes.push(Change::Created(id));
         Ok(CursorId(id))
     }

@@ -365,6 +365,7 @@ impl State {
     /// Takes the cursors' places as the file of marks has them.
     fn restore_marks(&mut self, marks: &[Mark]) {
         for mark in marks {
+            self.raise_next_cursor(mark.id);
             if let Some(cursor) = self.cursors.get_mut(&mark.id) {
                 cursor.restore(mark);
             }

@@ -1,0 +1,69 @@
+//! What is stored of cursors and of losses is of one moment: that of the frame or the file it is stored in.
+
+use super::*;
+use crate::control::{LaneMark, Mark};
+
+#[test]
+fn a_cursor_whose_creation_no_commit_took_leaves_no_mark_to_the_next_of_its_id() {
+    let mut log = Log::new();
+    let (sink, route) = log.reader("sink");
+    let first = log.append(0, route, b"first").unwrap();
+    log.commit();
+    assert_eq!(log.seqs(sink), [first.0]);
+    // The disk stalls: what comes from here on waits, and the marks go into their file.
+    for n in 0..1_000 {
+        log.append(0, route, &body(n, 20)).unwrap();
+    }
+    let lost = create(&log, "lost", Start::Now);
+    log.spool.ack(sink, &[first]);
+    log.keep_house();
+    let mut log = log.kill();
+    assert_eq!(log.spool.cursor("lost"), None);
+    let (session, route) = log.reader("session");
+    assert_eq!(session, lost, "nothing tells of the one before");
+    let owed = owe(&mut log, route);
+    let log = log.kill();
+    assert_eq!(log.seqs(session), owed);
+}
+
+#[test]
+fn marks_of_a_cursor_that_is_not_there_keep_its_id_from_being_given_again() {
+    let mut log = Log::new();
+    let (sink, route) = log.reader("sink");
+    owe(&mut log, route);
+    // As a release before this one may have left it.
+    let next = log.spool.inner.lock().next_cursor;
+    let ahead = LaneMark {
+        low: 900,
+        ..LaneMark::default()
+    };
+    let mark = Mark {
+        id: next,
+        lanes: vec![ahead; Lane::MOST],
+        acknowledged: 0,
+    };
+    let file = log.spool.inner.lock().marks.file.clone();
+    file.unwrap().save(vec![mark]).unwrap();
+    let mut log = log.kill();
+    assert_eq!(log.spool.cursor("sink"), Some(sink));
+    let (session, route) = log.reader("session");
+    let owed = owe(&mut log, route);
+    let log = log.kill();
+    assert_eq!(log.seqs(session), owed);
+}
+
+/// Creates a cursor and commits nothing.
+fn create(log: &Log, name: &str, start: Start) -> CursorId {
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    let id = transaction.create_cursor(name, start, None).unwrap();
+    transaction.finish();
+    id
+}
+
+/// Commits a hundred records on a route.
+fn owe(log: &mut Log, route: RouteId) -> Vec<u64> {
+    let owed = (0..100).map(|n| log.append(0, route, &body(n, 20)).unwrap().0);
+    let owed = owed.collect();
+    log.commit();
+    owed
+}
