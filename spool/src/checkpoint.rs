@@ -175,9 +175,10 @@ impl State {
 
     /// As of the last commit: a cursor whose removal waits is there, one whose creation does is not.
     fn spool_state(&self) -> SpoolState {
-        let is_committed = |cursor: &&Cursor| cursor.history_until < self.committed;
-        let there = self.cursors.values().filter(is_committed);
-        let created = self.cursors.values().find(|cursor| !is_committed(cursor));
+        let is_there = |cursor: &&Cursor| cursor.is_there(self.committed);
+        let there = self.cursors.values().filter(is_there);
+        // Ids grow in the order of creation: none that is there comes behind.
+        let created = self.cursors.values().find(|cursor| !is_there(cursor));
         SpoolState {
             cursors: there
                 .map(|cursor| (cursor.record(), cursor.mark_whole()))

@@ -52,6 +52,25 @@ fn marks_of_a_cursor_that_is_not_there_keep_its_id_from_being_given_again() {
     assert_eq!(log.seqs(session), owed);
 }
 
+#[test]
+fn a_checkpoint_knows_no_cursor_whose_creation_waits_for_a_commit() {
+    let mut log = Log::new();
+    let (sink, route) = log.reader("sink");
+    let owed = owe(&mut log, route);
+    log.append(0, route, b"waits").unwrap();
+    create(&log, "session", Start::Now);
+    let (first, last) = (Seq(owed[0]), Seq(owed[9]));
+    create(&log, "replay", Start::History { first, last });
+    log.spool.inner.write_checkpoint(true).unwrap();
+    let mut log = log.kill();
+    assert_eq!(log.spool.cursor("sink"), Some(sink));
+    assert_eq!(log.spool.cursor("session"), None);
+    assert_eq!(log.spool.cursor("replay"), None);
+    let (one, _) = log.reader("one");
+    let (two, _) = log.reader("two");
+    assert_eq!((one.0, two.0), (sink.0 + 1, sink.0 + 2));
+}
+
 /// Creates a cursor and commits nothing.
 fn create(log: &Log, name: &str, start: Start) -> CursorId {
     let mut transaction = log.spool.transaction(NodeTime(log.now));

@@ -220,23 +220,17 @@ fn drain(world: &mut World) {
 }
 
 fn change_cursors(world: &mut World) {
+    let ids: Vec<CursorId> = world.model.cursors.keys().copied().collect();
+    if ids.len() < 5 {
+        return create_cursor(world);
+    }
     // A cursor leaves once everything is committed, so that what it loses is certain.
     world.commit();
     world.verify();
     if !world.model.waiting.is_empty() || world.storage.crashed() {
         return;
     }
-    let ids: Vec<CursorId> = world.model.cursors.keys().copied().collect();
-    if ids.len() < 5 {
-        let name = format!("cursor-{}", world.model.next_serial);
-        world.model.next_serial += 1;
-        let start = if world.rng.bool() {
-            Start::Now
-        } else {
-            Start::Oldest
-        };
-        world.create_cursor(&name, start, None);
-    } else if let Some(id) = world.rng.choice(&ids).copied() {
+    if let Some(id) = world.rng.choice(&ids).copied() {
         let name = world.model.cursors[&id].name.clone();
         let owed = world.model.owed(id).len() as u64;
         let before = lost(world, LossReason::SessionEnded, &name);
@@ -250,6 +244,28 @@ fn change_cursors(world: &mut World) {
             );
         }
     }
+}
+
+/// Creates a cursor, behind what waits for a commit.
+fn create_cursor(world: &mut World) {
+    if world.is_waiting_full() {
+        return;
+    }
+    let name = format!("cursor-{}", world.model.next_serial);
+    world.model.next_serial += 1;
+    let start = match world.rng.u8(..3) {
+        0 => Start::Now,
+        1 => Start::Oldest,
+        _ => {
+            let last = world.rng.u64(..=world.model.committed);
+            let first = Seq(world.rng.u64(..=last));
+            Start::History {
+                first,
+                last: Seq(last),
+            }
+        }
+    };
+    world.create_cursor(&name, start, None);
 }
 
 pub fn lost(world: &World, reason: LossReason, scope: &str) -> u64 {

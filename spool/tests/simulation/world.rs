@@ -252,6 +252,11 @@ impl World {
         self.spool.status().health == Health::Ok
     }
 
+    /// Whether so much waits for a commit that nothing is taken.
+    pub fn is_waiting_full(&self) -> bool {
+        self.spool.transaction(self.now).is_waiting_full()
+    }
+
     /// Takes note of what is committed and checks what must always hold.
     pub fn observe(&mut self) {
         let (committed, appended) = (self.spool.committed(), self.spool.appended());
