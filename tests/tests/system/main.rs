@@ -14,6 +14,7 @@ mod clients;
 mod complaints;
 mod dead_disk;
 mod demo;
+mod device_client;
 mod device_orders;
 mod devices;
 mod echo;
