@@ -171,10 +171,8 @@ impl Inner {
                 self.lock().room.garbage.push(name);
                 return Err(error);
             }
-            let space = self.storage.space()?;
-            let mut state = self.lock();
-            state.room.free_bytes = space.free_bytes;
-            state.room.is_stale();
+            self.look_at_space()?;
+            self.lock().room.is_stale();
         }
     }
 }

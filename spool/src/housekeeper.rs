@@ -181,7 +181,7 @@ impl State {
 }
 
 impl Inner {
-    fn look_at_space(&self) -> io::Result<()> {
+    pub(crate) fn look_at_space(&self) -> io::Result<()> {
         let space = self.storage.space()?;
         let mut state = self.lock();
         if state.room.free_bytes != space.free_bytes {

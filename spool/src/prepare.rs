@@ -82,6 +82,8 @@ impl Inner {
 
     fn make_segment(&self, in_need: bool) -> io::Result<Prepared> {
         let (source, id, size, freed) = loop {
+            // Checkpoints and others on the file system have taken of it since, and what was removed here is free.
+            self.look_at_space()?;
             let mut state = self.lock();
             if let Some((source, freed)) = state.take_source(in_need) {
                 state.room.last_id += 1;
@@ -163,14 +165,20 @@ impl State {
             return Some((Source::Existing(name), None));
         }
         if self.creatable() > 0 {
-            return Some((Source::New, None));
+            return Some((self.new_file(), None));
         }
         if let Some(dead) = self.oldest_dead().and_then(|at| self.segments.remove(at)) {
             self.lists.forget(dead.id);
             return Some((Source::Existing(file_name(dead.id)), Some(dead.id)));
         }
         let small_dead = self.oldest_dead_of_any_size().is_some();
-        (in_need && !small_dead && self.creatable_in_need() > 0).then_some((Source::New, None))
+        (in_need && !small_dead && self.creatable_in_need() > 0).then(|| (self.new_file(), None))
+    }
+
+    /// What it takes of the file system is not free until the next look says otherwise.
+    fn new_file(&mut self) -> Source {
+        self.room.free_bytes = self.room.free_bytes.saturating_sub(self.sizes.segment);
+        Source::New
     }
 
     pub(crate) fn oldest_dead_of_any_size(&self) -> Option<usize> {

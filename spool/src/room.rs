@@ -80,16 +80,21 @@ impl State {
             .saturating_add(self.room.other_bytes)
     }
 
-    /// What all files but the cleaner's may fill.
-    fn files_limit(&self) -> u64 {
-        self.sizes
-            .bound
-            .saturating_sub(CLEANER_SEGMENTS * self.sizes.segment)
+    /// What all files together may fill: the bound, or where that is less what they do and the file system has for more.
+    fn bound(&self) -> u64 {
+        let with_free = self.files_bytes().saturating_add(self.room.free_bytes);
+        let by_disk = with_free.saturating_sub(self.sizes.min_free);
+        by_disk.min(self.sizes.bound)
+    }
+
+    /// What of a bound all files but the cleaner's may fill.
+    fn files_limit(&self, bound: u64) -> u64 {
+        bound.saturating_sub(CLEANER_SEGMENTS * self.sizes.segment)
     }
 
     /// Segment files that may still be created.
     pub(crate) fn creatable(&self) -> u64 {
-        self.creatable_within(self.files_limit(), 0)
+        self.creatable_within(self.files_limit(self.bound()), 0)
     }
 
     /// Segment files a commit may create that nothing else can make room for: what it brings may be the very thing
@@ -97,25 +102,21 @@ impl State {
     /// for the last commit of a run.
     pub(crate) fn creatable_in_need(&self) -> u64 {
         let for_cleaner = if self.closed { 0 } else { self.sizes.segment };
-        self.creatable_within(self.sizes.bound.saturating_sub(for_cleaner), 0)
+        self.creatable_within(self.bound().saturating_sub(for_cleaner), 0)
     }
 
     fn creatable_within(&self, limit: u64, freed: u64) -> u64 {
-        let by_bound = limit
+        let more = limit
             .saturating_add(freed)
             .saturating_sub(self.files_bytes());
-        let by_disk = self
-            .room
-            .free_bytes
-            .saturating_add(freed)
-            .saturating_sub(self.sizes.min_free);
-        by_bound.min(by_disk) / self.sizes.segment
+        more / self.sizes.segment
     }
 
     /// What all lanes together may fill before this one has no room.
     pub(crate) fn lane_bound(&self, lane: usize) -> u64 {
-        let kept_for_others = self.sizes.bound / 10 * lane as u64;
-        self.files_limit()
+        let bound = self.bound();
+        let kept_for_others = bound / 10 * lane as u64;
+        self.files_limit(bound)
             .saturating_sub(STATE_SEGMENTS * self.sizes.segment)
             .saturating_sub(kept_for_others)
     }
@@ -137,7 +138,8 @@ impl State {
         let files = (self.room.spares.len() + self.room.ready.len()) as u64;
         // The bytes of dead segments that were rewritten can be used again, though not their files.
         let small_dead = dead.iter().filter(|&&bytes| bytes != size).sum();
-        let by_files = files + whole_dead + self.creatable_within(self.files_limit(), small_dead);
+        let files_limit = self.files_limit(self.bound());
+        let by_files = files + whole_dead + self.creatable_within(files_limit, small_dead);
         let usable = size / 8 * 7;
         let waiting: u64 = self
             .pending
@@ -167,7 +169,8 @@ impl State {
         let mut limits: Vec<u64> = (0..lanes)
             .map(|lane| limit(self.lane_bound(lane)))
             .collect();
-        limits.push(limit(self.files_limit()));
+        // Where others have taken what the files of the log could grow by, state still has those that are there.
+        limits.push(limit(self.files_limit(self.sizes.bound)));
         self.room.limits = limits;
         (self.room.occupied, self.room.files_left) = (occupied, by_files > 0);
         self.room.stale = false;

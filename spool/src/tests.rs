@@ -14,6 +14,7 @@ mod damaging;
 mod directory;
 mod marking;
 mod recovering;
+mod room;
 mod scrubbing;
 mod unread;
 mod waiting;
@@ -162,6 +163,18 @@ impl Log {
             if batch.at_end {
                 return all;
             }
+        }
+    }
+}
+
+fn all_of(log: &Log, cursor: CursorId) -> Vec<u64> {
+    let (mut after, mut all) = (Seq::ZERO, Vec::new());
+    loop {
+        let batch = log.spool.read(cursor, after, ALL).unwrap();
+        all.extend(seqs(&batch.entries));
+        after = batch.next;
+        if batch.at_end {
+            return all;
         }
     }
 }

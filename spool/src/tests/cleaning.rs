@@ -369,15 +369,3 @@ fn segments_of_many_routes_are_rewritten_and_give_up_their_oldest() {
     assert_eq!(count + kept as u64, 24_000);
     assert!(kept > 5_000, "{kept} are kept");
 }
-
-fn all_of(log: &Log, cursor: CursorId) -> Vec<u64> {
-    let (mut after, mut all) = (Seq::ZERO, Vec::new());
-    loop {
-        let batch = log.spool.read(cursor, after, ALL).unwrap();
-        all.extend(seqs(&batch.entries));
-        after = batch.next;
-        if batch.at_end {
-            return all;
-        }
-    }
-}
