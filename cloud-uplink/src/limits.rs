@@ -15,6 +15,9 @@ pub struct Limits {
     pub read_ahead_bytes: usize,
     /// Doubtful refusals of one event before it becomes a dead letter, if others are accepted.
     pub refused_tries: u32,
+    /// Where the log has had no room for any dead letter so long, one that finds none is gone, with an entry in the ledger:
+    /// until it is done with, its event keeps up what comes behind it.
+    pub bury_for: Duration,
     /// An answer that takes longer halves the number of batches in flight.
     pub slow_answer: Duration,
     /// How long after an acknowledgement the link counts as connected.
@@ -31,6 +34,7 @@ impl Default for Limits {
             in_flight: 4,
             read_ahead_bytes: 2 * 1024 * 1024,
             refused_tries: 5,
+            bury_for: Duration::from_secs(60),
             slow_answer: Duration::from_secs(5),
             connected_for: Duration::from_secs(60),
             canary_every: None,

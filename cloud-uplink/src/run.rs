@@ -23,7 +23,7 @@ use crate::{
     Action, Answer, Batch, BatchId, DeadLetters, Limits, Outcome, Outgoing, RecordSource, Sink,
     Uplink, UplinkStatus,
 };
-use burial::{Buries, Grave};
+use burial::{Buries, BuryError, Grave};
 use outage::Outage;
 use reading::{Read, prepare};
 
@@ -312,7 +312,10 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
         }
         if let Some(error) = buries.error {
             self.bury_at = Some(now + BURY_AGAIN);
-            core.handle_bury_error(now, &error);
+            match error {
+                BuryError::Room(full) => core.handle_no_grave(now, &full.to_string()),
+                BuryError::Other(error) => core.handle_bury_error(now, &error),
+            }
         }
     }
 
@@ -360,11 +363,12 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
             return;
         }
         self.burying = true;
+        let gives_up = lock(&self.core).gives_up_graves(Instant::now());
         let graves: Vec<Grave> = self.graves.iter().take(BURIALS).cloned().collect();
         let drain = Arc::clone(&self.drain);
         let task = self
             .tasks
-            .spawn_blocking(move || Done::Buried(drain.bury(&graves)));
+            .spawn_blocking(move || Done::Buried(drain.bury(&graves, gives_up)));
         self.running.insert(task.id(), Task::Bury);
     }
 

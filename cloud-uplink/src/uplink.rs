@@ -65,6 +65,8 @@ pub struct Uplink {
     flights: BTreeMap<BatchId, Flight>,
     in_flight_events: usize,
     burying: BTreeMap<Seq, Waiting>,
+    /// Since when the log has no room for dead letters, and none was kept.
+    no_room_since: Option<Instant>,
     held_bytes: usize,
     next_batch: BatchId,
     backoff: Backoff,
@@ -152,6 +154,7 @@ impl Uplink {
             flights: BTreeMap::new(),
             in_flight_events: 0,
             burying: BTreeMap::new(),
+            no_room_since: None,
             held_bytes: 0,
             next_batch: BatchId(0),
             backoff: Backoff::default(),
@@ -245,13 +248,28 @@ impl Uplink {
             return;
         };
         self.stalled = None;
+        if buried == Buried::Kept {
+            self.no_room_since = None;
+        }
         self.seen.dead_letters += 1;
         self.seen.dead_letters_lost += u64::from(buried == Buried::AtBound);
         self.close(&event);
         self.advance(now);
     }
 
-    /// Dead letters cannot be kept at the moment, since the spool has no room; the shell tries again.
+    /// The spool has no room for a dead letter; the shell tries again, and asks [`Uplink::gives_up_graves`].
+    pub fn handle_no_grave(&mut self, now: Instant, error: &str) {
+        self.no_room_since.get_or_insert(now);
+        self.handle_bury_error(now, error);
+    }
+
+    /// Whether dead letters have found no room for so long ([`Limits::bury_for`]) that those that find none are gone.
+    pub fn gives_up_graves(&self, now: Instant) -> bool {
+        let waited = |since| now.saturating_duration_since(since) >= self.limits.bury_for;
+        self.no_room_since.is_some_and(waited)
+    }
+
+    /// Dead letters cannot be kept at the moment; the shell tries again.
     pub fn handle_bury_error(&mut self, now: Instant, error: &str) {
         let reason = format!("a dead letter cannot be kept: {error}");
         self.note_error(now, reason.clone());

@@ -1,6 +1,6 @@
 //! Keeps dead letters: appended and acknowledged in one commit; runs on a blocking thread.
 
-use spool::{Entry, LossReason, Seq};
+use spool::{Entry, Full, LossReason, Seq};
 
 use super::Drain;
 use crate::{Buried, DeadLetter, DeadReason, RecordSource, Sink};
@@ -16,11 +16,21 @@ pub(super) struct Grave {
 #[derive(Debug, Default)]
 pub(super) struct Buries {
     pub(super) done: Vec<(Seq, Buried)>,
-    pub(super) error: Option<String>,
+    pub(super) error: Option<BuryError>,
+}
+
+/// Why some could not be kept.
+#[derive(Debug)]
+pub(super) enum BuryError {
+    /// The log has no room.
+    Room(Full),
+    /// Nothing is known of the room: it cannot be read, or too much waits for a commit.
+    Other(String),
 }
 
 impl<R: RecordSource, S: Sink> Drain<R, S> {
-    pub(super) fn bury(&self, graves: &[Grave]) -> Buries {
+    /// Where it `gives_up`, what finds no room is gone, with an entry in the ledger.
+    pub(super) fn bury(&self, graves: &[Grave], gives_up: bool) -> Buries {
         let mut buries = Buries::default();
         // Read before the transaction, which holds up every other writer.
         let mut found: Vec<(&Grave, Entry)> = Vec::new();
@@ -31,10 +41,10 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
                     self.spool.ack(self.cursor, &[grave.seq]);
                     buries.done.push((grave.seq, Buried::Gone));
                 }
-                Err(error) => buries.error = Some(error.to_string()),
+                Err(error) => buries.error = Some(BuryError::Other(error.to_string())),
             }
         }
-        self.append(&found, &mut buries);
+        self.append(&found, gives_up, &mut buries);
         for (grave, entry) in &found {
             let Some((_, buried)) = buries.done.iter().find(|(seq, _)| *seq == grave.seq) else {
                 continue;
@@ -54,7 +64,7 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
         buries
     }
 
-    fn append(&self, found: &[(&Grave, Entry)], buries: &mut Buries) {
+    fn append(&self, found: &[(&Grave, Entry)], gives_up: bool, buries: &mut Buries) {
         if found.is_empty() {
             return;
         }
@@ -76,14 +86,23 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
                 reason: &reason,
                 tries: grave.tries,
             };
-            if let Err(full) = self.source.bury(&mut transaction, &dead) {
-                buries.error = Some(full.to_string());
-                break;
+            match self.source.bury(&mut transaction, &dead) {
+                Ok(()) => {
+                    transaction.ack(self.cursor, grave.seq);
+                    kept.records += 1;
+                    kept.bytes += bytes;
+                    buries.done.push((grave.seq, Buried::Kept));
+                }
+                Err(full @ Full::Waiting) => {
+                    buries.error = Some(BuryError::Other(full.to_string()));
+                    break;
+                }
+                Err(_) if gives_up => buries.done.push((grave.seq, Buried::AtBound)),
+                Err(full) => {
+                    buries.error = Some(BuryError::Room(full));
+                    break;
+                }
             }
-            transaction.ack(self.cursor, grave.seq);
-            kept.records += 1;
-            kept.bytes += bytes;
-            buries.done.push((grave.seq, Buried::Kept));
         }
         transaction.finish();
     }

@@ -301,7 +301,7 @@ impl RecordSource for TestSource {
     }
 
     fn bury(&self, transaction: &mut Transaction<'_>, dead: &DeadLetter<'_>) -> Result<(), Full> {
-        let route = transaction.route(&[self.graveyard], b"").unwrap();
+        let route = transaction.route(&[self.graveyard], b"")?;
         let head = Head {
             kind: Kind::Event,
             lane: Lane(2),

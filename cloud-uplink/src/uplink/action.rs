@@ -132,7 +132,8 @@ impl fmt::Display for DeadReason {
 pub enum Buried {
     /// It is in the dead-letter lane.
     Kept,
-    /// The lane was at its bound: the event is gone, with an entry in the ledger.
+    /// Their number was at its bound, or the spool had no room for them for long: the event is gone, with an entry in the
+    /// ledger.
     AtBound,
     /// The spool had dropped the record meanwhile; the ledger says why.
     Gone,

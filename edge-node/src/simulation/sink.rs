@@ -16,7 +16,7 @@ use cloud_uplink::{
 };
 use fastrand::Rng;
 use filters::{TopicFilter, timestamp_millis};
-use spool::{CursorId, Entry, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, Spool};
+use spool::{CursorId, Entry, Full, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, Spool};
 
 use super::{model::Model, peer::payload::number_in, story::tell};
 use crate::{
@@ -323,18 +323,34 @@ impl Sink {
                 Ok(Some(_))
                     if self.source.dead_letters().records >= self.taste.dead_letters_max =>
                 {
-                    spool.record_loss(lost(seq, now));
-                    spool.ack(self.cursor, &[seq]);
                     Ok(Buried::AtBound)
                 }
                 Ok(Some(entry)) => self.keep(spool, now, &entry, &reason, tries),
                 Ok(None) => panic!("{seq:?} is gone before it was buried"),
-                Err(error) => Err(error.to_string()),
+                Err(error) => {
+                    self.uplink.handle_bury_error(at, &error.to_string());
+                    self.graves.push((seq, reason, tries));
+                    continue;
+                }
+            };
+            let gives_up = self.uplink.gives_up_graves(at);
+            let buried = match buried {
+                Err(full) if full != Full::Waiting && gives_up => Ok(Buried::AtBound),
+                buried => buried,
             };
             match buried {
-                Ok(buried) => self.uplink.handle_buried(at, seq, buried),
-                Err(error) => {
-                    self.uplink.handle_bury_error(at, &error);
+                Ok(buried) => {
+                    if buried == Buried::AtBound {
+                        spool.record_loss(lost(seq, now));
+                        spool.ack(self.cursor, &[seq]);
+                    }
+                    self.uplink.handle_buried(at, seq, buried);
+                }
+                Err(full) => {
+                    match full {
+                        Full::Waiting => self.uplink.handle_bury_error(at, &full.to_string()),
+                        full => self.uplink.handle_no_grave(at, &full.to_string()),
+                    }
                     self.graves.push((seq, reason, tries));
                 }
             }
@@ -350,7 +366,7 @@ impl Sink {
         entry: &Entry,
         reason: &str,
         tries: u32,
-    ) -> Result<Buried, String> {
+    ) -> Result<Buried, Full> {
         let letter = DeadLetter {
             sink: SINK,
             seq: entry.seq,
@@ -364,7 +380,7 @@ impl Sink {
             transaction.ack(self.cursor, entry.seq);
         }
         transaction.finish();
-        kept.map(|()| Buried::Kept).map_err(|full| full.to_string())
+        kept.map(|()| Buried::Kept)
     }
 }
 

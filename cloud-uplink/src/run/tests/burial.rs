@@ -3,7 +3,10 @@
 use spool::{ReadLimits, storage::simulated::Simulated};
 
 use super::*;
-use crate::{Buried, DeadReason, run::burial::Grave};
+use crate::{
+    Buried, DeadReason,
+    run::burial::{BuryError, Grave},
+};
 
 const ALL: ReadLimits = ReadLimits {
     records: 10,
@@ -57,11 +60,7 @@ fn a_dead_letter_and_the_acknowledgement_of_its_event_are_in_one_commit() {
         let spool = open(&storage);
         let (drain, seq) = owed_one_event(&spool, 1, 1);
         while spool.commit_once() {}
-        let buries = drain.bury(&[Grave {
-            seq,
-            reason: DeadReason::Refused("never".to_owned()),
-            tries: 1,
-        }]);
+        let buries = drain.bury(&[grave(seq)], false);
         assert_eq!(buries.done, [(seq, Buried::Kept)]);
         if is_committed {
             assert!(spool.commit_once());
@@ -84,11 +83,7 @@ fn what_finds_no_place_among_the_dead_letters_is_in_the_ledger_unless_it_tells_o
         let spool = open(&Simulated::new(1));
         let (drain, seq) = owed_one_event(&spool, number, 0);
         while spool.commit_once() {}
-        let buries = drain.bury(&[Grave {
-            seq,
-            reason: DeadReason::Refused("never".to_owned()),
-            tries: 1,
-        }]);
+        let buries = drain.bury(&[grave(seq)], false);
         assert_eq!(buries.done, [(seq, Buried::AtBound)]);
         let status = spool.status();
         let counted: u64 = status.ledger.iter().map(|loss| loss.count).sum();
@@ -98,10 +93,70 @@ fn what_finds_no_place_among_the_dead_letters_is_in_the_ledger_unless_it_tells_o
     }
 }
 
+#[test]
+fn on_a_full_log_a_dead_letter_is_tried_again_until_it_is_given_up_to_the_ledger() {
+    let spool = open(&Simulated::new(1));
+    let (drain, seq) = owed_one_event(&spool, 1, 10);
+    while append(&spool, drain.cursor, 10_000).is_ok() {
+        while spool.commit_once() {}
+    }
+    let owed = || spool.read(drain.cursor, Seq::ZERO, ALL).unwrap().entries;
+    let buries = drain.bury(&[grave(seq)], false);
+    assert_eq!(buries.done, []);
+    assert!(matches!(buries.error, Some(BuryError::Room(_))));
+    assert_eq!((owed()[0].seq, spool.status().ledger), (seq, Vec::new()));
+    let buries = drain.bury(&[grave(seq)], true);
+    assert_eq!(buries.done, [(seq, Buried::AtBound)]);
+    assert!(buries.error.is_none());
+    assert_ne!(owed()[0].seq, seq);
+    let ledger = spool.status().ledger;
+    let lost = ledger
+        .iter()
+        .map(|loss| (loss.reason, loss.first, loss.count));
+    let expected = (LossReason::DeadLetterBound, seq, 1);
+    assert_eq!(lost.collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
+fn where_too_much_waits_for_a_commit_no_dead_letter_is_given_up() {
+    let spool = open(&Simulated::new(1));
+    let (drain, seq) = owed_one_event(&spool, 1, 10);
+    while spool.commit_once() {}
+    let append = || append(&spool, drain.cursor, 10_000);
+    assert_eq!((0..9).find_map(|_| append().err()), Some(Full::Waiting));
+    let buries = drain.bury(&[grave(seq)], true);
+    assert_eq!(buries.done, []);
+    assert!(matches!(buries.error, Some(BuryError::Other(_))));
+    assert_eq!(spool.status().ledger, []);
+}
+
+/// Appends to the lane that is kept longest.
+fn append(spool: &Spool, owed_to: CursorId, len: usize) -> Result<Seq, Full> {
+    let mut transaction = spool.transaction(NodeTime(1000));
+    let head = Head {
+        kind: Kind::Event,
+        lane: Lane(0),
+        route: transaction.route(&[owed_to], b"")?,
+    };
+    let appended = transaction.append(head, |body| body.resize(body.len() + len, 0));
+    transaction.finish();
+    appended
+}
+
+fn grave(seq: Seq) -> Grave {
+    Grave {
+        seq,
+        reason: DeadReason::Refused("never".to_owned()),
+        tries: 1,
+    }
+}
+
 fn open(storage: &Simulated) -> Spool {
     let options = Options {
-        bound_bytes: Some(64 << 20),
+        bound_bytes: Some(12 * (64 << 10)),
+        segment_bytes: Some(64 << 10),
         min_free_percent: 0,
+        waiting_bytes: 32 << 10,
         ..Options::default()
     };
     let storage = Arc::new(storage.clone());

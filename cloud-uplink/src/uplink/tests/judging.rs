@@ -80,6 +80,40 @@ fn a_permanent_refusal_is_a_dead_letter_at_once_and_a_full_lane_for_them_stops_n
 }
 
 #[test]
+fn dead_letters_are_given_up_once_none_has_found_room_for_a_minute() {
+    let mut bench = Bench::new(Limits::default());
+    bench.offer(1..=2);
+    let (batch, _) = bench.sent();
+    let refused = Outcome::Refused {
+        error: "no".to_owned(),
+    };
+    bench.answer(batch, Answer::Each(vec![refused.clone(), refused]));
+    let second = Duration::from_secs(1);
+    bench.uplink.handle_bury_error(bench.now, "cannot be read");
+    bench.now += 100 * second;
+    assert!(
+        !bench.uplink.gives_up_graves(bench.now),
+        "there may be room"
+    );
+    bench.uplink.handle_no_grave(bench.now, "full");
+    bench.now += 59 * second;
+    bench.uplink.handle_no_grave(bench.now, "full");
+    assert!(!bench.uplink.gives_up_graves(bench.now));
+    bench.now += second;
+    assert!(bench.uplink.gives_up_graves(bench.now));
+    bench
+        .uplink
+        .handle_buried(bench.now, Seq(1), Buried::AtBound);
+    assert!(
+        bench.uplink.gives_up_graves(bench.now),
+        "there is no more room"
+    );
+    bench.uplink.handle_buried(bench.now, Seq(2), Buried::Kept);
+    bench.uplink.handle_no_grave(bench.now, "full");
+    assert!(!bench.uplink.gives_up_graves(bench.now));
+}
+
+#[test]
 fn transport_errors_and_refused_credentials_are_never_held_against_an_event() {
     let mut bench = Bench::new(Limits {
         refused_tries: 1,
