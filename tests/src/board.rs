@@ -48,10 +48,10 @@ impl TestBoard {
         TestBoard::power_on(&images().join(image), &block(node, id), id)
     }
 
-    /// A board with the application as a product carries it: it prints nothing.
+    /// A board with an image as a product carries it: it prints nothing.
     #[must_use]
-    pub fn start_product(node: &TestNode, id: &str) -> TestBoard {
-        TestBoard::power_on(&products().join("board"), &block(node, id), id)
+    pub fn start_product(image: &str, node: &TestNode, id: &str) -> TestBoard {
+        TestBoard::power_on(&products().join(image), &block(node, id), id)
     }
 
     /// A board whose configuration block is `block`, whatever that holds.
@@ -244,12 +244,12 @@ pub struct ImageSize {
 }
 
 impl ImageSize {
-    /// Of the application as a product carries it.
+    /// Of an image as a product carries it.
     #[must_use]
-    pub fn of_product() -> ImageSize {
+    pub fn of_product(image: &str) -> ImageSize {
         let sizes = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/boards/sizes");
         let output = Command::new(sizes)
-            .arg(products().join("board"))
+            .arg(products().join(image))
             .output()
             .expect("the script runs: it needs bash and readelf");
         let table = String::from_utf8(output.stdout).expect("the table is text");

@@ -160,22 +160,50 @@ async fn seed_of(board: &TestBoard, boot: u32) -> u64 {
 }
 
 /// Executor, network, DHCP, TCP, MQTT 5, every part of the client, and the model that stands for a flash driver.
-const MOST_FLASH: u64 = 88_000;
-const MOST_RAM: u64 = 20_000;
+const PRODUCT: Most = Most {
+    flash: 88_000,
+    above_network: 56_000,
+    ram: 20_000,
+};
+/// The same for `least`: nothing but the outbox, the compact encoding and the link. To reach are 72,000, 40,000 and 16,000:
+/// docs/proof.md names it as open.
+const LEAST: Most = Most {
+    flash: 81_500,
+    above_network: 45_600,
+    ram: 18_500,
+};
+
+/// What an image may take, in bytes.
+struct Most {
+    flash: u64,
+    /// Of the flash, what `below` does not take.
+    above_network: u64,
+    /// With the stack.
+    ram: u64,
+}
 
 #[tokio::test]
 async fn the_product_keeps_within_its_flash_and_its_ram_with_stack() {
-    let size = ImageSize::of_product();
+    keeps_within("board", &PRODUCT).await;
+}
+
+#[tokio::test]
+async fn the_least_client_keeps_within_its_flash_and_its_ram_with_stack() {
+    keeps_within("least", &LEAST).await;
+}
+
+async fn keeps_within(image: &str, most: &Most) {
+    let (size, below) = (ImageSize::of_product(image), ImageSize::of_product("below"));
     let cloud = TestCloud::start().await;
     let mut node = node_for_devices(&cloud).await;
-    let board = TestBoard::start_product(&node, "pump-7");
+    let board = TestBoard::start_product(image, &node, "pump-7");
     wait_for(&cloud, &board, 2).await;
     // The deepest calls: an outbox that is opened with readings in it, a birth, and a table.
     node.kill().await;
     board.reset();
     node.start_again().await;
     wait_until("it publishes after its reset", async || {
-        Boot::all(&board.arrived(&cloud)).unwrap().len() == 2
+        Boot::all(&board.arrived(&cloud)).unwrap().len() >= 2
     })
     .await;
     board.pause();
@@ -184,10 +212,12 @@ async fn the_product_keeps_within_its_flash_and_its_ram_with_stack() {
     let ram = board.memory(RAM_END - 0x1_0000, 0x1_0000);
     let untouched = ram.iter().take_while(|byte| **byte == 0).count();
     let stack = (ram.len() - untouched) as u64;
-    println!("{size:?}, and {stack} of stack");
+    let above_network = size.flash - below.flash;
+    println!("{image}: {size:?}, {stack} of stack, {above_network} of the flash above the network");
     assert!(stack > 0, "there is a stack where it was looked for");
-    assert!(size.flash <= MOST_FLASH, "{size:?}");
-    assert!(size.ram + stack <= MOST_RAM, "{size:?}, {stack} of stack");
+    assert!(size.flash <= most.flash, "{size:?}");
+    assert!(above_network <= most.above_network, "{size:?}, {below:?}");
+    assert!(size.ram + stack <= most.ram, "{size:?}, {stack} of stack");
 }
 
 /// The stack begins here and grows down.
