@@ -5,11 +5,15 @@
 //! | 2xx | accepted: the receiver has stored the whole request (EventMesh v2 says 202) |
 //! | 413, 431 | too large: a batch is split, an event alone is a dead letter |
 //! | 400, 422 | doubtful: the event may be bad, or a gateway refuses everything; split, and judged by what else is accepted |
+//! | 403, 404, 405, 409, 415, other 4xx | doubtful too: a payload that a firewall dislikes, a topic that is not there, or a fault of the configuration |
 //! | 500 | doubtful too: a receiver that fails on one event must not hold up the others, and one that fails on all of them rests |
 //! | 429 | overloaded: the rate falls, `Retry-After` is honoured |
 //! | 408, 425, other 5xx | unavailable: the sink backs off, `Retry-After` is honoured |
-//! | 401, 403, 404, 3xx and all others | unavailable: a fault of the configuration, never held against an event |
+//! | 401, 402, 407, 3xx and all others | unavailable: a fault of the configuration, never held against an event |
 //! | none in time, no connection, bad certificate | unavailable |
+//!
+//! What is unavailable at one endpoint is tried at the next at once; the sink rests when none took it, as long as the
+//! one asks that asks for the least.
 //!
 //! Files named in the settings (`ca`, `token-file`) are read again when they change, and after each failure; one that
 //! cannot be read makes the sink back off and say so until it can.
@@ -31,6 +35,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use bytes::{BufMut, Bytes, BytesMut};
 use filters::{Event, Value, json};
 use http_body_util::{BodyExt, Full, Limited};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Answer, Batch, NODE_HEADER, Outcome, Outgoing, Peers, Prepared, Sink, Unsendable,
@@ -220,7 +225,8 @@ impl HttpSink {
                 };
             }
         };
-        let mut last = None;
+        let mut rest = Some(Duration::MAX);
+        let mut last = String::new();
         for _ in 0..self.endpoints.count() {
             let index = self.endpoints.current();
             let outcome = match self.endpoints.uri(index, target) {
@@ -230,26 +236,27 @@ impl HttpSink {
                 }
                 Err(error) => return Outcome::Refused { error },
             };
-            match outcome {
+            let (retry_after, error) = match outcome {
+                Ok(Outcome::Unavailable { retry_after, error }) => (retry_after, error),
                 Ok(outcome) => {
-                    if matches!(outcome, Outcome::Unavailable { .. }) {
+                    if matches!(outcome, Outcome::Doubtful { .. }) {
+                        // It may as well be the endpoint or the credentials that are at fault.
                         self.endpoints.leave(index);
                         self.credentials.suspect();
                     }
                     return outcome;
                 }
-                Err(error) => {
-                    let error = format!("{}: {error}", self.endpoints.name(index));
-                    tracing::debug!(%error, "an endpoint is out of reach");
-                    self.endpoints.leave(index);
-                    last = Some(error);
-                }
-            }
+                Err(error) => (None, format!("{}: {error}", self.endpoints.name(index))),
+            };
+            tracing::debug!(%error, "an endpoint is out of reach");
+            self.endpoints.leave(index);
+            rest = rest.min(retry_after);
+            last = error;
         }
         self.credentials.suspect();
         Outcome::Unavailable {
-            retry_after: None,
-            error: last.unwrap_or_default(),
+            retry_after: rest,
+            error: last,
         }
     }
 
@@ -272,30 +279,25 @@ impl HttpSink {
                 .headers_mut()
                 .insert(header::AUTHORIZATION, token.clone());
         }
-        let exchange = async {
-            let response = client
-                .request(request)
-                .await
-                .map_err(|error| chain(&error))?;
-            let (parts, body) = response.into_parts();
-            if let Some(Ok(id)) = parts.headers.get(NODE_HEADER).map(HeaderValue::to_str) {
-                self.peers.meet(id);
+        let deadline = Instant::now() + self.answer_within;
+        let response = match timeout_at(deadline, client.request(request)).await {
+            Ok(response) => response.map_err(|error| chain(&error))?,
+            Err(_) => {
+                return Ok(Outcome::Unavailable {
+                    retry_after: None,
+                    error: format!("no answer within {:?}", self.answer_within),
+                });
             }
-            // The rest of the answer frees the connection for the next request; what it says decides nothing.
-            let text = Limited::new(body, ANSWER_BYTES)
-                .collect()
-                .await
-                .map(|body| body.to_bytes());
-            Ok((parts, text.unwrap_or_default()))
         };
-        match tokio::time::timeout(self.answer_within, exchange).await {
-            Ok(Ok((parts, text))) => Ok(verdict::of(parts.status, &parts.headers, &text)),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Ok(Outcome::Unavailable {
-                retry_after: None,
-                error: format!("no answer within {:?}", self.answer_within),
-            }),
+        let (parts, body) = response.into_parts();
+        if let Some(Ok(id)) = parts.headers.get(NODE_HEADER).map(HeaderValue::to_str) {
+            self.peers.meet(id);
         }
+        // The rest of the answer frees the connection for the next request. It decides nothing, whether it comes or not.
+        let text = timeout_at(deadline, Limited::new(body, ANSWER_BYTES).collect()).await;
+        let text = text.ok().and_then(Result::ok).map(|body| body.to_bytes());
+        let text = text.unwrap_or_default();
+        Ok(verdict::of(parts.status, &parts.headers, &text))
     }
 
     async fn post_item(&self, target: &str, item: &HttpItem) -> Outcome {

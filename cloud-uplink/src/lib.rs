@@ -23,6 +23,7 @@
 //!
 //! It knows nothing of brokers and devices, and what a record means only through [`RecordSource`].
 
+mod endpoint;
 pub mod eventmesh;
 pub mod http;
 mod limits;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ::http::Uri;
 
 use super::HttpSettingsError;
+use crate::endpoint::{shown, without_query};
 
 const TOPIC: &str = "{topic}";
 
@@ -16,7 +17,7 @@ pub(super) struct Endpoints {
 
 #[derive(Debug)]
 struct Endpoint {
-    /// As the operator wrote it.
+    /// As the operator wrote it, without its query, which may hold a key.
     name: String,
     /// With `{topic}`, if it has one.
     template: String,
@@ -80,14 +81,15 @@ impl Endpoints {
             return Ok(uri.clone());
         }
         let url = endpoint.template.replace(TOPIC, &percent_encode(target));
-        url.parse().map_err(|error| format!("{url}: {error}"))
+        url.parse()
+            .map_err(|error| format!("{} with topic `{target}`: {error}", endpoint.name))
     }
 }
 
 impl Endpoint {
     fn new(url: &str, path: &str) -> Result<Endpoint, HttpSettingsError> {
         let error = |reason: &str| HttpSettingsError::Endpoint {
-            url: url.to_owned(),
+            url: shown(url),
             reason: reason.to_owned(),
         };
         let base = if path.is_empty() {
@@ -123,7 +125,7 @@ impl Endpoint {
         }
         let fixed = (!template.contains(TOPIC)).then_some(sample);
         Ok(Endpoint {
-            name: url.to_owned(),
+            name: without_query(url).to_owned(),
             template,
             fixed,
             tls,
@@ -163,6 +165,14 @@ mod tests {
     }
 
     #[test]
+    fn the_key_in_a_query_is_used_and_not_shown() {
+        let url = "https://h/in?code=SECRET";
+        let endpoints = Endpoints::new(&[url.to_owned()], "").unwrap();
+        assert_eq!(endpoints.uri(0, "").unwrap(), url);
+        assert_eq!(endpoints.name(0), "https://h/in");
+    }
+
+    #[test]
     fn a_wrong_endpoint_is_named_with_its_reason() {
         for (url, path, reason) in [
             ("ftp://h/", "", "it does not begin with http:// or https://"),
@@ -181,7 +191,7 @@ mod tests {
         ] {
             let error = Endpoints::new(&[url.to_owned()], path).unwrap_err();
             let expected = HttpSettingsError::Endpoint {
-                url: url.to_owned(),
+                url: shown(url),
                 reason: reason.to_owned(),
             };
             assert_eq!(error, expected);

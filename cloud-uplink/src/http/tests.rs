@@ -193,6 +193,40 @@ fn another_endpoint_takes_over_and_is_kept() {
 }
 
 #[test]
+fn what_one_endpoint_has_no_time_for_another_takes_at_once() {
+    const BUSY: &str =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n";
+    const SOON: &str =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+    run(async {
+        let busy = Receiver::start(&[BUSY]).await;
+        let other = Receiver::start(&[OK, SOON]).await;
+        let sink = sink(&busy.url("/"), |settings| {
+            settings.endpoints.push(other.url("/"))
+        });
+        assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
+        assert_eq!(busy.requests().len(), 1);
+        let Answer::All(Outcome::Unavailable { retry_after, .. }) = send(&sink, 1).await else {
+            panic!("neither takes it")
+        };
+        assert_eq!(retry_after, Some(Duration::from_secs(5)));
+    });
+}
+
+#[test]
+fn an_answer_counts_by_its_status_though_its_body_never_comes() {
+    run(async {
+        let receiver =
+            Receiver::start(&["HTTP/1.1 202 Accepted\r\nContent-Length: 10\r\n\r\n"]).await;
+        let sink = sink(&receiver.url("/"), |settings| {
+            settings.answer_within = Duration::from_millis(300)
+        });
+        assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
+        assert_eq!(receiver.requests().len(), 1);
+    });
+}
+
+#[test]
 fn a_renewed_token_is_picked_up_and_a_missing_one_is_told() {
     run(async {
         let folder = tempfile::tempdir().unwrap();

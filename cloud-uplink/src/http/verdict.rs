@@ -22,23 +22,31 @@ pub(super) fn of(status: StatusCode, headers: &HeaderMap, text: &[u8]) -> Outcom
     };
     match status.as_u16() {
         413 | 431 => Outcome::TooLarge { error },
-        400 | 422 | 500 => Outcome::Doubtful { error },
+        // Somebody who does not know the sender, or a receiver that is not ready, says nothing of the event.
+        401 | 402 | 407 | 408 | 425 => unavailable(headers, error),
         429 => Outcome::Overloaded {
             retry_after: retry_after(headers),
             error,
         },
-        _ => Outcome::Unavailable {
-            retry_after: retry_after(headers),
-            error,
-        },
+        500 => Outcome::Doubtful { error },
+        _ if status.is_client_error() => Outcome::Doubtful { error },
+        _ => unavailable(headers, error),
+    }
+}
+
+fn unavailable(headers: &HeaderMap, error: String) -> Outcome {
+    Outcome::Unavailable {
+        retry_after: retry_after(headers),
+        error,
     }
 }
 
 /// Seconds, or a date; a date is measured from the receiver's own `Date`, so that no two clocks need to agree.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit()) {
+        // More than fits is a long time as well.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(text).ok()?;
     let date = headers
@@ -72,12 +80,10 @@ mod tests {
         for (statuses, expected) in [
             (&[200, 202, 204][..], "accepted"),
             (&[413, 431], "too large"),
-            (&[400, 422, 500], "doubtful"),
+            (&[400, 403, 404, 405, 409, 415, 422, 500], "doubtful"),
             (&[429], "overloaded"),
             (
-                &[
-                    301, 401, 403, 404, 405, 408, 415, 425, 501, 502, 503, 504, 507,
-                ],
+                &[301, 401, 407, 408, 425, 501, 502, 503, 504, 507],
                 "unavailable",
             ),
         ] {
@@ -97,6 +103,8 @@ mod tests {
         };
         let seconds = headers(&[(header::RETRY_AFTER, "7")]);
         assert_eq!(retry_after(&seconds), Some(Duration::from_secs(7)));
+        let endless = headers(&[(header::RETRY_AFTER, "99999999999999999999")]);
+        assert_eq!(retry_after(&endless), Some(Duration::from_secs(u64::MAX)));
         let date = headers(&[
             (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
             (header::RETRY_AFTER, "Sun, 06 Nov 1994 08:51:07 GMT"),

@@ -6,6 +6,7 @@ use std::{
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{EndpointError, IN_FLIGHT};
+use crate::endpoint::shown;
 
 /// A connection that does not stand by then is tried at the next endpoint.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ impl Endpoints {
     pub(super) fn new(urls: &[String]) -> Result<Endpoints, EndpointError> {
         let all = urls
             .iter()
-            .map(|url| endpoint(url).ok_or_else(|| EndpointError::Invalid(url.clone())))
+            .map(|url| endpoint(url).ok_or_else(|| EndpointError::Invalid(shown(url))))
             .collect::<Result<Vec<_>, _>>()?;
         let channel = all.first().ok_or(EndpointError::Missing)?.connect_lazy();
         let in_use = InUse {
@@ -101,7 +102,8 @@ impl Link {
 fn endpoint(url: &str) -> Option<Endpoint> {
     let uri: Uri = url.parse().ok()?;
     let plain = uri.scheme_str() == Some("http") && uri.host().is_some_and(|it| !it.is_empty());
-    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    let named = uri.authority().is_some_and(|it| it.as_str().contains('@'));
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !named;
     (plain && bare).then(|| {
         Endpoint::from(uri)
             .connect_timeout(CONNECT_WITHIN)

@@ -77,14 +77,7 @@ async fn every_status_code_of_eventmesh_means_what_the_runtimes_showed() {
             "eventMesh overload, try later, ",
             overloaded("1: eventMesh overload, try later, "),
         ),
-        (
-            "20",
-            "eventMesh acl err",
-            Outcome::Unavailable {
-                retry_after: None,
-                error: "20: eventMesh acl err".to_owned(),
-            },
-        ),
+        ("20", "eventMesh acl err", doubtful("20: eventMesh acl err")),
         (
             "13",
             "eventMesh group producer stopped, ",
@@ -172,6 +165,11 @@ async fn a_failed_call_is_never_held_against_an_event_unless_it_is_about_its_siz
             status(Code::Unauthenticated, "who?"),
             &event(),
             "unavailable",
+        ),
+        (
+            status(Code::PermissionDenied, "not this topic"),
+            &event(),
+            "doubtful",
         ),
         (
             status(Code::Unknown, "NullPointerException"),
@@ -302,17 +300,20 @@ async fn only_plain_urls_are_endpoints() {
     };
     assert_eq!(new(&[]), Err(EndpointError::Missing));
     assert_eq!(new(&["http://127.0.0.1:10205"]), Ok(()));
-    for url in [
-        "https://h:1",
-        "h:1",
-        "http://h:1/path",
-        "http://h:1?x",
-        "",
-        "http://",
-    ] {
+    for url in ["https://h:1", "h:1", "http://h:1/path", "", "http://"] {
         assert_eq!(
             new(&["http://h:1", url]),
             Err(EndpointError::Invalid(url.to_owned()))
+        );
+    }
+    for (url, shown) in [
+        ("http://h:1?key=SECRET", "http://h:1"),
+        ("http://me:SECRET@h:1", "http://…@h:1"),
+    ] {
+        assert_eq!(
+            new(&[url]),
+            Err(EndpointError::Invalid(shown.to_owned())),
+            "and no secret of it is shown"
         );
     }
 }

@@ -41,13 +41,10 @@ pub(super) fn of_answer(answer: &CloudEvent) -> Verdict {
             error: error(),
         },
         status::STOPPING => return Verdict::Unreachable(error()),
-        status::ACL => Outcome::Unavailable {
-            retry_after: None,
-            error: error(),
-        },
         status::HEADER | status::BODY => Outcome::Refused { error: error() },
         status::SEND if is_permanent(message) => Outcome::Refused { error: error() },
-        // 14 above all: a topic without subscribers, a store that failed, or anything about this event.
+        // 14 above all: a topic without subscribers, a store that failed, or anything about this event; 20 is asked of
+        // each topic.
         _ => Outcome::Doubtful { error: error() },
     })
 }
@@ -80,7 +77,7 @@ pub(super) fn of_status(status: &Status, bytes: usize) -> Verdict {
         Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unimplemented => {
             return Verdict::Unreachable(error);
         }
-        Code::Unauthenticated | Code::PermissionDenied => Outcome::Unavailable {
+        Code::Unauthenticated => Outcome::Unavailable {
             retry_after: None,
             error,
         },
