@@ -67,6 +67,7 @@ impl From<PublishError> for Fault {
     fn from(error: PublishError) -> Fault {
         match error {
             PublishError::Full { .. } | PublishError::Stopping => Fault::later(error.to_string()),
+            PublishError::TooLarge => Fault::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             PublishError::Refused { index, reason } => Fault::event(index, reason),
         }
     }

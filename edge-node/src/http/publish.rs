@@ -83,6 +83,18 @@ pub(super) async fn batch<N: Node>(
     let read = shared.bodies.read(body, &shared.config).await?;
     let events = json::decode_batch(&read.bytes)
         .map_err(|BatchError { index, error }| Fault::attribute(index, &error))?;
+    // Each event is stored with its topic.
+    let topics = topic.as_ref().map_or(0, String::len) * events.len();
+    if topics > shared.config.max_body.as_usize() {
+        return Err(Fault::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "the topic, once for each of {} events, is over {} (`max-body` of [http]): send fewer at a time",
+                events.len(),
+                shared.config.max_body
+            ),
+        ));
+    }
     let events = events.into_iter().enumerate();
     let incoming = events.map(|(index, event)| shared.incoming(index, event, topic.as_deref()));
     let incoming = incoming.collect::<Result<Vec<_>, _>>()?;

@@ -175,6 +175,27 @@ async fn a_body_over_the_bound_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn what_the_log_never_takes_at_once_is_too_large_and_not_for_later() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    *door.node.fails.lock().unwrap() = Some(PublishError::TooLarge);
+    let answer = post(door.address, "/events/publish", STRUCTURED, EVENT).await;
+    assert_eq!(answer.status, 413, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_long_for_many_events_is_refused_before_it_is_copied() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let path = format!("/events/publish-batch?topic={}", "t".repeat(60_000));
+    let few = format!("[{}]", [EVENT; 10].join(","));
+    assert_eq!(post(door.address, &path, BATCH, &few).await.status, 202);
+    let many = format!("[{}]", [EVENT; 20].join(","));
+    let answer = post(door.address, &path, BATCH, &many).await;
+    assert_eq!(answer.status, 413);
+    assert!(answer.body.contains("20 events"), "{}", answer.body);
+    assert_eq!(door.node.published().len(), 10);
+}
+
+#[tokio::test]
 async fn all_bodies_together_have_a_bound_and_give_their_memory_back() {
     let door = OpenDoor::start(HttpConfig::default()).await;
     door.node.hold_commits();

@@ -59,7 +59,7 @@ impl From<PublishError> for Fault {
     fn from(error: PublishError) -> Fault {
         let code = match error {
             PublishError::Full { .. } => status::OVERLOAD,
-            PublishError::Refused { .. } => status::BODY,
+            PublishError::Refused { .. } | PublishError::TooLarge => status::BODY,
             PublishError::Stopping => status::STOPPING,
         };
         Fault::new(code, error.to_string())

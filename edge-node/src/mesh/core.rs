@@ -89,6 +89,20 @@ pub(super) struct Client {
     pub(super) peer: Option<SocketAddr>,
 }
 
+impl Client {
+    /// The group from which it reads a topic, as the member of this number among those of its identity.
+    fn key(&self, item: &Item, ordinal: u32) -> GroupKey {
+        GroupKey {
+            group: self.group.clone(),
+            topic: item.topic.clone(),
+            audience: match item.mode {
+                Mode::Clustering => Audience::Clustering,
+                Mode::Broadcasting => Audience::Broadcasting(self.identity.clone(), ordinal),
+            },
+        }
+    }
+}
+
 /// The state of the mesh's consumers. `M` is an event as it is delivered.
 pub(super) struct Core<M> {
     groups: BTreeMap<GroupKey, Group>,

@@ -535,8 +535,11 @@ fn not_for_others(index: usize) -> PublishError {
 }
 
 fn full(full: spool::Full) -> PublishError {
-    PublishError::Full {
-        what: full.to_string(),
+    match full {
+        spool::Full::TooLarge => PublishError::TooLarge,
+        spool::Full::Bound { .. } | spool::Full::Waiting => PublishError::Full {
+            what: full.to_string(),
+        },
     }
 }
 

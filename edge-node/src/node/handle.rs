@@ -135,6 +135,11 @@ pub enum PublishError {
         /// What the log said.
         what: String,
     },
+    /// The batch is more than the log can ever take at once; nothing of it was taken. Send fewer events at a time.
+    #[error(
+        "this is more than the log takes at once: send it in smaller batches, or events with less data"
+    )]
+    TooLarge,
     /// This event is invalid; nothing of the batch was taken.
     #[error("event {index}: {reason}")]
     Refused {

@@ -2,8 +2,8 @@ use std::{collections::BTreeMap, time::Instant};
 
 use filters::TopicFilter;
 
-use super::{Client, Closed, Item, Mode, QUEUED_BYTES, QUEUED_EVENTS, SILENCE_MAX, STALL_MAX};
-use crate::mesh::key::{Audience, GroupKey};
+use super::{Client, Closed, Item, QUEUED_BYTES, QUEUED_EVENTS, SILENCE_MAX, STALL_MAX};
+use crate::mesh::key::GroupKey;
 
 /// One stream, for as long as it lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,16 +39,7 @@ impl Member {
 
     /// The group it reads a topic from.
     pub(super) fn key(&self, item: &Item) -> GroupKey {
-        GroupKey {
-            group: self.client.group.clone(),
-            topic: item.topic.clone(),
-            audience: match item.mode {
-                Mode::Clustering => Audience::Clustering,
-                Mode::Broadcasting => {
-                    Audience::Broadcasting(self.client.identity.clone(), self.ordinal)
-                }
-            },
-        }
+        self.client.key(item, self.ordinal)
     }
 
     /// It showed a sign of life.

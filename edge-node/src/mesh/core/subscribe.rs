@@ -160,12 +160,17 @@ impl<M> Core<M> {
                 "this stream belongs to another client; open one for each".to_owned(),
             ));
         }
-        if member.map_or(0, |it| it.topics.len()) + items.len() > TOPICS_MAX {
+        let mut topics: BTreeSet<&TopicFilter> = items.iter().map(|it| &it.topic).collect();
+        topics.extend(member.iter().flat_map(|it| it.topics.keys()));
+        if topics.len() > TOPICS_MAX {
             return Err(Refusal(format!(
                 "a subscriber has {TOPICS_MAX} topics at most; open another stream"
             )));
         }
-        if self.groups.len() + items.len() > GROUPS_MAX {
+        let ordinal = member.map_or_else(|| self.free_ordinal(client), |it| it.ordinal);
+        let keys = items.iter().map(|it| client.key(it, ordinal));
+        let new: BTreeSet<GroupKey> = keys.filter(|it| !self.groups.contains_key(it)).collect();
+        if self.groups.len() + new.len() > GROUPS_MAX && !new.is_empty() {
             return Err(Refusal(format!(
                 "there are {GROUPS_MAX} groups; no more are taken"
             )));

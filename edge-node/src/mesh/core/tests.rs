@@ -300,6 +300,28 @@ fn everything_has_a_bound() {
 }
 
 #[test]
+fn at_its_bounds_it_takes_back_who_is_known() {
+    let mut mesh = Mesh::new();
+    let topics: Vec<String> = (0..TOPICS_MAX).map(|it| it.to_string()).collect();
+    for pid in 0..GROUPS_MAX / TOPICS_MAX {
+        let items: Vec<_> = topics
+            .iter()
+            .map(|it| (it.as_str(), Mode::Broadcasting))
+            .collect();
+        let one = mesh.subscribe("10.0.0.1", &pid.to_string(), &items);
+        assert_eq!(mesh.answers(one), [Ok(())]);
+        mesh.subscribe_on(one, "10.0.0.1", &pid.to_string(), &items);
+        assert_eq!(mesh.answers(one), [Ok(())], "none of these is new");
+        mesh.end(one);
+        let again = mesh.subscribe("10.0.0.1", &pid.to_string(), &items[..30]);
+        assert_eq!(mesh.answers(again), [Ok(())], "{pid}");
+        mesh.end(again);
+    }
+    let other = mesh.subscribe("10.0.0.2", "7", &[("a", Mode::Clustering)]);
+    assert_eq!(mesh.closed(other), Some(Closed::Refused));
+}
+
+#[test]
 fn a_record_that_no_stream_can_carry_is_passed() {
     let mut mesh = Mesh::new();
     let one = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);

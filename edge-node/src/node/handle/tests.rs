@@ -52,6 +52,25 @@ fn events_that_the_power_took_were_not_acknowledged() {
 }
 
 #[test]
+fn a_batch_that_the_log_never_takes_at_once_is_too_large_and_smaller_ones_are_taken() {
+    let mut node = TestNode::with_options(|options| options.bound_bytes = Some(16 << 20));
+    let mut doors = Doors::of(&node);
+    let handle = doors.handle.clone();
+    let large = "x".repeat(60_000);
+    let batch = vec![event(&large); 10];
+    {
+        let mut answer = pin!(handle.publish(door(), batch.clone()));
+        assert_eq!(now(answer.as_mut()), None);
+        doors.take_requests(&mut node);
+        assert_eq!(now(answer.as_mut()), Some(Err(PublishError::TooLarge)));
+    }
+    for part in batch.chunks(3) {
+        let taken = doors.answered_after_commit(&mut node, handle.publish(door(), part.to_vec()));
+        assert_eq!(taken, Ok(()));
+    }
+}
+
+#[test]
 fn a_group_is_there_and_gone_after_the_commit_that_says_so() {
     let mut node = TestNode::new();
     let mut doors = Doors::of(&node);
