@@ -136,18 +136,7 @@ impl Document {
     /// Takes the leaves of the payload that rules read; none of them where it is malformed.
     pub(crate) fn read_data(&mut self, data: DataView<'_>, paths: &Paths) -> Result<(), Malformed> {
         let before = self.leaves.len();
-        match data {
-            DataView::Absent => {}
-            DataView::Opaque => return Err(Malformed),
-            DataView::Text(text) => {
-                let end = u32::try_from(text.len()).map_err(|_| Malformed)?;
-                self.push(DATA, WHOLE, LeafValue::Payload(0, end));
-            }
-            DataView::Json(json) => self.read_json(json, None, paths, before)?,
-            DataView::Decoded(decoded) => {
-                self.read_json(decoded.json(), Some(decoded), paths, before)?;
-            }
-        }
+        self.read_leaves(data, paths)?;
         self.link(before);
         if self.has_instances() {
             self.sort();
@@ -155,13 +144,35 @@ impl Document {
         Ok(())
     }
 
+    fn read_leaves(&mut self, data: DataView<'_>, paths: &Paths) -> Result<(), Malformed> {
+        match data {
+            DataView::Absent => Ok(()),
+            DataView::Opaque => Err(Malformed),
+            DataView::Text(text) => {
+                let end = u32::try_from(text.len()).map_err(|_| Malformed)?;
+                self.push(DATA, WHOLE, LeafValue::Payload(0, end));
+                Ok(())
+            }
+            DataView::Json(json) => self.read_json(json, None, paths),
+            DataView::Decoded(decoded) => self.read_json(decoded.json(), Some(decoded), paths),
+            DataView::Unchecked { bytes, is_declared } => {
+                // Who reads `data` itself would see a text that only begins like JSON.
+                let may_be_text = !is_declared && paths.is_read(DATA);
+                if !may_be_text && self.read_json(bytes, None, paths).is_ok() {
+                    return Ok(());
+                }
+                self.read_leaves(data.checked(), paths)
+            }
+        }
+    }
+
     fn read_json(
         &mut self,
         json: &[u8],
         decoded: Option<&Decoded>,
         paths: &Paths,
-        before: usize,
     ) -> Result<(), Malformed> {
+        let before = self.leaves.len();
         if scan::scan(json, decoded, paths, self).is_none() {
             self.leaves.truncate(before);
             self.instances.truncate(1);

@@ -15,7 +15,7 @@ pub use check::{
     check_attribute, is_attribute_name, is_extension, without_control_characters,
 };
 pub(crate) use data::is_valid_json;
-pub use data::{Data, is_json, is_text};
+pub use data::{Data, is_json, is_printable, is_text};
 pub use reader::EventReader;
 pub use time::{timestamp_millis, timestamp_text};
 pub use value::Value;

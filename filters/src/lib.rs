@@ -48,7 +48,8 @@ pub use dialect::{FilterError, FilterProblem, MAX_FILTER_DEPTH, SubscriptionFilt
 pub use event::{
     Data, Event, EventBuilder, EventError, EventProblem, EventReader, MAX_ATTRIBUTE_NAME_BYTES,
     MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS, Value, check_attribute, is_attribute_name,
-    is_extension, is_json, is_text, timestamp_millis, timestamp_text, without_control_characters,
+    is_extension, is_json, is_printable, is_text, timestamp_millis, timestamp_text,
+    without_control_characters,
 };
 pub use number::Number;
 pub use pattern::{

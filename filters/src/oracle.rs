@@ -18,9 +18,9 @@ pub fn is_json(payload: &[u8]) -> bool {
 
 /// Whether `event` matches, tried for every way to choose one element of each array of objects: for small events.
 pub fn matches(pattern: &Pattern, event: &EventView<'_>) -> bool {
-    let data = match event.data {
+    let data = match event.data.checked() {
         DataView::Absent => Some(vec![Tree::default()]),
-        DataView::Opaque => None,
+        DataView::Opaque | DataView::Unchecked { .. } => None,
         DataView::Text(text) => Some(vec![Tree::leaf(Scalar::from(text))]),
         DataView::Json(json) => Json::parse(json).map(|it| chosen(&it)),
         // By name only.

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
-use crate::{Data, Event, Value, decode::Decoded, event::is_valid_json, is_json, is_text};
+use crate::{
+    Data, Event, Value, decode::Decoded, event::is_valid_json, is_json, is_printable, is_text,
+};
 
 /// An event as rules see it: borrowed from wherever its parts are kept.
 ///
@@ -29,6 +31,14 @@ pub enum DataView<'a> {
     Absent,
     /// JSON text. Where it is none, it counts as [`DataView::Opaque`]; what no rule reads of it is not validated.
     Json(&'a [u8]),
+    /// What begins like JSON, or is called so, and has not been looked through. Rules see what [`DataView::checked`] makes of
+    /// it, but what none of them reads of a JSON text is not validated.
+    Unchecked {
+        /// The payload.
+        bytes: &'a [u8],
+        /// Whether a media type says that it is JSON. If none does, it may be a text with a bracket in front.
+        is_declared: bool,
+    },
     /// What a decoder made of the payload.
     Decoded(&'a Decoded),
     /// One text, the value of `data` itself.
@@ -75,6 +85,19 @@ impl<'a> DataView<'a> {
             _ if media_type.is_none_or(is_json) && is_valid_json(bytes) => DataView::Json(bytes),
             _ => DataView::Opaque,
         }
+    }
+
+    /// The same, read from its first byte to its last where nobody has done that.
+    pub fn checked(self) -> DataView<'a> {
+        let DataView::Unchecked { bytes, is_declared } = self else {
+            return self;
+        };
+        if is_valid_json(bytes) {
+            return DataView::Json(bytes);
+        }
+        let text = std::str::from_utf8(bytes).ok();
+        text.filter(|it| !is_declared && is_printable(it))
+            .map_or(DataView::Opaque, DataView::Text)
     }
 
     /// The view of an event's data.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use filters::{
     Data, DataView, Event, EventError, EventReader, MAX_ATTRIBUTE_VALUE_BYTES, MAX_EXTENSIONS,
-    Value, is_attribute_name, timestamp_text, without_control_characters,
+    Value, is_attribute_name, is_json, timestamp_text, without_control_characters,
 };
 
 use super::{
@@ -101,7 +101,8 @@ pub fn undecoded<'a>(
     }
 }
 
-/// The data of the event of a stored PUBLISH as rules see them, without the event; `None` where that takes the event.
+/// The data of the event of a stored PUBLISH as rules see them, without the event and, where they may be JSON, without a look
+/// at them; `None` where that takes the event.
 pub fn data_view<'a>(
     properties: Option<&PublishPropertySet>,
     payload: &'a [u8],
@@ -117,14 +118,17 @@ pub fn data_view<'a>(
         .datacontenttype
         .as_ref()
         .or(properties.and_then(|it| it.content_type.as_ref()));
-    let first = payload.iter().find(|it| !it.is_ascii_whitespace());
-    match (declared, first) {
-        (Some(media_type), _) => Some(DataView::of_bytes(Some(media_type), payload)),
-        (None, Some(b'{' | b'[')) => match DataView::of_bytes(Some("application/json"), payload) {
-            DataView::Json(json) => Some(DataView::Json(json)),
-            _ => None,
-        },
-        (None, _) => None,
+    let unchecked = |is_declared| DataView::Unchecked {
+        bytes: payload,
+        is_declared,
+    };
+    match declared {
+        Some(media_type) if is_json(media_type) => Some(unchecked(true)),
+        Some(media_type) => Some(DataView::of_bytes(Some(media_type), payload)),
+        None => {
+            let is_text = properties.is_some_and(|it| it.payload_format_indicator == Some(true));
+            (!is_text && begins_like_json(payload)).then(|| unchecked(false))
+        }
     }
 }
 
@@ -348,22 +352,21 @@ fn attribute_text(text: &str) -> Option<Cow<'_, str>> {
     (text.len() <= MAX_ATTRIBUTE_VALUE_BYTES).then_some(text)
 }
 
+fn begins_like_json(payload: &[u8]) -> bool {
+    let first = payload.iter().find(|it| !it.is_ascii_whitespace());
+    matches!(first, Some(b'{' | b'['))
+}
+
 /// What a payload is of which nothing is said.
 fn sniffed(payload: &[u8], is_text: bool) -> (&'static str, Data) {
-    let first = payload.iter().find(|it| !it.is_ascii_whitespace());
-    let data = match first {
-        Some(b'{' | b'[') => Data::of(Some("application/json"), payload.to_vec()),
-        _ => Data::Binary(payload.to_vec()),
+    let data = match begins_like_json(payload) {
+        true => Data::of(Some("application/json"), payload.to_vec()),
+        false => Data::Binary(payload.to_vec()),
     };
     let Data::Binary(bytes) = data else {
         return ("application/json", data);
     };
-    let printable = |text: &str| {
-        is_text
-            || !text
-                .chars()
-                .any(|it| it.is_control() && !"\t\r\n".contains(it))
-    };
+    let printable = |text: &str| is_text || filters::is_printable(text);
     match String::from_utf8(bytes) {
         Ok(text) if printable(&text) => ("text/plain; charset=utf-8", Data::Text(text)),
         Ok(text) => ("application/octet-stream", Data::Binary(text.into_bytes())),

@@ -61,7 +61,9 @@ impl Data {
 
 /// Whether a media type declares JSON: `*/json` and `*/*+json`, parameters aside.
 pub fn is_json(media_type: &str) -> bool {
-    subtype(media_type).is_some_and(|it| it.eq_ignore_ascii_case("json") || ends_with(it, "+json"))
+    media_type == "application/json"
+        || subtype(media_type)
+            .is_some_and(|it| it.eq_ignore_ascii_case("json") || ends_with(it, "+json"))
 }
 
 /// Whether a media type declares text of any kind: `text/*`, JSON and XML.
@@ -72,6 +74,13 @@ pub fn is_text(media_type: &str) -> bool {
     text || is_json(media_type)
         || subtype(media_type)
             .is_some_and(|it| it.eq_ignore_ascii_case("xml") || ends_with(it, "+xml"))
+}
+
+/// Whether people can read a text: it has no control characters but those between columns and lines.
+pub fn is_printable(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|it| it.is_control() && !"\t\r\n".contains(it))
 }
 
 /// Whether bytes are one JSON value in UTF-8. Reads them once, builds nothing, does not recurse.

@@ -209,7 +209,7 @@ impl Index {
 
 fn payload<'a>(event: &EventView<'a>) -> &'a [u8] {
     match event.data {
-        DataView::Json(bytes) => bytes,
+        DataView::Json(bytes) | DataView::Unchecked { bytes, .. } => bytes,
         DataView::Decoded(decoded) => decoded.json(),
         DataView::Text(text) => text.as_bytes(),
         DataView::Absent | DataView::Opaque => &[],

@@ -1,7 +1,10 @@
 //! What is fixed where the sources of the language differ.
 
-use super::{matches, matches_data};
-use crate::{AttributeValue, DataView, EventView};
+use super::{matches, matches_data, pattern};
+use crate::{
+    AttributeValue, DataView, EventView,
+    index::{Budget, IndexBuilder, Rule, Scratch, When},
+};
 
 #[test]
 fn numbers_compare_by_exact_decimal_value_and_never_with_text() {
@@ -287,6 +290,58 @@ fn no_data_condition_holds_of_data_that_nobody_can_read() {
     }
     event.data = DataView::Text("hello");
     assert!(matches(r#"{"data": [{"prefix": "he"}]}"#, &event));
+}
+
+#[test]
+fn data_that_nobody_has_checked_matches_as_what_they_turn_out_to_be() {
+    let payloads = [
+        r#"{"x": 1}"#,
+        r#" {"x": 1} "#,
+        r#"{"y": 1}"#,
+        r#"{"x": 1"#,
+        r#"{"x": 1} 2"#,
+        r#"{"x": tru}"#,
+        "[INFO] x",
+        "[\u{1}",
+    ];
+    let patterns = [
+        r#"{"data": {"x": [1]}}"#,
+        r#"{"data": {"x": [{"exists": false}]}}"#,
+        r#"{"data": [{"prefix": "["}]}"#,
+        r#"{"data": [{"prefix": "{"}]}"#,
+    ];
+    let mut matched = 0;
+    for (payload, pattern) in payloads
+        .iter()
+        .flat_map(|payload| patterns.iter().map(move |it| (payload, it)))
+    {
+        for is_declared in [false, true] {
+            let bytes = payload.as_bytes();
+            let mut event = EventView {
+                data: DataView::Unchecked { bytes, is_declared },
+                ..EventView::default()
+            };
+            let found = matches(pattern, &event);
+            event.data = event.data.checked();
+            assert_eq!(found, matches(pattern, &event), "{payload} {pattern}");
+            matched += usize::from(found);
+        }
+    }
+    assert_eq!(matched, 14);
+    // What no rule reads is not looked at.
+    let bytes = br#"{"y": tru, "x": 1}"#;
+    for is_declared in [false, true] {
+        let event = EventView {
+            data: DataView::Unchecked { bytes, is_declared },
+            ..EventView::default()
+        };
+        let mut builder = IndexBuilder::new(Budget::default());
+        let pattern = pattern(r#"{"data": {"x": [1]}}"#);
+        let when = When::Pattern(&pattern);
+        builder.add(&Rule { topic: None, when }).unwrap();
+        let index = builder.build();
+        assert_eq!(index.matches(&event, &mut Scratch::default()).len(), 1);
+    }
 }
 
 #[test]
