@@ -26,6 +26,7 @@ mod work;
 pub(crate) use judged::{Judged, OwedUplinks};
 pub use settled::{Settled, Uplinks};
 pub use stages::NamedStage;
+pub(crate) use subject::{Parts, Subject};
 pub use work::JqJob;
 pub(crate) use work::Settlement;
 
@@ -46,12 +47,11 @@ use spool::{CursorId, Lane, Seq, clock::ClockMark};
 use derivations::{Derivations, Inputs};
 use payloads::Payloads;
 use stages::{Remembered, Stages};
-use subject::{Subject, nothing};
+use subject::nothing;
 
 use crate::{
     config::Rules,
     node::status::{DecodersStatus, RuleStatus, StageStatus},
-    record::PublishRecord,
 };
 
 /// A set of rules, the uplinks it names, and what it counts.
@@ -133,7 +133,7 @@ impl Judge {
     /// is derived.
     pub(crate) fn judge(
         &mut self,
-        record: &PublishRecord<'_>,
+        subject: &Subject<'_>,
         lane: Lane,
         position: Seq,
         clock: ClockMark,
@@ -143,7 +143,7 @@ impl Judge {
             at: Moment(clock.node.0),
             derived_by,
         };
-        let mut judged = self.judge_as_arrived(record, lane, position, &arrival);
+        let mut judged = self.judge_as_arrived(subject, lane, position, &arrival);
         let ruling = judged.ruling.as_mut();
         let inputs = ruling.map(|it| std::mem::take(&mut it.inputs));
         self.add_inputs(&mut judged, inputs.unwrap_or_default(), clock, derived_by);
@@ -180,7 +180,7 @@ impl Judge {
 
     fn judge_as_arrived(
         &mut self,
-        record: &PublishRecord<'_>,
+        subject: &Subject<'_>,
         lane: Lane,
         position: Seq,
         arrival: &Arrival<'_>,
@@ -188,13 +188,12 @@ impl Judge {
         if self.rules.set.is_empty() && self.rules.decoders.is_empty() {
             return Judged::untouched(lane);
         }
-        let subject = Subject::new(record);
         let decoders = &self.rules.decoders;
         let decoding = self
             .payloads
-            .decode(decoders, &subject, position, arrival.at);
-        let judged = match self.ruling(&subject, &decoding.view, arrival) {
-            Some(ruling) => self.judged(ruling, &subject, lane),
+            .decode(decoders, subject, position, arrival.at);
+        let judged = match self.ruling(subject, &decoding.view, arrival) {
+            Some(ruling) => self.judged(ruling, subject, lane),
             None => Judged::untouched(lane),
         };
         Judged { decoding, ..judged }
@@ -338,6 +337,12 @@ impl Judge {
     }
 
     fn judged(&self, ruling: Ruling, subject: &Subject<'_>, lane: Lane) -> Judged {
+        if ruling.is_untouched() {
+            return Judged {
+                ruling: Some(ruling),
+                ..Judged::untouched(lane)
+            };
+        }
         let names = &self.rules.known.sinks;
         let cursors = |sinks: &Vec<usize>| {
             let cursors = sinks.iter().filter_map(|it| self.cursors.get(*it));

@@ -19,7 +19,7 @@ use crate::{
         status::SessionsStatus,
     },
     record::{Change, SubscriptionOptions},
-    rules::Judged,
+    rules::{Judged, Subject},
 };
 
 impl Broker {
@@ -75,9 +75,13 @@ impl Broker {
             .subscriptions
             .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
         let record = carried.record(origin, &incoming.topic);
-        let judged = self
-            .judge
-            .judge(&record, lane, journal.next(), journal.clock(), &[]);
+        let judged = self.judge.judge(
+            &Subject::new(&record),
+            lane,
+            journal.next(),
+            journal.clock(),
+            &[],
+        );
         let arrival = Arrival::of(record, lane);
         match self.append_publish(journal, &arrival, &audience, &judged) {
             Ok(appended) => Ok(TakenEvent {

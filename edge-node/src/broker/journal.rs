@@ -98,14 +98,14 @@ impl<'a> Journal<'a> {
         Seq(self.appended().0 + 1)
     }
 
-    /// Which event a PUBLISH is that was read then, and its lane.
+    /// Which event a PUBLISH is that was read then, and what goes into its record of that.
     pub(crate) fn mint(
         &mut self,
         topic: &str,
         publish: &Publish,
         client: &str,
         received: NodeTime,
-    ) -> Result<Mint, ReasonCode> {
+    ) -> Result<(Minted, Mint), ReasonCode> {
         let view = PublishView {
             topic,
             properties: publish.properties.set(),
@@ -117,11 +117,12 @@ impl<'a> Journal<'a> {
                 if let Some(error) = &accepted.wrapped {
                     tracing::debug!(client, topic, %error, "no valid event: taken as opaque data");
                 }
-                Ok(Mint {
+                let mint = Mint {
                     bytes: encode_minted(&accepted.minted),
                     lane: accepted.lane,
                     wrapped: accepted.wrapped.is_some(),
-                })
+                };
+                Ok((accepted.minted, mint))
             }
             Err(refusal) => {
                 tracing::debug!(client, topic, error = %refusal.error, "no valid event: refused");

@@ -25,7 +25,7 @@ use crate::{
     },
     node::tap::Passed,
     record::{Change, PublishRecord},
-    rules::Judged,
+    rules::{Judged, Parts, Subject},
 };
 
 /// A publish that may be taken in: everything its record needs.
@@ -42,6 +42,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) withheld: Option<&'a Rc<Withheld>>,
     /// The rules from which it is derived, the latest last.
     pub(crate) derived_by: &'a [String],
+    /// What its record keeps encoded, if that is at hand.
+    pub(crate) parts: Option<Parts<'a>>,
 }
 
 impl<'a> Arrival<'a> {
@@ -54,6 +56,7 @@ impl<'a> Arrival<'a> {
             in_turn: None,
             withheld: None,
             derived_by: &[],
+            parts: None,
         }
     }
 }
@@ -127,7 +130,7 @@ impl Broker {
         self.count_received(publish.qos);
         let properties = stored::encode(&publish.properties).unwrap_or_default(); // decoded ones can be encoded
         let received = self.received_at(id, journal.now);
-        let minted = match journal.mint(&topic, &publish, &client, received) {
+        let (event, minted) = match journal.mint(&topic, &publish, &client, received) {
             Ok(minted) => minted,
             Err(reason) => {
                 self.refuse(id, &publish, packet_id, reason, &client, journal.now);
@@ -157,6 +160,10 @@ impl Broker {
             in_turn: (publish.qos != QoS::AtMostOnce).then_some(id),
             withheld: None,
             derived_by: &[],
+            parts: Some(Parts {
+                minted: &event,
+                properties: &publish.properties,
+            }),
         };
         let taken = self.take(journal, &arrival);
         let Some(packet_id) = packet_id else {
@@ -280,7 +287,7 @@ impl Broker {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
         let judged = self.judge.judge(
-            record,
+            &Subject::with(record, arrival.parts),
             arrival.lane,
             journal.next(),
             journal.clock(),

@@ -276,6 +276,7 @@ impl Broker {
                     in_turn: None,
                     withheld: Some(&withheld),
                     derived_by: &[],
+                    parts: None,
                 };
                 let taken = match full.contains(&withheld.lane.0) {
                     true => None,

@@ -138,6 +138,21 @@ pub struct WindowReadings {
     pub readings: Vec<Option<Reading>>,
 }
 
+impl Ruling {
+    /// Whether the event is owed as it would be without rules, and no gate remembers it.
+    pub fn is_untouched(&self) -> bool {
+        let is_original = |form: &Form| form.event.is_none() && form.topic.is_none();
+        let Fate::Owed(owed) = &self.fate else {
+            return false;
+        };
+        owed.sinks.is_none()
+            && is_original(&owed.common)
+            && owed.by_sink.is_empty()
+            && self.lane.is_none()
+            && self.moves.is_empty()
+    }
+}
+
 impl Default for Fate {
     fn default() -> Fate {
         Fate::Owed(Owed::default())

@@ -111,6 +111,9 @@ impl<K: Ord, V> TopicTrie<K, V> {
     /// Shows each key and value whose filter matches `topic`: along the topic's own names first, `+` after them, a `#`
     /// before what lies below it, keys in order. The same pairs come in the same order whatever the order they were put in.
     pub fn matches<'a>(&'a self, topic: &str, mut visit: impl FnMut(&'a K, &'a V)) {
+        if self.is_empty() {
+            return;
+        }
         self.walk(topic, |node, is_root, is_end| {
             if !is_root || !topic.starts_with('$') {
                 node.hash.iter().for_each(|(key, value)| visit(key, value));

@@ -22,7 +22,7 @@ use crate::{
     ingest::{DeviceData, DeviceEvent},
     mqtt::{packet::ReasonCode, stored},
     record::PublishRecord,
-    rules::Judged,
+    rules::{Judged, Subject},
 };
 
 /// How long a device waits before it sends again what found no room in the log.
@@ -183,9 +183,13 @@ impl Broker {
             seq: Seq::ZERO,
         };
         let record = one.record(peer, is_first);
-        let judged = self
-            .judge
-            .judge(&record, lane, journal.next(), journal.clock(), &[]);
+        let judged = self.judge.judge(
+            &Subject::new(&record),
+            lane,
+            journal.next(),
+            journal.clock(),
+            &[],
+        );
         let arrival = Arrival {
             publisher: Some(peer.session),
             ..Arrival::of(record, lane)
