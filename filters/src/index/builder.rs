@@ -5,7 +5,7 @@ use super::{
     access::TablesBuilder,
     arena::{Arena, Interner},
     budget::{Budget, IndexError},
-    entry::{Entry, Found, NO_TOPIC, Topics, What},
+    entry::{Entry, Found, NO_TOPIC, Steps, Topics, What},
     select::{Selector, estimate_topic, is_access},
     test::{Span, Step},
 };
@@ -25,6 +25,8 @@ pub struct IndexBuilder {
     interner: Interner,
     selector: Selector,
     topics: Topics,
+    condition_count: usize,
+    /// Of the entries that have many.
     steps: Vec<Step>,
     entries: Vec<Entry>,
     checks: Vec<Arc<dyn Check>>,
@@ -45,6 +47,7 @@ impl IndexBuilder {
             interner: Interner::default(),
             selector: Selector::default(),
             topics: Topics::default(),
+            condition_count: 0,
             steps: Vec::new(),
             entries: Vec::new(),
             checks: Vec::new(),
@@ -112,17 +115,14 @@ impl IndexBuilder {
     }
 
     fn add_steps(&mut self, topic: u32, steps: &[Step]) {
-        let span = Span {
-            start: as_u32(self.steps.len()),
-            len: as_u32(steps.len()),
-        };
-        self.steps.extend_from_slice(steps);
+        self.condition_count += steps.len();
         let mut reads_data = false;
         for step in steps {
             self.read(*step);
             reads_data |= self.paths.is_data(step.path);
         }
-        self.add_entry(topic, What::Steps(span), reads_data);
+        let steps = Steps::new(steps, &mut self.steps);
+        self.add_entry(topic, What::Steps(steps), reads_data);
     }
 
     fn add_check(&mut self, topic: u32, check: &Arc<dyn Check>) {
@@ -170,9 +170,9 @@ impl IndexBuilder {
     }
 
     /// The sets of which each has something that must hold where `entry` does, if they can be used.
-    fn alternatives(&self, entry: &Entry, id: u32) -> impl Iterator<Item = &[Step]> {
-        let of_steps = match entry.what {
-            What::Steps(span) => span.of(&self.steps),
+    fn alternatives<'a>(&'a self, entry: &'a Entry, id: u32) -> impl Iterator<Item = &'a [Step]> {
+        let of_steps = match &entry.what {
+            What::Steps(steps) => steps.of(&self.steps),
             What::Check(_) => &[],
         };
         let of_check = self.check_access.get(&id).map_or(&[][..], |it| it);
@@ -181,7 +181,7 @@ impl IndexBuilder {
     }
 
     /// The way to find `entry` that is expected to hold least often.
-    fn choose(&self, entry: &Entry, id: u32) -> Choice<'_> {
+    fn choose<'a>(&'a self, entry: &'a Entry, id: u32) -> Choice<'a> {
         let mut best = (f64::INFINITY, Choice::Always);
         if self
             .topics
@@ -205,7 +205,7 @@ impl IndexBuilder {
             let max = budget.max_unindexed;
             return Err(IndexError::TooManyUnindexed { rule, max });
         }
-        if self.steps.len() > budget.max_conditions {
+        if self.condition_count > budget.max_conditions {
             let max = budget.max_conditions;
             return Err(IndexError::TooManyConditions { rule, max });
         }

@@ -1,10 +1,15 @@
 use std::collections::HashMap;
 
-use super::test::Span;
-use crate::{TopicFilter, TopicTrie, paths::as_u32};
+use super::test::{Span, Step, Test};
+use crate::{
+    TopicFilter, TopicTrie,
+    paths::{EVENT, as_u32},
+};
 
-/// One way for a rule to match: a combination of the branches of its `$or`, or its check.
+/// One way for a rule to match: a combination of the branches of its `$or`, or its check. Most are whole in one line of the
+/// cache: of many rules, an event finds few there.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Entry {
     pub(super) rule: u32,
     /// The topic filter that must match, or [`NO_TOPIC`].
@@ -15,10 +20,56 @@ pub(super) struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
-    /// Steps that all must hold; those below one field stand together, those at it before those below it.
-    Steps(Span),
+    /// All of them must hold; those below one field stand together, those at it before those below it.
+    Steps(Steps),
     /// A check, by its place.
     Check(u32),
+}
+
+/// The steps of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Steps {
+    /// So many of these.
+    Few(u8, [Step; FEW]),
+    /// A piece of the list that the index has for those that are more.
+    Many(Span),
+}
+
+const FEW: usize = 3;
+
+impl Steps {
+    /// These; `more` is the list for those that find no place in an entry.
+    pub(super) fn new(steps: &[Step], more: &mut Vec<Step>) -> Steps {
+        let mut few = [Step {
+            path: EVENT,
+            test: Test::Exists,
+        }; FEW];
+        if let (Some(places), Ok(len)) = (few.get_mut(..steps.len()), u8::try_from(steps.len())) {
+            places.copy_from_slice(steps);
+            return Steps::Few(len, few);
+        }
+        let start = as_u32(more.len());
+        more.extend_from_slice(steps);
+        Steps::Many(Span {
+            start,
+            len: as_u32(steps.len()),
+        })
+    }
+
+    pub(super) fn of<'a>(&'a self, more: &'a [Step]) -> &'a [Step] {
+        match self {
+            Steps::Few(len, few) => few.get(..usize::from(*len)).unwrap_or_default(),
+            Steps::Many(span) => span.of(more),
+        }
+    }
+
+    /// Bytes beside the entry.
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Steps::Few(..) => 0,
+            Steps::Many(span) => span.len as usize * size_of::<Step>(),
+        }
+    }
 }
 
 /// How an entry is found.

@@ -80,27 +80,24 @@ impl Index {
     }
 
     fn bytes_of(&self, entry: &Entry, found: Found) -> usize {
-        let steps = match entry.what {
-            What::Steps(span) => span.of(&self.steps),
-            What::Check(_) => &[],
-        };
-        let check = match entry.what {
-            What::Check(at) => self.checks.get(at as usize).map_or(0, |it| it.heap_bytes()),
-            What::Steps(_) => 0,
+        let (steps, beside) = match &entry.what {
+            What::Steps(steps) => (steps.of(&self.steps), steps.heap_bytes()),
+            What::Check(at) => {
+                let check = self.checks.get(*at as usize);
+                (&[][..], check.map_or(0, |it| it.heap_bytes()))
+            }
         };
         let found_steps = match found {
             Found::Steps(span) => span.of(&self.found_steps),
             _ => &[],
         };
-        let tests = steps
-            .iter()
-            .map(|it| size_of::<Step>() + self.arena.bytes_of(it.test));
+        let tests = steps.iter().map(|it| self.arena.bytes_of(it.test));
         let lookups = found_steps
             .iter()
             .map(|it| size_of::<Step>() + 48 + self.arena.bytes_of(it.test));
         size_of::<Entry>()
             + size_of::<Found>()
-            + check
+            + beside
             + tests.sum::<usize>()
             + lookups.sum::<usize>()
     }

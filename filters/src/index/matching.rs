@@ -186,11 +186,11 @@ impl Index {
         {
             let passes = (*has_data || !entry.reads_data)
                 && (entry.topic == NO_TOPIC || topics.has(entry.topic, event))
-                && match entry.what {
-                    What::Steps(span) => holds.all(span.of(&self.steps), entry.reads_data),
+                && match &entry.what {
+                    What::Steps(steps) => holds.all(steps.of(&self.steps), entry.reads_data),
                     What::Check(at) => self
                         .checks
-                        .get(at as usize)
+                        .get(*at as usize)
                         .is_some_and(|it| it.passes(event)),
                 };
             // Entries of one rule follow each other.

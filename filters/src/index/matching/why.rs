@@ -20,10 +20,10 @@ impl Index {
         let start = self.entries.partition_point(|it| it.rule < id.0);
         let own = self.entries.get(start..).unwrap_or_default().iter();
         let mut own = own.take_while(|it| it.rule == id.0);
-        let entry = own.find(|it| match it.what {
-            What::Steps(span) => {
+        let entry = own.find(|it| match &it.what {
+            What::Steps(steps) => {
                 (scratch.has_data || !it.reads_data)
-                    && holds.all(span.of(&self.steps), it.reads_data)
+                    && holds.all(steps.of(&self.steps), it.reads_data)
             }
             What::Check(_) => true,
         })?;
@@ -37,8 +37,8 @@ impl Index {
             .map(|it| format!("topic {}", it.filter))
             .into_iter()
             .collect();
-        if let What::Steps(span) = entry.what {
-            let steps = span.of(&self.steps).iter();
+        if let What::Steps(steps) = &entry.what {
+            let steps = steps.of(&self.steps).iter();
             said.extend(steps.map(|it| self.said_of(it, entry.reads_data, holds)));
         }
         said
