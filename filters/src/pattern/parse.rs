@@ -1,5 +1,7 @@
 mod condition;
 
+use std::collections::HashSet;
+
 use super::reader::{Kind, Reader};
 use super::{
     Field, Fields, MAX_BRANCHES, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH, PatternError,
@@ -38,7 +40,7 @@ fn fields(reader: &mut Reader<'_>, scope: Scope, depth: usize) -> Result<Fields>
         return reader.error(start, PatternProblem::TooDeep);
     }
     let mut all = Fields::default();
-    let mut places = Vec::new();
+    let mut keys = Keys::default();
     let mut is_first = true;
     while let Some((key, at)) = reader.next_key(is_first)? {
         is_first = false;
@@ -49,8 +51,10 @@ fn fields(reader: &mut Reader<'_>, scope: Scope, depth: usize) -> Result<Fields>
             all.alternatives = alternatives(reader, scope, depth)?;
             continue;
         }
+        if keys.is_repeated(&key, &all.fields) {
+            return reader.error(at, PatternProblem::Twice(key.into()));
+        }
         let wanted = wanted(reader, &key, at, scope, depth)?;
-        places.push(at);
         all.fields.push(Field {
             key: key.into(),
             wanted,
@@ -59,24 +63,26 @@ fn fields(reader: &mut Reader<'_>, scope: Scope, depth: usize) -> Result<Fields>
     if is_first {
         return reader.error(start, PatternProblem::EmptyObject);
     }
-    match repeated(&all.fields, &places) {
-        None => Ok(all),
-        Some((key, at)) => reader.error(at, PatternProblem::Twice(key.to_owned())),
-    }
+    Ok(all)
 }
 
-/// A key that stands there twice, and its second place.
-fn repeated<'a>(fields: &'a [Field], places: &[usize]) -> Option<(&'a str, usize)> {
-    let mut keys: Vec<(&str, usize)> = fields
-        .iter()
-        .map(|it| &*it.key)
-        .zip(places.iter().copied())
-        .collect();
-    keys.sort_unstable();
-    keys.windows(2).find_map(|pair| match pair {
-        [one, other] if one.0 == other.0 => Some(*other),
-        _ => None,
-    })
+/// The keys of an object that has many; those of others are compared one by one.
+#[derive(Default)]
+struct Keys(HashSet<Box<str>>);
+
+const MANY_KEYS: usize = 16;
+
+impl Keys {
+    /// Whether `key` stands among `fields`, which are those before it.
+    fn is_repeated(&mut self, key: &str, fields: &[Field]) -> bool {
+        if fields.len() < MANY_KEYS {
+            return fields.iter().any(|it| &*it.key == key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(fields.iter().map(|it| it.key.clone()));
+        }
+        !self.0.insert(key.into())
+    }
 }
 
 fn wanted(

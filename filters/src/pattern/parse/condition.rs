@@ -189,24 +189,20 @@ fn numeric(reader: &mut Reader<'_>) -> Result<Vec<NumberRange>> {
 
 fn satisfying(operator: &str, number: Number) -> Option<Vec<NumberRange>> {
     let (below, above) = (Bound::Unbounded, Bound::Unbounded);
-    let bounds = match operator {
-        "=" => vec![(Bound::Included(number.clone()), Bound::Included(number))],
-        "<" => vec![(below, Bound::Excluded(number))],
-        "<=" => vec![(below, Bound::Included(number))],
-        ">" => vec![(Bound::Excluded(number), above)],
-        ">=" => vec![(Bound::Included(number), above)],
-        "!=" => vec![
-            (below, Bound::Excluded(number.clone())),
-            (Bound::Excluded(number), above),
-        ],
+    let (low, high) = match operator {
+        "=" => (Bound::Included(number.clone()), Bound::Included(number)),
+        "<" => (below, Bound::Excluded(number)),
+        "<=" => (below, Bound::Included(number)),
+        ">" => (Bound::Excluded(number), above),
+        ">=" => (Bound::Included(number), above),
+        "!=" => {
+            let less = NumberRange::new(below, Bound::Excluded(number.clone()))?;
+            let more = NumberRange::new(Bound::Excluded(number), above)?;
+            return Some(vec![less, more]);
+        }
         _ => return None,
     };
-    let ranges = bounds.into_iter();
-    Some(
-        ranges
-            .filter_map(|(low, high)| NumberRange::new(low, high))
-            .collect(),
-    )
+    Some(vec![NumberRange::new(low, high)?])
 }
 
 fn intersections(some: &[NumberRange], others: &[NumberRange]) -> Vec<NumberRange> {
