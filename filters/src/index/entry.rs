@@ -26,6 +26,8 @@ pub(super) enum What {
     Check(u32),
 }
 
+const _: () = assert!(size_of::<Entry>() == 64);
+
 /// The steps of an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Steps {

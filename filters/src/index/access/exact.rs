@@ -92,3 +92,22 @@ impl Exact {
             + self.entries.capacity() * 4
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_under_hashes_that_look_alike_is_found_under_each() {
+        let (one, other, third) = (1 << 32, 1 << 32 | 1 << 16, 2 << 32);
+        let exact = Exact::new(vec![(one, 7), (other, 8), (other, 9), (third, 10)]);
+        for (hash, expected) in [(one, 7), (other, 8), (other, 9), (third, 10)] {
+            let mut found = Vec::new();
+            exact.find(hash, &mut found);
+            assert!(found.contains(&expected), "{hash:x}: {found:?}");
+        }
+        let mut found = Vec::new();
+        exact.find(3 << 32, &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

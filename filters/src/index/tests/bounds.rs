@@ -25,6 +25,26 @@ fn count(index: &Index, json: &str, scratch: &mut Scratch) -> usize {
 }
 
 #[test]
+fn a_rule_of_any_number_of_conditions_asks_for_each_of_them() {
+    for conditions in 1..=8 {
+        let object = |wrong: Option<usize>, open: &str, close: &str| {
+            let value = |at: usize| if wrong == Some(at) { 0 } else { 1 };
+            let field = |at: usize| format!("\"k{at}\": {open}{}{close}", value(at));
+            let fields: Vec<String> = (0..conditions).map(field).collect();
+            format!("{{{}}}", fields.join(", "))
+        };
+        let pattern = format!("{{\"data\": {}}}", object(None, "[", "]"));
+        let index = index(Budget::default(), &[pattern.clone(), pattern]).unwrap();
+        let mut scratch = Scratch::default();
+        assert_eq!(count(&index, &object(None, "", ""), &mut scratch), 2);
+        for wrong in 0..conditions {
+            let event = object(Some(wrong), "", "");
+            assert_eq!(count(&index, &event, &mut scratch), 0, "{event}");
+        }
+    }
+}
+
+#[test]
 fn what_exceeds_the_budget_is_refused_with_the_rule_and_the_reason() {
     let texts = |at: usize| format!(r#"{{"data": {{"a": ["{at}"], "b": [1]}}}}"#);
     let patterns: Vec<String> = (0..1_000).map(texts).collect();

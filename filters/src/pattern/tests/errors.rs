@@ -158,3 +158,19 @@ fn patterns_are_bounded_in_size_depth_and_branches() {
     let long = format!(r#"{{"type": ["{}"]}}"#, "a".repeat(MAX_PATTERN_BYTES));
     assert!(error(&long).ends_with("it is longer than 1048576 bytes"));
 }
+
+#[test]
+fn a_key_that_stands_twice_among_many_is_told() {
+    let keys: Vec<String> = (0..40).map(|it| format!("\"k{it}\": [1]")).collect();
+    for twice in [0, 15, 16, 39] {
+        let fields = format!("{}, \"k{twice}\": [2]", keys.join(", "));
+        let text = format!("{{\"data\": {{{fields}}}}}");
+        let error = Pattern::parse(&text).unwrap_err().to_string();
+        let said = format!("the key `k{twice}` stands here twice");
+        assert!(error.ends_with(&said), "{error}");
+        let column = 1 + text.rfind("\"k").unwrap();
+        assert!(error.contains(&format!("column {column}:")), "{error}");
+    }
+    let once = format!("{{\"data\": {{{}}}}}", keys.join(", "));
+    assert!(Pattern::parse(&once).is_ok());
+}
