@@ -17,4 +17,5 @@ mod orders;
 mod power_cut;
 mod promises;
 mod publisher;
+mod wear;
 mod world;
