@@ -33,7 +33,7 @@ cross target="aarch64-unknown-linux-musl":
     CROSS_CONFIG=cross.toml cross build --release -p edge-node --target {{target}}
 
 # The same without a container engine; needs a C compiler for it. Debian: gcc-aarch64-linux-gnu, or gcc-arm-linux-gnueabihf for
-# `just static armv7-unknown-linux-musleabihf arm-linux-gnueabihf-gcc`.
+# `just static armv7-unknown-linux-musleabihf arm-linux-gnueabihf-gcc`; musl-tools for `just static x86_64-unknown-linux-musl musl-gcc`.
 static target="aarch64-unknown-linux-musl" cc="aarch64-linux-gnu-gcc":
     rustup target add {{target}}
     CC_{{replace(target, "-", "_")}}={{cc}} \
