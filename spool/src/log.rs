@@ -160,6 +160,7 @@ impl State {
     }
 
     /// Makes the last of `pending` one that a transaction may append to, and says where it begins.
+    #[inline]
     pub(crate) fn begin(&mut self, now: u64) -> Mark {
         self.began = true;
         self.last_time = self.last_time.max(now);
@@ -174,6 +175,7 @@ impl State {
         }
     }
 
+    #[cold]
     fn begin_frame(&mut self) -> Mark {
         self.queued_bytes += self.pending.back().map_or(0, Pending::len);
         let mut batch = self.take_buffer();
@@ -201,6 +203,7 @@ impl State {
     }
 
     /// Ends a transaction that began at `mark`.
+    #[inline]
     pub(crate) fn finish(&mut self, mark: &Mark) {
         let limit = self.frame_limit();
         let Some(batch) = self.pending.back_mut() else {
