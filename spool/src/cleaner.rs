@@ -4,8 +4,7 @@ mod rewrite;
 
 use std::io;
 
-use self::rewrite::Keep;
-pub(crate) use self::rewrite::rewritten_size;
+pub(crate) use self::rewrite::{Keep, rewritten_size};
 use crate::{
     frame::{PAGE, align},
     index,

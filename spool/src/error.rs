@@ -52,7 +52,8 @@ pub enum OpenError {
         /// The least that works.
         minimum_bytes: u64,
     },
-    /// The disk failed while the log was read or set up. What it held is still there; try again once the disk works.
+    /// The disk failed while the log was set up, or gives back no part of a file. What it held is still there; try again once
+    /// the disk works.
     #[error("{doing}: {source}")]
     Storage {
         /// What was being done.

@@ -5,6 +5,7 @@ use std::{io, ops::ControlFlow, path::Path, sync::Arc};
 use crate::{
     Entry, LaneOptions, NodeTime, OpenError, Options, ReadLimits, Seq, Spool, Status, StorageError,
     WhenFull,
+    medium::Medium,
     recovery::{self, Mode},
     scan::Extent,
     segment::{Segment, file_name},
@@ -93,7 +94,7 @@ impl Inspection {
         for (id, salt, size, end, last) in known {
             let scan = match self.spool.inner.storage.open(&file_name(id)) {
                 Ok(file) => Extent {
-                    file: &*file,
+                    file: &Medium::of(&*file),
                     salt,
                     size,
                     known_end: Some((end, last)),

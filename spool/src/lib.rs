@@ -35,7 +35,7 @@
 //! | `<id>.rewrite` | a segment being rewritten; removed at start |
 //! | `checkpoint-0`, `checkpoint-1` | the spool's and the owner's state, written in turn; `checkpoint.new` while written |
 //! | `cursors` | two slots with the cursors' marks, for when no commit carries them |
-//! | `quarantine-<id>` | a copy of a damaged segment, at most two |
+//! | `quarantine-<id>` | a damaged segment, or a copy of it, at most two |
 //!
 //! Header page, trailer page and checkpoint begin alike in every version of the format:
 //!
@@ -107,7 +107,11 @@
 //!
 //! Sealed segments are known by their trailer page alone. The others are read frame by frame. A bad frame before a good
 //! one is damage: its positions are entered as [`LossReason::Damaged`] and a copy of the segment is kept. A bad frame
-//! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. A segment that has lost
+//! at the end is cut and entered as [`LossReason::TailCut`]; its positions are not given out again. What the medium answers
+//! with an error, several times, is bad like what fails its checksum; since it may be given back one day, nothing is written
+//! over it: the segment is written anew and its old file becomes the quarantine, as far as there is room for one. Only where
+//! no part of a file can be read the log does not open: the disk may be away, and nothing was lost yet. One checkpoint that
+//! gives back nothing is passed over, as long as the other serves or there is no other. A segment that has lost
 //! its header is read from those of its frames that are left, and the newest, where none is, entered as a cut tail. Then come the
 //! checkpoint, the spool's own records behind it, and the `cursors` file; marks only grow, so that their order does not
 //! matter. Events whose route or cursor is gone with a damaged part are entered as [`LossReason::Damaged`] too, and so are
@@ -139,6 +143,7 @@ mod lists;
 mod liveness;
 mod log;
 mod marks;
+mod medium;
 mod options;
 mod page;
 mod pending;

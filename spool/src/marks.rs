@@ -12,6 +12,7 @@ use crate::{
     control::Mark,
     frame::PAGE,
     log::State,
+    medium::Medium,
     storage::{File, Storage},
 };
 
@@ -124,14 +125,18 @@ impl Slots {
     /// Takes the file over and gives the marks of the newest intact slot.
     pub(crate) fn open(file: Arc<dyn File>) -> io::Result<(Slots, Vec<Mark>)> {
         let slot_bytes = file.len()? / 2 / PAGE * PAGE;
+        let read = {
+            let medium = Medium::of(&*file);
+            [0, 1].map(|slot| read_slot(&medium, slot * slot_bytes, slot_bytes))
+        };
         let mut slots = Slots {
             file,
             slot_bytes,
             last_save: 0,
         };
         let mut marks = Vec::new();
-        for slot in 0..2 {
-            if let Some((save, content)) = slots.read(slot)?
+        for slot in read {
+            if let Some((save, content)) = slot?
                 && save > slots.last_save
                 && let Ok(content) = postcard::from_bytes(&content)
             {
@@ -140,29 +145,6 @@ impl Slots {
             }
         }
         Ok((slots, marks))
-    }
-
-    fn read(&self, slot: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
-        let offset = slot * self.slot_bytes;
-        if self.slot_bytes < PAGE {
-            return Ok(None);
-        }
-        let mut header = [0; HEADER];
-        self.file.read_at(&mut header, offset)?;
-        let word = |at: usize| {
-            header
-                .get(at..)
-                .and_then(|b| b.first_chunk())
-                .map_or(0, |b| u64::from_le_bytes(*b))
-        };
-        let (crc, len) = (word(8) as u32, word(8) >> 32);
-        if word(0) != MAGIC || len.saturating_add(HEADER as u64) > self.slot_bytes {
-            return Ok(None);
-        }
-        let mut content = vec![0; len as usize];
-        self.file.read_at(&mut content, offset + HEADER as u64)?;
-        let intact = crc == checksum(header.get(12..).unwrap_or_default(), &content);
-        Ok(intact.then(|| (word(16), content)))
     }
 
     /// Writes and syncs the marks into the older slot. What does not fit loses first its runs, which costs repeats.
@@ -191,6 +173,28 @@ impl Slots {
             .write_at(&bytes, self.last_save % 2 * self.slot_bytes)?;
         self.file.sync()
     }
+}
+
+/// A slot's number and content; `None` if it holds none, or cannot be read.
+fn read_slot(file: &Medium<'_>, offset: u64, most: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let mut header = [0; HEADER];
+    if most < PAGE || !file.read(&mut header, offset)? {
+        return Ok(None);
+    }
+    let word = |at: usize| {
+        header
+            .get(at..)
+            .and_then(|b| b.first_chunk())
+            .map_or(0, |b| u64::from_le_bytes(*b))
+    };
+    let (crc, len) = (word(8) as u32, word(8) >> 32);
+    if word(0) != MAGIC || len.saturating_add(HEADER as u64) > most {
+        return Ok(None);
+    }
+    let mut content = vec![0; len as usize];
+    let is_read = file.read(&mut content, offset + HEADER as u64)?;
+    let intact = is_read && crc == checksum(header.get(12..).unwrap_or_default(), &content);
+    Ok(intact.then(|| (word(16), content)))
 }
 
 fn checksum(header: &[u8], content: &[u8]) -> u32 {

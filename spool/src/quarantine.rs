@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, io};
 
 use crate::{
     log::{Inner, State},
+    medium::Medium,
     segment::file_name,
     storage::Storage,
 };
@@ -18,9 +19,13 @@ pub(crate) fn is_copy(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
+pub(crate) fn copy_name(id: u64) -> String {
+    format!("{PREFIX}{id:016x}")
+}
+
 /// The name for a copy of this segment; `None` if there is one, or enough of others.
 pub(crate) fn free_name(storage: &dyn Storage, id: u64) -> io::Result<Option<String>> {
-    let name = format!("{PREFIX}{id:016x}");
+    let name = copy_name(id);
     let files = storage.list()?;
     let kept = || files.iter().filter(|(name, _)| is_copy(name));
     let is_free = kept().count() < MOST && kept().all(|(other, _)| *other != name);
@@ -30,16 +35,15 @@ pub(crate) fn free_name(storage: &dyn Storage, id: u64) -> io::Result<Option<Str
 /// Copies a segment's file and returns its length. Where it cannot be read the copy has zeros.
 pub(crate) fn copy(storage: &dyn Storage, id: u64, name: &str) -> io::Result<u64> {
     let from = storage.open(&file_name(id))?;
-    let len = from.len()?;
+    let (medium, len) = (Medium::of(&*from), from.len()?);
     let to = storage.create(name, len)?;
     let mut bytes = vec![0; COPIED_AT_ONCE as usize];
     for at in (0..len).step_by(bytes.len()) {
         let part = bytes
             .get_mut(..(len - at).min(COPIED_AT_ONCE) as usize)
             .unwrap_or_default();
-        if from.read_at(part, at).is_ok() {
-            to.write_at(part, at)?;
-        }
+        medium.read(part, at)?;
+        to.write_at(part, at)?;
     }
     to.sync()?;
     Ok(len)

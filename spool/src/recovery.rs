@@ -1,5 +1,6 @@
 //! Opening a log: what the directory holds becomes the state in memory, after any crash.
 
+mod aside;
 mod contents;
 mod found;
 mod losses;
@@ -7,7 +8,7 @@ mod segments;
 mod unread;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc, Condvar, Mutex,
@@ -15,7 +16,7 @@ use std::{
     },
 };
 
-use self::found::find;
+use self::{aside::bring_back, found::find};
 use crate::{
     NodeTime, OpenError, Options, Spool, checkpoint,
     control::Mark,
@@ -77,9 +78,15 @@ pub(crate) fn open(
     notify: Arc<dyn Fn() + Send + Sync>,
     mode: Mode,
 ) -> Result<(Spool, Recovery), OpenError> {
-    let files = storage
-        .list()
-        .map_err(OpenError::io("list the data directory"))?;
+    let list = || {
+        storage
+            .list()
+            .map_err(OpenError::io("list the data directory"))
+    };
+    let mut files = list()?;
+    if mode == Mode::ReadWrite && bring_back(&*storage, &files)? {
+        files = list()?;
+    }
     let found = find(&*storage, &files)?;
     let state = state_before(&*storage, &files, options, now)?;
     let mut opening = Opening::begin(&*storage, state, mode);
@@ -92,13 +99,14 @@ pub(crate) fn open(
         mut findings,
         target,
         damaged,
+        unreadable,
         ..
     } = opening;
     let inner = Arc::new(inner_of(storage, state, target, notify));
     findings.extend(inner.take_contents(&marks)?);
     if mode == Mode::ReadWrite {
         if inner.store_losses()? {
-            inner.keep_copies(damaged);
+            inner.keep_copies(damaged, &unreadable);
         } else {
             inner.lock().hold_traces(&damaged);
         }
@@ -170,6 +178,8 @@ struct Opening<'a> {
     unread: Vec<(u64, u64)>,
     /// Segments of which a copy is kept.
     damaged: Vec<u64>,
+    /// Those of them that the medium did not give back whole: their files are kept as they are, in case it does one day.
+    unreadable: BTreeSet<u64>,
     gaps: BTreeMap<u64, Vec<Gap>>,
     tails: Vec<(u64, Tail)>,
     /// Bytes of both checkpoints, if both are damaged.
@@ -187,6 +197,7 @@ impl<'a> Opening<'a> {
             target: None,
             unread: Vec::new(),
             damaged: Vec::new(),
+            unreadable: BTreeSet::new(),
             gaps: BTreeMap::new(),
             tails: Vec::new(),
             lost_checkpoints: None,
@@ -196,11 +207,16 @@ impl<'a> Opening<'a> {
 
 impl Opening<'_> {
     fn take_checkpoints(&mut self, files: &[(String, u64)]) -> Result<Option<Vec<u8>>, OpenError> {
-        let mut read = checkpoint::read_both(self.storage)?.into_iter();
+        let (read, unread) = checkpoint::read_both(self.storage)?;
+        let mut read = read.into_iter();
         let is_checkpoint = |name: &str| (0..2).any(|n| checkpoint::file_name(n) == name);
         let there = files.iter().filter(|(name, _)| is_checkpoint(name));
         // As long as there was one only, nothing was freed that it covers.
         if read.len() == 0 && there.clone().count() == 2 {
+            // A disk that is away for a moment is not to cost every cursor.
+            if let Some(error) = unread {
+                return Err(error.into());
+            }
             self.lost_checkpoints = Some(there.map(|(_, len)| len).sum());
         }
         let (newest, older) = (read.next(), read.next());

@@ -5,8 +5,8 @@ use std::{io, ops::Range};
 use crate::{
     frame::{Found, HEADER, Header, Link, PAGE, align, salt_of, salted},
     index::{Place, Slots},
+    medium::Medium,
     record::{Base, Raw},
-    storage::File,
 };
 
 /// Positions that stood in a damaged part of a segment.
@@ -54,7 +54,7 @@ pub(crate) struct Scan {
 
 /// Where to read.
 pub(crate) struct Extent<'a> {
-    pub(crate) file: &'a dyn File,
+    pub(crate) file: &'a Medium<'a>,
     pub(crate) salt: u64,
     pub(crate) size: u64,
     /// Where its frames end and the last position in them, if that is known from elsewhere.
@@ -67,7 +67,7 @@ const SHORTEST_RECORD: u64 = 11;
 const SEARCH_BYTES: u64 = 1 << 20;
 
 impl Extent<'_> {
-    /// Reads every frame.
+    /// Reads every frame. One that the medium does not give back is a bad one.
     pub(crate) fn scan(&self) -> io::Result<Scan> {
         let mut scan = Scan {
             end: PAGE,
@@ -137,8 +137,10 @@ impl Extent<'_> {
 
     fn header(&self, offset: u64) -> io::Result<Found> {
         let mut bytes = [0; HEADER];
-        self.file.read_at(&mut bytes, offset)?;
-        Ok(Header::decode(&bytes, self.salt, offset))
+        Ok(match self.file.read(&mut bytes, offset)? {
+            true => Header::decode(&bytes, self.salt, offset),
+            false => Found::Broken,
+        })
     }
 
     /// Reads a frame's records; false if they are not what was written.
@@ -158,8 +160,8 @@ impl Extent<'_> {
             return Ok(false);
         }
         content.resize(header.content_len as usize, 0);
-        self.file.read_at(content, offset + HEADER as u64)?;
-        Ok(salted(self.salt, content) == header.content_crc)
+        let is_read = self.file.read(content, offset + HEADER as u64)?;
+        Ok(is_read && salted(self.salt, content) == header.content_crc)
     }
 
     /// The next whole frame behind what cannot be read at `offset`.
@@ -172,7 +174,7 @@ impl Extent<'_> {
 
 /// Where the first whole frame is that is wanted, by its salt and header, and both of these.
 pub(crate) fn find_frame(
-    file: &dyn File,
+    file: &Medium<'_>,
     within: Range<u64>,
     wants: &dyn Fn(u64, &Header) -> bool,
 ) -> io::Result<Option<(u64, u64, Header)>> {
@@ -181,7 +183,8 @@ pub(crate) fn find_frame(
     while at < limit {
         let len = SEARCH_BYTES.min(limit - at);
         chunk.resize(len as usize, 0);
-        file.read_at(&mut chunk, at)?;
+        // No frame begins where there are zeros.
+        file.read(&mut chunk, at)?;
         for (page, bytes) in chunk.chunks(PAGE as usize).enumerate() {
             let here = at + page as u64 * PAGE;
             let Some(bytes) = bytes.first_chunk::<HEADER>() else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     frame::{Link, PAGE, salted},
     index::{self, Row, Slots},
+    lists::Version,
     page::{Page, check_page, finish_page, start_page},
     record::Base,
     storage::File,
@@ -261,6 +262,10 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    pub(crate) fn version(&self) -> Version {
+        (self.id, self.generation)
+    }
+
     pub(crate) fn is_sealed(&self) -> bool {
         matches!(self.index, Index::Sealed(_))
     }

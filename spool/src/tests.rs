@@ -17,6 +17,7 @@ mod recovering;
 mod room;
 mod scrubbing;
 mod unread;
+mod unreadable;
 mod waiting;
 
 const ALL: ReadLimits = ReadLimits {

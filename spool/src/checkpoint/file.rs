@@ -18,6 +18,7 @@ use crate::{
     CursorId, Loss, OpenError, StorageError,
     control::{CursorRecord, Mark},
     damage::Known,
+    medium::{Medium, is_of_medium},
     page::{Page, check_page, finish_page, start_page},
     route::Amount,
     storage::Storage,
@@ -90,7 +91,7 @@ pub(crate) struct Read {
     pub(crate) owner: Option<Vec<u8>>,
 }
 
-/// Reads a file; `None` if it is not there or damaged.
+/// Reads a file; `None` if it is not there or damaged. Fails where no part of it can be read.
 pub(super) fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<Read>> {
     let Some(bytes) = read_all(storage, name)? else {
         return Ok(None);
@@ -103,7 +104,11 @@ pub(super) fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<Read>
 
 /// The version of a file that a newer release wrote.
 pub(crate) fn newer_version(storage: &dyn Storage, name: &str) -> Result<Option<u16>, OpenError> {
-    let bytes = read_all(storage, name).map_err(OpenError::io("read a checkpoint"))?;
+    // One that cannot be read does not say; whether the log opens without it is decided where it is read.
+    let bytes = match read_all(storage, name) {
+        Err(error) if is_of_medium(&error) => None,
+        read => read.map_err(OpenError::io("read a checkpoint"))?,
+    };
     let header = bytes
         .as_ref()
         .and_then(|bytes| bytes.get(..HEADER))
@@ -121,7 +126,8 @@ fn read_all(storage: &dyn Storage, name: &str) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     };
     let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
-    file.read_at(&mut bytes, 0)?;
+    // What cannot be read is zeros, and no checksum holds over them.
+    Medium::of(&*file).read(&mut bytes, 0)?;
     Ok(Some(bytes))
 }
 
@@ -167,16 +173,24 @@ fn decode_state(bytes: &[u8]) -> postcard::Result<(SpoolState, Known)> {
     Ok((state, damage))
 }
 
-/// The checkpoints in a directory, newest first.
-pub(crate) fn read_both(storage: &dyn Storage) -> Result<Vec<Read>, StorageError> {
-    let mut found = Vec::new();
+/// The checkpoints in a directory, newest first, and the error of one of which no part can be read.
+pub(crate) fn read_both(
+    storage: &dyn Storage,
+) -> Result<(Vec<Read>, Option<StorageError>), StorageError> {
+    let (mut found, mut unread) = (Vec::new(), None);
     for number in 0..2 {
-        found.extend(
-            read(storage, &file_name(number)).map_err(StorageError::io("read a checkpoint"))?,
-        );
+        match read(storage, &file_name(number)) {
+            Ok(read) => found.extend(read),
+            Err(error) if is_of_medium(&error) => unread = Some(read_failed(error)),
+            Err(error) => return Err(read_failed(error)),
+        }
     }
     found.sort_by_key(|read| std::cmp::Reverse(read.covered.number));
-    Ok(found)
+    Ok((found, unread))
+}
+
+fn read_failed(error: io::Error) -> StorageError {
+    StorageError::io("read a checkpoint")(error)
 }
 
 #[cfg(test)]

@@ -16,11 +16,13 @@ use crate::{
 
 /// What a rewritten segment keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(crate) enum Keep<'a> {
     /// Everything, since its file cannot be written any more.
     All,
     /// What somebody still needs.
     Live,
+    /// The same, and the old file under this name.
+    AllAndTheOld(&'a str),
 }
 
 /// Records in one frame of a rewritten segment.
@@ -59,7 +61,7 @@ impl Range {
 
 impl Inner {
     /// False if it found damage, which has to be in the ledger on disk before its last trace goes.
-    pub(super) fn rewrite(&self, version: Version, keep: Keep) -> io::Result<bool> {
+    pub(crate) fn rewrite(&self, version: Version, keep: Keep<'_>) -> io::Result<bool> {
         let all = self.located_in(version, &|_| true);
         let all = all.map_err(io::Error::other)?;
         let (old, kept) = {
@@ -73,7 +75,7 @@ impl Inner {
                 return Ok(true);
             };
             let mut kept = all;
-            kept.retain(|located| keep == Keep::All || state.is_live(&located.place));
+            kept.retain(|located| keep != Keep::Live || state.is_live(&located.place));
             (Range::of(segment), kept)
         };
         let name = rewrite_name(version.0);
@@ -81,7 +83,7 @@ impl Inner {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let written = self.write_anew(&name, old, &kept);
+        let written = self.write_anew(&name, old, &kept, keep);
         let new = match written {
             Ok(Some(new)) => new,
             Ok(None) => {
@@ -123,6 +125,7 @@ impl Inner {
         name: &str,
         range: Range,
         kept: &[Located],
+        keep: Keep<'_>,
     ) -> io::Result<Option<Segment>> {
         let size = size_of(kept);
         let mut anew = Anew::begin(self.storage.create(name, size)?, size, range, kept);
@@ -134,8 +137,27 @@ impl Inner {
             rest = later;
         }
         let segment = anew.finish(range)?;
-        self.storage.rename(name, &file_name(range.id))?;
+        let own = file_name(range.id);
+        match keep {
+            Keep::AllAndTheOld(aside) => self.exchange(name, &own, aside)?,
+            Keep::All | Keep::Live => self.storage.rename(name, &own)?,
+        }
         Ok(Some(segment))
+    }
+
+    /// Puts `new` in the place of `own`, whose file goes on as `aside`. As long as `new` has its name, a start takes this back
+    /// where it does not find `own`: so neither name may reach the disk before the one it makes up for.
+    fn exchange(&self, new: &str, own: &str, aside: &str) -> io::Result<()> {
+        self.storage.sync_directory()?;
+        self.storage.rename(own, aside)?;
+        let exchanged = self
+            .storage
+            .sync_directory()
+            .and_then(|()| self.storage.rename(new, own));
+        if exchanged.is_err() {
+            self.storage.rename(aside, own)?;
+        }
+        exchanged
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     lists::Lists,
     log::{Inner, State},
     marks,
+    medium::Medium,
     read::Looked,
     record::Tag,
     route::Amount,
@@ -160,7 +161,7 @@ impl Inner {
         let file = self.files.open(&*self.storage, version);
         let extent = |file: &Arc<dyn File>| {
             let extent = Extent {
-                file: &**file,
+                file: &Medium::of(&**file),
                 salt,
                 size,
                 known_end: Some((end, last)),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io};
 use crate::{
     OpenError, checkpoint,
     frame::PAGE,
+    medium::Medium,
     page::Page,
     segment::{Segment, SegmentHeader, Trailer, parse_name},
     storage::Storage,
@@ -67,13 +68,15 @@ pub(super) fn find(
     Ok(segments)
 }
 
+/// A page that the medium does not give back is an invalid one.
 fn look(storage: &dyn Storage, name: &str, id: u64, size: u64) -> io::Result<Page<OnDisk>> {
     if size < 2 * PAGE {
         return Ok(Page::Valid(OnDisk::Empty { size }));
     }
     let file = storage.open(name)?;
     let mut page = vec![0; PAGE as usize];
-    file.read_at(&mut page, size - PAGE)?;
+    let medium = Medium::of(&*file);
+    medium.read(&mut page, size - PAGE)?;
     match Trailer::decode(&page) {
         Page::Valid(trailer) if trailer.id == id => {
             return Ok(Page::Valid(OnDisk::Sealed(Box::new(
@@ -83,7 +86,7 @@ fn look(storage: &dyn Storage, name: &str, id: u64, size: u64) -> io::Result<Pag
         Page::Newer(version) => return Ok(Page::Newer(version)),
         _ => {}
     }
-    file.read_at(&mut page, 0)?;
+    medium.read(&mut page, 0)?;
     Ok(match SegmentHeader::decode(&page) {
         Page::Valid(header) if header.id == id => Page::Valid(OnDisk::Open { header, size }),
         Page::Valid(_) => Page::Valid(OnDisk::Empty { size }),

@@ -1,6 +1,6 @@
 //! What recovery finds damaged or missing: into the findings, the ledger, and a copy of the file.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use super::{Mode, Opening};
 use crate::{
@@ -106,19 +106,20 @@ impl State {
 impl Inner {
     /// Keeps damaged segments for those who want to look into them: at most a few, and never for the price of the start. One
     /// that holds nothing more goes out of the log by it, so the ledger on disk has to tell of it first.
-    pub(super) fn keep_copies(&self, damaged: Vec<u64>) {
+    pub(super) fn keep_copies(&self, damaged: Vec<u64>, unreadable: &BTreeSet<u64>) {
         for id in damaged {
-            if let Err(error) = self.keep_copy(id) {
+            if let Err(error) = self.keep_copy(id, unreadable.contains(&id)) {
                 tracing::warn!(%error, "a damaged segment could not be kept as quarantine");
             }
         }
     }
 
-    fn keep_copy(&self, id: u64) -> io::Result<()> {
+    fn keep_copy(&self, id: u64, is_unreadable: bool) -> io::Result<()> {
         let storage = &*self.storage;
         let name = quarantine::free_name(storage, id)?;
         let mut state = self.lock();
-        if state.segment_by_id(id).is_none() {
+        let Some((version, size)) = state.segment_by_id(id).map(|it| (it.version(), it.size))
+        else {
             let Some(name) = name else {
                 state.room.garbage.push(file_name(id));
                 return Ok(());
@@ -128,10 +129,14 @@ impl Inner {
             state.room.quarantine_bytes += size;
             state.count_other_bytes();
             return Ok(());
-        }
+        };
         let Some(name) = name.filter(|_| state.creatable() > 0) else {
             return Ok(());
         };
+        if is_unreadable {
+            drop(state);
+            return self.set_aside(version, size, &name);
+        }
         state.room.quarantine_bytes += quarantine::copy(storage, id, &name)?;
         state.count_other_bytes();
         Ok(())

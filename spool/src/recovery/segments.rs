@@ -7,6 +7,7 @@ use crate::{
     OpenError,
     frame::Link,
     housekeeper::MOST_SPARES,
+    medium::Medium,
     scan::{Extent, Scan},
     segment::{Index, Segment, SegmentHeader, file_name},
     storage::File,
@@ -104,8 +105,9 @@ impl Opening<'_> {
             .map(|link| (link.end, link.last_seq));
         let by_header = (header.end > 0).then_some((header.end, header.last));
         let known_end = by_header.or(by_link);
+        let medium = Medium::of(&*file);
         let extent = Extent {
-            file: &*file,
+            file: &medium,
             salt: header.salt,
             size,
             known_end,
@@ -118,6 +120,8 @@ impl Opening<'_> {
             match scan.tail {
                 // Whether it was abandoned, the damaged frame behind it would tell.
                 Some(_) if !is_newest => self.damaged.push(id),
+                // Nor is it known whether what the medium withholds was acknowledged.
+                Some(_) if !medium.is_whole() => self.damaged.push(id),
                 _ => self.give_up(id, size),
             }
             return Ok(None);
@@ -126,6 +130,14 @@ impl Opening<'_> {
             self.damaged.push(id);
             self.gaps.insert(id, scan.gaps.clone());
         }
+        let is_cut = scan.tail.is_some() || !scan.gaps.is_empty();
+        let is_unreadable = is_cut && !medium.is_whole();
+        if is_unreadable {
+            if scan.gaps.is_empty() {
+                self.damaged.push(id);
+            }
+            self.unreadable.insert(id);
+        }
         if is_newest {
             self.clean = Some(scan.ended && self.tails.is_empty());
         }
@@ -133,8 +145,13 @@ impl Opening<'_> {
             file.sync()
                 .map_err(OpenError::io("sync what was recovered"))?;
         }
-        let segment = segment_of(id, header, size, scan, file);
-        if is_newest && self.clean == Some(true) && size == self.state.sizes.segment {
+        let mut segment = segment_of(id, header, size, scan, file.clone());
+        segment.failed = is_unreadable;
+        if is_newest
+            && self.clean == Some(true)
+            && size == self.state.sizes.segment
+            && !is_unreadable
+        {
             self.target = target_of(&segment);
         }
         Ok(Some(segment))

@@ -14,9 +14,9 @@ use super::Opening;
 use crate::{
     OpenError,
     frame::{Found, HEADER, Header, Link, PAGE, salt_of},
+    medium::Medium,
     scan::{Tail, find_frame},
     segment::SegmentHeader,
-    storage::File,
 };
 
 /// How many files may have been begun since the segment before, those that failed among them.
@@ -31,10 +31,11 @@ impl Opening<'_> {
         known: Option<Link>,
     ) -> Result<Option<SegmentHeader>, OpenError> {
         let file = self.open_segment(id)?;
+        let file = Medium::of(&*file);
         let read = OpenError::io("read a segment");
-        let mut salt = salt_of_first_frame(&*file, id).map_err(read)?;
+        let mut salt = salt_of_first_frame(&file, id).map_err(read)?;
         if let Some(link) = known.filter(|_| salt.is_none()) {
-            let found = find_frame(&*file, PAGE..size, &|salt, _| salt == link.salt);
+            let found = find_frame(&file, PAGE..size, &|salt, _| salt == link.salt);
             salt = found
                 .map_err(OpenError::io("read a segment"))?
                 .map(|(_, salt, _)| salt);
@@ -46,15 +47,16 @@ impl Opening<'_> {
     pub(super) fn take_newest_unread(&mut self, id: u64, size: u64) -> Result<(), OpenError> {
         let held = self.state.segments.back().map_or(0, |it| it.last);
         let file = self.open_segment(id)?;
+        let file = Medium::of(&*file);
         let read = || OpenError::io("read a segment");
-        let found = find_frame(&*file, PAGE..size, &|_, header| header.first_seq > held);
+        let found = find_frame(&file, PAGE..size, &|_, header| header.first_seq > held);
         if let Some((_, salt, _)) = found.map_err(read())? {
             // What was taken for the last segment until here ends where this one begins.
             self.tails.clear();
             let header = SegmentHeader::of_open(id, salt);
             let taken = self.take_open(id, header, size, None, true)?;
             self.state.segments.extend(taken);
-        } else if is_begun(&*file).map_err(read())? {
+        } else if is_begun(&file).map_err(read())? {
             let tail = Tail {
                 bytes: size - 2 * PAGE,
                 last: None,
@@ -88,9 +90,9 @@ impl Opening<'_> {
     }
 }
 
-fn salt_of_first_frame(file: &dyn File, id: u64) -> io::Result<Option<u64>> {
+fn salt_of_first_frame(file: &Medium<'_>, id: u64) -> io::Result<Option<u64>> {
     let mut bytes = [0; HEADER];
-    file.read_at(&mut bytes, PAGE)?;
+    file.read(&mut bytes, PAGE)?;
     let salt = salt_of(&bytes);
     let Found::Header(first) = Header::decode(&bytes, salt, PAGE) else {
         return Ok(None);
@@ -101,9 +103,9 @@ fn salt_of_first_frame(file: &dyn File, id: u64) -> io::Result<Option<u64>> {
     Ok(first.link().is_some_and(near).then_some(salt))
 }
 
-/// Whether anything stands where the header does.
-fn is_begun(file: &dyn File) -> io::Result<bool> {
+/// Whether anything stands where the header does, as far as that can be told.
+fn is_begun(file: &Medium<'_>) -> io::Result<bool> {
     let mut page = [0; PAGE as usize];
-    file.read_at(&mut page, 0)?;
-    Ok(!SegmentHeader::is_blank(&page))
+    let is_read = file.read(&mut page, 0)?;
+    Ok(!is_read || !SegmentHeader::is_blank(&page))
 }

@@ -136,7 +136,7 @@ impl Simulated {
         let kept = names.inodes();
         let images = (state.images.iter())
             .filter(|(inode, _)| kept.contains(inode))
-            .map(|(inode, image)| (*inode, Image::durable(image.after_crash(&mut rng, &stale))))
+            .map(|(inode, image)| (*inode, image.found_after_crash(&mut rng, &stale)))
             .collect();
         self.shared.gate.notify_all();
         Simulated::found(rng, names, images, state.capacity)
@@ -214,6 +214,39 @@ impl Simulated {
             .find(name)
             .and_then(|inode| state.images.get_mut(&inode));
         image.expect("the file exists").flip(offset, 0);
+    }
+
+    /// Makes `count` sectors at random places of random files unreadable, weighted by the length of the files; see
+    /// [`Simulated::spoil_sector_at`].
+    pub fn spoil_sectors(&self, count: usize, reads: Option<u32>) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        for _ in 0..count {
+            let total: usize = state.images.values().map(|image| image.live().len()).sum();
+            if total == 0 {
+                return;
+            }
+            let mut place = state.rng.usize(..total);
+            for image in state.images.values_mut() {
+                if place < image.live().len() {
+                    image.spoil(place, reads);
+                    break;
+                }
+                place -= image.live().len();
+            }
+        }
+    }
+
+    /// Reads of the sector that holds the byte at `offset` of a file fail with EIO: so many of them, or all. It can be read
+    /// again once it was written, and a crash leaves it as it is.
+    pub fn spoil_sector_at(&self, name: &str, offset: usize, reads: Option<u32>) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let image = state
+            .names
+            .find(name)
+            .and_then(|inode| state.images.get_mut(&inode));
+        image.expect("the file exists").spoil(offset, reads);
     }
 
     /// Every file as this process sees it.

@@ -218,7 +218,7 @@ fn checkpoint_covers_the_last_committed_position_and_none_behind_it() {
     log.commit();
     log.append(0, RouteId::NOBODY, b"not committed").unwrap();
     log.keep_house();
-    let written = crate::checkpoint::read_both(&log.disk).unwrap();
+    let (written, _) = crate::checkpoint::read_both(&log.disk).unwrap();
     let covered = written[0].covered;
     assert_eq!((covered.owner, covered.spool), (captured.0, committed.0));
 }

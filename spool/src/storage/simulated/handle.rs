@@ -42,6 +42,9 @@ impl File for Handle {
             return Err(Errno::IO.into());
         }
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        if state.image(self.inode).is_spoiled(start, buffer.len()) {
+            return Err(Errno::IO.into());
+        }
         let live = state.image(self.inode).live();
         let bytes = live
             .get(start..start.saturating_add(buffer.len()))

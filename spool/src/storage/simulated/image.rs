@@ -14,6 +14,8 @@ pub(super) struct Image {
     durable: Vec<u8>,
     /// Writes since the last sync, in order.
     pending: Vec<Write>,
+    /// Sectors that cannot be read, and for how many reads more, if not for good.
+    spoiled: BTreeMap<usize, Option<u32>>,
     /// Open handles.
     pub(super) handles: usize,
 }
@@ -41,6 +43,7 @@ impl Image {
             live: bytes.clone(),
             durable: bytes,
             pending: Vec::new(),
+            spoiled: BTreeMap::new(),
             handles: 0,
         }
     }
@@ -50,6 +53,7 @@ impl Image {
             live: vec![0; len],
             durable: Vec::new(),
             pending: Vec::new(),
+            spoiled: BTreeMap::new(),
             handles: 0,
         }
     }
@@ -61,6 +65,8 @@ impl Image {
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
         put(&mut self.live, bytes, offset);
+        let written = offset / SECTOR..(offset + bytes.len()).div_ceil(SECTOR);
+        self.spoiled.retain(|sector, _| !written.contains(sector));
         self.pending.push(Write {
             offset,
             bytes: bytes.to_vec(),
@@ -93,6 +99,36 @@ impl Image {
             if let Some(byte) = image.get_mut(place) {
                 *byte ^= 1 << bit;
             }
+        }
+    }
+
+    pub(super) fn spoil(&mut self, place: usize, reads: Option<u32>) {
+        self.spoiled.insert(place / SECTOR, reads);
+    }
+
+    /// Whether a read of this part fails; counts it as one.
+    pub(super) fn is_spoiled(&mut self, start: usize, len: usize) -> bool {
+        let sectors = start / SECTOR..start.saturating_add(len).div_ceil(SECTOR);
+        let mut is_met = false;
+        self.spoiled.retain(|sector, reads| {
+            let Some(left) = reads.as_mut() else {
+                is_met |= sectors.contains(sector);
+                return true;
+            };
+            if *left > 0 && sectors.contains(sector) {
+                is_met = true;
+                *left -= 1;
+            }
+            *left > 0
+        });
+        is_met
+    }
+
+    /// The file as the next process finds it.
+    pub(super) fn found_after_crash(&self, rng: &mut fastrand::Rng, stale: &[u8]) -> Image {
+        Image {
+            spoiled: self.spoiled.clone(),
+            ..Image::durable(self.after_crash(rng, stale))
         }
     }
 

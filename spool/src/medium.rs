@@ -1,0 +1,123 @@
+//! Reading a file that the medium does not give back whole.
+//!
+//! A sector that was being programmed when the power was cut may answer with an error for good, and one on its way to that
+//! for a while. What cannot be read after some tries is damage, in one place of one file. Where no part of a file can be
+//! read, the disk is away, and nothing is known of what it holds.
+
+use std::{cell::Cell, io};
+
+use rustix::io::Errno;
+
+use crate::{frame::PAGE, storage::File};
+
+/// Times a page is read before it counts as unreadable.
+const TRIES: usize = 3;
+/// Places of a file that are tried before the disk counts as away.
+const PROBES: u64 = 8;
+
+/// A file and what its medium has answered so far.
+pub(crate) struct Medium<'a> {
+    file: &'a dyn File,
+    answers: Cell<bool>,
+    is_whole: Cell<bool>,
+}
+
+impl<'a> Medium<'a> {
+    pub(crate) fn of(file: &'a dyn File) -> Medium<'a> {
+        Medium {
+            file,
+            answers: Cell::new(false),
+            is_whole: Cell::new(true),
+        }
+    }
+
+    /// Whether everything that was asked for could be read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole.get()
+    }
+
+    /// Fills `buffer`. False if some of its pages cannot be read: they are zeros. Fails where no part of the file can be
+    /// read, and on every error that is not the medium's.
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        if self.try_read(buffer, offset)?.is_none() {
+            return Ok(true);
+        }
+        let Some(error) = self.read_pages(buffer, offset)? else {
+            return Ok(true);
+        };
+        if !self.answers.get() {
+            self.probe()?;
+            if !self.answers.get() {
+                return Err(error);
+            }
+            // It was away, or it is this part alone.
+            if self.read_pages(buffer, offset)?.is_none() {
+                return Ok(true);
+            }
+        }
+        self.is_whole.set(false);
+        Ok(false)
+    }
+
+    /// Reads page by page; the error of one that cannot be read, if there is one.
+    fn read_pages(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<io::Error>> {
+        let (mut rest, mut at, mut failed) = (buffer, offset, None);
+        while !rest.is_empty() {
+            let len = (PAGE - at % PAGE).min(rest.len() as u64);
+            let (page, behind) = rest
+                .split_at_mut_checked(len as usize)
+                .expect("a page ends within what is left");
+            if let Some(error) = self.try_again(page, at)? {
+                page.fill(0);
+                failed = Some(error);
+            }
+            (rest, at) = (behind, at + len);
+        }
+        Ok(failed)
+    }
+
+    /// The medium's error, if there is one.
+    fn try_read(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<io::Error>> {
+        match self.file.read_at(buffer, offset) {
+            Ok(()) => {
+                self.answers.set(true);
+                Ok(None)
+            }
+            Err(error) if is_of_medium(&error) => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_again(&self, page: &mut [u8], offset: u64) -> io::Result<Option<io::Error>> {
+        let mut failed = None;
+        for _ in 1..TRIES {
+            failed = self.try_read(page, offset)?;
+            if failed.is_none() {
+                break;
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Reads here and there, until something answers.
+    fn probe(&self) -> io::Result<()> {
+        let len = self.file.len()?;
+        let mut page = vec![0; PAGE.min(len) as usize];
+        let step = len.saturating_sub(PAGE) / PROBES;
+        for probe in 0..PROBES {
+            if !self.answers.get() {
+                self.try_read(&mut page, step * probe / PAGE * PAGE)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a read failed for what is stored, not for how it was asked: a sector that cannot be read, or that a file system
+/// with checksums knows to be wrong.
+pub(crate) fn is_of_medium(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| {
+        [Errno::IO, Errno::NODATA, Errno::BADMSG, Errno::UCLEAN].contains(&errno)
+    })
+}
