@@ -1,6 +1,7 @@
 //! Devices that speak the compact format: marks, acknowledgements, births, gaps.
 
 mod commands;
+mod hostile;
 mod registry;
 mod streams;
 mod times;

@@ -1,0 +1,87 @@
+//! A device that says anything: each of its publishes is answered, nobody else notices, and a crash brings nothing else.
+
+use super::*;
+
+const SEEDS: u64 = 40;
+const MESSAGES: usize = 60;
+
+/// A message for `b/` or `d/`: one that could be, with numbers that need not, and often spoilt.
+fn message(random: &mut fastrand::Rng) -> (&'static str, Vec<u8>) {
+    let place = (random.u32(0..10), 1 << random.u32(0..64));
+    let (channel, mut payload) = match random.u8(0..5) {
+        0 => {
+            let birth = Birth {
+                uptime_ms: random.u64(..),
+                last: (random.u32(0..9), random.u64(..)),
+                oldest: place,
+                ..birth(random.u32(1..9))
+            };
+            ("b", birth.bytes())
+        }
+        1 if place.0 > 0 => ("d", single(place)),
+        2 if place.0 > 0 && place.1 < 1 << 60 => ("d", batch(place, random.u64(1..9))),
+        3 => ("d", single((7, random.u64(1..5)))),
+        _ => {
+            let bytes = (0..random.usize(0..80)).map(|_| random.u8(..)).collect();
+            (if random.bool() { "b" } else { "d" }, bytes)
+        }
+    };
+    if !payload.is_empty() {
+        let at = random.usize(0..payload.len());
+        match random.u8(0..4) {
+            0 => payload[at] = random.u8(..),
+            1 => payload.truncate(at),
+            2 => payload.push(random.u8(..)),
+            _ => {}
+        }
+    }
+    (channel, payload)
+}
+
+/// The reasons of its PUBACKs; what is said to it on `a/` can be read.
+fn answers(node: &mut TestNode, hostile: &mut Pump) -> Vec<ReasonCode> {
+    node.pass(100);
+    hostile.hear(node).0
+}
+
+#[test]
+fn a_device_that_says_anything_is_answered_and_troubles_nobody() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut node = node();
+        let mut good = Pump::born(&mut node, "good", &birth(7));
+        good.hear(&mut node);
+        let mut hostile = Pump::connect(&mut node, "hostile");
+        for number in 1..=MESSAGES as u64 {
+            let (channel, payload) = message(&mut random);
+            hostile.send(&mut node, &format!("{channel}/hostile"), payload);
+            let reasons = answers(&mut node, &mut hostile);
+            assert_eq!(reasons.len(), 1, "seed {seed}, message {number}");
+            seen.insert(format!("{:?}", reasons[0]));
+            good.send(&mut node, "d/good", single((7, number)));
+            assert_eq!(
+                good.heard(&mut node),
+                [Said::Ack(vec![(7, number)])],
+                "seed {seed}"
+            );
+        }
+        let status = node.status();
+        assert!(status.devices.known <= 2, "seed {seed}: {status:?}");
+        let before = events(&node);
+        let of_good = before.iter().filter(|it| it.source.ends_with(":good"));
+        assert_eq!(of_good.count(), MESSAGES, "seed {seed}");
+        let node = node.crash();
+        let ids = |events: &[Event]| -> Vec<_> {
+            let named = events.iter().map(|it| (it.source.clone(), it.id.clone()));
+            named.collect()
+        };
+        assert_eq!(ids(&events(&node)), ids(&before), "seed {seed}");
+    }
+    let expected = [
+        "ImplementationSpecificError",
+        "PayloadFormatInvalid",
+        "Success",
+    ];
+    assert!(expected.iter().all(|it| seen.contains(*it)), "{seen:?}");
+}
