@@ -22,6 +22,7 @@ use std::{
 };
 
 mod binary;
+mod birth;
 #[cfg(feature = "boards")]
 mod board;
 mod cloud;
@@ -31,6 +32,7 @@ mod loopback;
 mod node;
 
 pub use binary::{edge_node, is_as_shipped};
+pub use birth::birth_with;
 #[cfg(feature = "boards")]
 pub use board::{Boot, Detour, ImageSize, TestBoard, board_settings};
 pub use cloud::{Answer, Received, TestCloud};

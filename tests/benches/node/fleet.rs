@@ -6,14 +6,13 @@ use std::{
 };
 
 use rumqttc::v5::mqttbytes::v5::Packet;
-use tests::{Device, TestNode};
+use tests::{Device, TestNode, birth_with};
 use tokio::task::JoinSet;
 use wire::{
-    Mark, Stream, Versions,
+    Mark, Stream,
     answer::Answer,
-    birth::{self, StreamState, encode_birth},
     envelope::{BatchEncoder, Head, encode_event},
-    kind::{Announced, Field, Kind, Scalar, Shape},
+    kind::{Field, Kind, Scalar, Shape},
 };
 
 use crate::{Scale, flush};
@@ -24,7 +23,6 @@ const DEVICES: u64 = 2_000;
 const IN_FLIGHT: u64 = 8;
 const BATCH: u64 = 20;
 const TIME: Duration = Duration::from_secs(5);
-const INCARNATION: u32 = 0x00c0_ffee;
 
 /// The fields of the plain reading, in the compact format.
 const READING: Kind<'static> = Kind {
@@ -119,7 +117,10 @@ async fn connect(to: SocketAddr, form: Form, name: String) -> Device {
     let mut device = Device::connect(to, &name).await;
     if form != Form::Plain {
         device.subscribe(&format!("a/{name}"), 0).await;
-        device.publish(&format!("b/{name}"), birth()).await.unwrap();
+        device
+            .publish(&format!("b/{name}"), birth_with(READING))
+            .await
+            .unwrap();
         device.next_message().await.unwrap(); // the welcome
     }
     device
@@ -189,28 +190,6 @@ fn varint(mut value: u64) -> Vec<u8> {
     }
     bytes.push(value as u8);
     bytes
-}
-
-fn birth() -> Vec<u8> {
-    let device = birth::Device {
-        versions: Versions::OURS,
-        incarnation: INCARNATION,
-        boot: 1,
-        uptime_ms: 5_000,
-        firmware: "1.0.0",
-        configuration: 0,
-        kinds: 1,
-    };
-    let outbox = StreamState {
-        incarnation: INCARNATION,
-        stream: Stream::new(0).unwrap(),
-        last: Mark::default(),
-        oldest: Mark { boot: 1, seq: 1 },
-    };
-    let mut bytes = [0; 512];
-    let kinds = [Announced::new(READING)];
-    let birth = encode_birth(&device, &[outbox], &[], &kinds, &mut bytes);
-    birth.unwrap().to_vec()
 }
 
 /// What the node has used so far.

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use tests::{Device, TestCloud, TestNode, edge_node, wait_until};
+use tests::{Device, TestCloud, TestNode, birth_with, edge_node, wait_until};
 use wire::{
-    Mark, Stream, Versions,
+    Mark, Stream,
     answer::Answer,
-    birth::{self, StreamState, encode_birth, encode_result},
+    birth::encode_result,
     command::{Command as Down, Outcome},
     envelope::{BatchEncoder, Head},
-    kind::{Announced, Field, Kind, Scalar, Shape},
+    kind::{Field, Kind, Scalar, Shape},
 };
 
 const READING: Kind<'static> = Kind {
@@ -21,37 +21,12 @@ const READING: Kind<'static> = Kind {
         shape: Shape::One,
     }],
 };
-const INCARNATION: u32 = 0x00c0_ffee;
-
 fn stream() -> Stream {
     Stream::new(0).expect("0 is a stream")
 }
 
 pub(crate) fn birth() -> Vec<u8> {
-    let device = birth::Device {
-        versions: Versions::OURS,
-        incarnation: INCARNATION,
-        boot: 1,
-        uptime_ms: 5_000,
-        firmware: "1.0.0",
-        configuration: 0,
-        kinds: 1,
-    };
-    let outbox = StreamState {
-        incarnation: INCARNATION,
-        stream: stream(),
-        last: Mark::default(),
-        oldest: Mark { boot: 1, seq: 1 },
-    };
-    let mut bytes = [0; 512];
-    let birth = encode_birth(
-        &device,
-        &[outbox],
-        &[],
-        &[Announced::new(READING)],
-        &mut bytes,
-    );
-    birth.expect("a birth").to_vec()
+    birth_with(READING)
 }
 
 fn batch(first: u8, count: u8) -> Vec<u8> {
