@@ -6,7 +6,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use firmware::{
     Class, Commit, Layout, Outbox, Region, WhenFull,
-    client::{Clock, Network, Shared},
+    client::{Clock, Identity, Network, Shared},
     link::Manners,
 };
 use flash_model::{Flash, Geometry};
@@ -18,8 +18,10 @@ use tokio::{
 use wire::{
     Stream,
     kind::{Field, Kind, Scalar, Shape},
+    topic::{DeviceId, Prefix},
 };
 
+mod lost;
 #[cfg(feature = "peers")]
 mod mosquitto;
 mod node;
@@ -66,6 +68,12 @@ fn stream() -> Stream {
 
 /// The outbox of a device that never ran before. Its incarnation is always the same.
 async fn new_events() -> Events {
+    let chip = Chip::format(vec![0; Geometry::<PAGE, 4>::memory_len(PAGES)]);
+    events_in(chip, WhenFull::Refuse).await
+}
+
+/// What a flash holds, with a class that is as full as four pages.
+async fn events_in(chip: Chip, when_full: WhenFull) -> Events {
     let region = |first: usize, pages| Region {
         start: (first * PAGE) as u32,
         pages,
@@ -73,16 +81,25 @@ async fn new_events() -> Events {
     let class = Class {
         stream: stream(),
         region: region(2, 4),
-        when_full: WhenFull::Refuse,
+        when_full,
         commit: Commit::Always,
     };
     let layout = Layout {
         store: region(0, 2),
         classes: [class],
     };
-    let chip = Chip::format(vec![0; Geometry::<PAGE, 4>::memory_len(PAGES)]);
     let outbox = Outbox::open(chip, &layout, &[READING], 0x00c0_ffee).await;
-    Events::new(outbox.expect("an erased flash opens"))
+    Events::new(outbox.expect("the flash is sound"))
+}
+
+fn identity(device: &str) -> Identity<'_> {
+    Identity {
+        device: DeviceId::new(device).expect("an id"),
+        prefix: Prefix::NONE,
+        firmware: "1.0.0",
+        configuration: 0,
+        login: None,
+    }
 }
 
 async fn publish(events: &Events, clock: Uptime, n: u8) {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use firmware::{
-    client::{Client, Clock, Identity, NoCommands},
+    client::{Client, Clock, NoCommands},
     cloudevent::Encoding,
     publisher::{Destination, Publisher},
 };
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tests::{Received, TestCloud, TestNode, wait_until};
 use wire::topic::{DeviceId, Prefix};
 
-use super::{MANNERS, Tcp, Uptime, new_events, publish};
+use super::{MANNERS, Tcp, Uptime, identity, new_events, publish};
 
 #[derive(Clone, Copy, Debug)]
 enum Way {
@@ -39,15 +39,8 @@ async fn arrived(
     let run = async {
         match way {
             Way::Compact => {
-                let identity = Identity {
-                    device,
-                    prefix: Prefix::NONE,
-                    firmware: "1.0.0",
-                    configuration: 0,
-                    login: None,
-                };
                 let outside = (Tcp(node.mqtt()), clock, NoCommands);
-                Client::new(&events, identity, outside, MANNERS, 3)
+                Client::new(&events, identity("pump 7"), outside, MANNERS, 3)
                     .run()
                     .await
             }
