@@ -237,6 +237,9 @@ async fn the_bare_image_ends_well_when_all_its_publishes_are_acknowledged() {
     assert_eq!(cloud.received().len(), 2000);
 }
 
+/// What `load` publishes: the first event, 2,000 one in a message, and 300 messages of twenty.
+const LOAD: u64 = 1 + 2_000 + 300 * 20;
+
 #[tokio::test]
 async fn the_client_under_load_loses_nothing_and_repeats_nothing() {
     let cloud = TestCloud::start().await;
@@ -244,11 +247,11 @@ async fn the_client_under_load_loses_nothing_and_repeats_nothing() {
     let mut board = TestBoard::start_image("load", &node, "load");
     assert_eq!(board.ended().await, Some(0), "{}", board.console());
     wait_until("all are at the cloud", async || {
-        board.arrived(&cloud).len() >= 4001
+        board.arrived(&cloud).len() as u64 >= LOAD
     })
     .await;
     let boots = Boot::all(&board.arrived(&cloud)).unwrap();
-    assert_eq!((boots.len(), boots[0].last), (1, 4001));
+    assert_eq!((boots.len(), boots[0].last), (1, LOAD));
 }
 
 /// Waits until `count` events of `board` are at the cloud; if they do not come, tells what the board said.

@@ -34,8 +34,8 @@ use wire::{
 
 /// How many are published one in a message: as many as `bare` publishes.
 const SINGLES: u32 = 2_000;
-/// How many are published by batches: as many messages again.
-const BATCHED: u32 = BATCH * 2_000;
+/// How many are published by batches.
+const BATCHED: u32 = BATCH * 300;
 const BATCH: u32 = 20;
 /// Memory for those that are not acknowledged, which comes in one word for all of 20 ms, and how many fit into it: the board
 /// must not stand still for what the node has already.
