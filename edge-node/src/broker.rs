@@ -55,6 +55,7 @@ mod limits;
 mod message;
 mod outbound;
 mod publish;
+mod refusal;
 mod resend;
 mod retained;
 mod route;
@@ -321,9 +322,9 @@ impl Broker {
         }
     }
 
-    /// Whether publishes wait for room.
-    pub fn is_withholding(&self) -> bool {
-        !self.withholding.is_empty()
+    /// The connections whose publishes wait for room.
+    pub fn withholding(&self) -> Vec<ConnectionId> {
+        self.withholding.iter().copied().collect()
     }
 
     /// Counts since start.

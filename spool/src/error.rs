@@ -18,7 +18,7 @@ pub enum Full {
     /// `Options::waiting_bytes` wait for a commit, or the log is closed. Stop reading publishers until the next commit.
     #[error("too many bytes wait for a commit")]
     Waiting,
-    /// The record with the rest of its transaction is larger than a frame may be. It will never fit.
+    /// The record with the rest of its transaction is larger than a frame may be. In a transaction of its own it will never fit.
     #[error("the record is larger than a frame may be")]
     TooLarge,
 }

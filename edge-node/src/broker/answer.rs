@@ -65,6 +65,24 @@ impl Answers {
         self.acks.is_empty() && self.outbound.is_empty()
     }
 
+    /// What a withheld publish is answered changes. Gives its packet identifier.
+    pub(super) fn change_reason(
+        &mut self,
+        withheld: &Rc<Withheld>,
+        to: ReasonCode,
+    ) -> Option<NonZeroU16> {
+        let is_its =
+            |gate: &Gate| matches!(gate, Gate::Taken(other) if Rc::ptr_eq(other, withheld));
+        let (_, answer) = self.acks.iter_mut().find(|(gate, _)| is_its(gate))?;
+        match answer {
+            Answer::PubAck(id, reason) | Answer::PubRec(id, reason) => {
+                *reason = to;
+                Some(*id)
+            }
+            _ => None,
+        }
+    }
+
     fn push(&mut self, gate: Gate, answer: Answer) {
         match answer {
             Answer::PubRel(_) | Answer::Encoded(_) => self.outbound.push_back((gate, answer)),

@@ -1,13 +1,12 @@
 //! Publishes on their way in: from a client's PUBLISH to a record, and to everybody who hears it.
 
-use std::{num::NonZeroU16, rc::Rc};
+use std::rc::Rc;
 
 use filters::stage::EventTime;
 use spool::{Full, Kind, Lane, LossReason, NodeTime, RouteId, Seq, WhenFull};
 
 use super::{
     Broker,
-    answer::{Answer, Gate},
     connection::ConnectionId,
     fault::{Excess, PeerError},
     flight::Place,
@@ -218,66 +217,6 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether a publish that finds no room is refused, or waits for it. `reject` is a negative answer: a client that can be
-    /// given none would take any answer for the promise to keep what it sent.
-    fn is_refused(&self, id: ConnectionId, full: Full) -> bool {
-        match full {
-            Full::TooLarge => true,
-            Full::Bound { when_full } => when_full == WhenFull::Reject && self.can_be_refused(id),
-            Full::Waiting => false,
-        }
-    }
-
-    /// Whether a negative acknowledgement can be given on this connection.
-    fn can_be_refused(&self, id: ConnectionId) -> bool {
-        let connection = self.connections.get(id);
-        connection.is_some_and(|connection| connection.version == Version::V5)
-    }
-
-    /// Answers a publish that is not taken: with its reason where the protocol can say it.
-    pub(super) fn refuse(
-        &mut self,
-        id: ConnectionId,
-        publish: &Publish,
-        packet_id: Option<NonZeroU16>,
-        reason: ReasonCode,
-        client: &str,
-        now: NodeTime,
-    ) {
-        let why = if reason == ReasonCode::QuotaExceeded {
-            LossReason::Rejected
-        } else {
-            LossReason::Refused
-        };
-        self.lose(why, client.to_owned(), 1, publish.payload.len() as u64, now);
-        self.counters.refused += 1;
-        let reason = match self.can_be_refused(id) || publish.qos == QoS::AtMostOnce {
-            true => reason,
-            // Without an answer, or without its connection, it would send the same again for ever.
-            false => {
-                self.exceed(id, Excess::Untold);
-                ReasonCode::Success
-            }
-        };
-        match (publish.qos, packet_id) {
-            (QoS::AtLeastOnce, Some(packet_id)) => {
-                self.answer(
-                    id,
-                    Gate::Committed(Seq::ZERO),
-                    Answer::PubAck(packet_id, reason),
-                );
-            }
-            (QoS::ExactlyOnce, Some(packet_id)) => {
-                self.answer(
-                    id,
-                    Gate::Committed(Seq::ZERO),
-                    Answer::PubRec(packet_id, reason),
-                );
-            }
-            _ => {}
-        }
-    }
-
     /// Takes a publish in: into the log if anybody is owed it, and to live subscribers.
     pub(crate) fn take(
         &mut self,
@@ -348,9 +287,9 @@ impl Broker {
                 when_full: WhenFull::Refuse,
             });
         }
-        // What fits no transaction with others may fit one of its own.
-        let is_alone = journal.is_empty();
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
+        // What fits no transaction with others, or with a route that is new, may fit one of its own.
+        let is_alone = journal.is_empty();
         let state = record.retain
             || record.packet_id.is_some()
             || record.will
@@ -378,13 +317,12 @@ impl Broker {
         };
         let seq = match journal.append(kind, judged.lane, route, &record) {
             Err(Full::TooLarge) => {
-                let settled = judged.without_forms().ok_or(Full::TooLarge)?;
                 let may_wait = arrival.in_turn.is_some() || arrival.withheld.is_some();
                 if may_wait && !is_alone {
                     return Err(Full::Waiting);
                 }
                 // A publish that is within its bound is not refused for what is made of it.
-                let settled = &settled[..];
+                let settled = &judged.without_forms().ok_or(Full::TooLarge)?[..];
                 let record = PublishRecord { settled, ..record };
                 journal.append(kind, judged.lane, route, &record)?
             }

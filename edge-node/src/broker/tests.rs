@@ -21,5 +21,6 @@ mod retained;
 mod rules;
 mod sessions;
 mod sinks;
+mod transactions;
 mod wills;
 mod withheld;

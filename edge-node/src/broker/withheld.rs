@@ -2,13 +2,13 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     num::NonZeroU16,
     rc::Rc,
 };
 
 use bytes::Bytes;
-use spool::{Lane, NodeTime, Seq};
+use spool::{Full, Lane, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -249,67 +249,67 @@ impl Broker {
         }
     }
 
-    /// Tries again what found no room.
-    pub fn handle_room(&mut self, journal: &mut Journal<'_>) {
-        for id in std::mem::take(&mut self.withholding) {
-            let Some(connection) = self.connections.get_mut(id) else {
-                continue;
+    /// Tries again what of this connection found no room.
+    pub fn handle_room(&mut self, journal: &mut Journal<'_>, id: ConnectionId) {
+        self.withholding.remove(&id);
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Some(session) = connection.session() else {
+            return;
+        };
+        let waiting = std::mem::take(&mut connection.withheld);
+        let Some(client) = self
+            .sessions
+            .get(session)
+            .map(|session| std::sync::Arc::clone(&session.client))
+        else {
+            return;
+        };
+        let mut full = BTreeSet::new();
+        let mut still = VecDeque::new();
+        for withheld in waiting {
+            let taken = match full.contains(&withheld.lane.0) {
+                true => None,
+                false => Some(self.take_withheld(journal, session, &client, &withheld)),
             };
-            let Some(session) = connection.session() else {
-                continue;
-            };
-            let waiting = std::mem::take(&mut connection.withheld);
-            let Some(client) = self
-                .sessions
-                .get(session)
-                .map(|session| std::sync::Arc::clone(&session.client))
-            else {
-                continue;
-            };
-            let mut full = BTreeSet::new();
-            let mut still = std::collections::VecDeque::new();
-            for withheld in waiting {
-                let arrival = Arrival {
-                    record: withheld.record(&client, journal.now),
-                    publisher: Some(session),
-                    lane: withheld.minted_lane,
-                    in_turn: None,
-                    withheld: Some(&withheld),
-                    derived_by: &[],
-                    parts: None,
-                };
-                let taken = match full.contains(&withheld.lane.0) {
-                    true => None,
-                    false => Some(self.take_withheld(journal, &arrival, &withheld)),
-                };
-                if let Some(Ok(())) = taken {
+            match taken {
+                Some(Ok(())) => continue,
+                Some(Err(no_room)) if no_room.full == Full::TooLarge => {
+                    self.refuse_withheld(id, session, &withheld, &client, journal.now);
                     continue;
                 }
-                full.insert(withheld.lane.0);
-                full.extend(taken.and_then(Result::err).map(|no_room| no_room.lane.0));
-                still.push_back(withheld);
+                Some(Err(no_room)) => full.extend([withheld.lane.0, no_room.lane.0]),
+                None => {}
             }
-            if !still.is_empty() {
-                self.withholding.insert(id);
-            }
-            if let Some(connection) = self.connections.get_mut(id) {
-                if still.is_empty() {
-                    connection.missed.clear();
-                }
-                connection.withheld = still;
-            }
-            // One that nobody is owed is in no commit: its answer leaves with this one.
-            self.release_answers(id);
+            still.push_back(withheld);
         }
+        if !still.is_empty() {
+            self.withholding.insert(id);
+        }
+        if let Some(connection) = self.connections.get_mut(id) {
+            if still.is_empty() {
+                connection.missed.clear();
+            }
+            connection.withheld = still;
+        }
+        // One that nobody is owed is in no commit: its answer leaves with this one.
+        self.release_answers(id);
     }
 
     fn take_withheld(
         &mut self,
         journal: &mut Journal<'_>,
-        arrival: &Arrival<'_>,
+        publisher: SessionId,
+        client: &str,
         withheld: &Rc<Withheld>,
     ) -> Result<(), NoRoom> {
-        let taken = self.take(journal, arrival)?;
+        let arrival = Arrival {
+            publisher: Some(publisher),
+            withheld: Some(withheld),
+            ..Arrival::of(withheld.record(client, journal.now), withheld.minted_lane)
+        };
+        let taken = self.take(journal, &arrival)?;
         if let Taken::Passed(after) | Taken::Unheard(after) = taken {
             withheld.seq.set(Some(after));
         }

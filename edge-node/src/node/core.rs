@@ -299,8 +299,9 @@ impl Core {
         let now = (self.clock)().node;
         self.broker.handle_commit(self.spool.committed(), now);
         self.publish_derived();
-        if self.broker.is_withholding() {
-            self.transact(|broker, journal| broker.handle_room(journal));
+        // Each in a transaction of its own: a record may fit none with others.
+        for id in self.broker.withholding() {
+            self.transact(|broker, journal| broker.handle_room(journal, id));
         }
         self.carry_out();
     }

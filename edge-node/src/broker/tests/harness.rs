@@ -453,6 +453,15 @@ impl TestNode {
         self.take_effects();
     }
 
+    /// Sends packets that are read at once.
+    pub(crate) fn send_all(&mut self, client: &Client, packets: &[Packet]) {
+        let mut bytes = BytesMut::new();
+        for packet in packets {
+            encode(client.version, packet, &mut bytes).unwrap();
+        }
+        self.send_bytes(client, &bytes);
+    }
+
     pub(crate) fn send_bytes(&mut self, client: &Client, bytes: &[u8]) {
         self.core
             .handle_input(client.id, &mut BytesMut::from(bytes));
