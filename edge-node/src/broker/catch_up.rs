@@ -1,5 +1,7 @@
 //! Catching up: a reader that is behind is given from the log what it is owed, as fast as it takes it.
 
+use std::collections::BTreeSet;
+
 use spool::{Batch, CursorId, Entry, LossReason, NodeTime, ReadLimits, Seq};
 
 use super::{
@@ -7,13 +9,14 @@ use super::{
     action::{Action, ReadRequest, Reader, Ticket},
     deadline::Timer,
     delivery::Offered,
+    fault::Excess,
     feed::Feed,
     flight::Place,
     group::GroupId,
     journal::Journal,
     message::{Message, effective},
     route::grant_of,
-    session::SessionId,
+    session::{Session, SessionId},
 };
 use crate::{mqtt::packet::QoS, record::Record};
 
@@ -196,6 +199,29 @@ impl Broker {
         if session.feed.resending {
             return;
         }
+        let gone = match request {
+            ReadRequest::Cursor { .. } => Vec::new(),
+            ReadRequest::Positions(asked) => session.missing(asked, &batch),
+        };
+        let reached = self.deliver_entries(id, request, batch, journal);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.feed.advance(reached);
+            if session.kept.cursor.is_none() && session.feed.runs.is_empty() {
+                session.feed.sent = session.feed.owed;
+            }
+        }
+        self.lose_gone(id, &gone, journal.now);
+    }
+
+    /// Sends what was read and is awaited, as far as the client has room. Gives the last position that is done with.
+    fn deliver_entries(
+        &mut self,
+        id: SessionId,
+        request: &ReadRequest,
+        batch: Batch,
+        journal: &mut Journal<'_>,
+    ) -> Seq {
+        let mut reached = Seq::ZERO;
         for entry in batch.entries {
             let awaited = self
                 .sessions
@@ -205,31 +231,40 @@ impl Broker {
                 continue;
             }
             if !self.deliver_entry(id, &entry, journal) {
-                return;
+                return reached;
             }
+            reached = entry.seq;
             if let Some(session) = self.sessions.get_mut(id) {
                 session.feed.advance(entry.seq);
             }
         }
+        match request {
+            ReadRequest::Cursor { .. } => batch.next,
+            ReadRequest::Positions(asked) => {
+                let read = asked.iter().copied().filter(|seq| *seq <= batch.next);
+                read.max().unwrap_or_default()
+            }
+        }
+    }
+
+    /// A session without cursor pins nothing: what it did not take in time, and nobody else is owed, is gone.
+    fn lose_gone(&mut self, id: SessionId, gone: &[Seq], now: NodeTime) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        match request {
-            ReadRequest::Cursor { .. } => session.feed.advance(batch.next),
-            // What could not be read is gone, and in the ledger.
-            ReadRequest::Positions(asked) => {
-                let reached = asked
-                    .iter()
-                    .copied()
-                    .filter(|seq| *seq <= batch.next)
-                    .max()
-                    .unwrap_or_default();
-                session.feed.advance(reached);
-                if session.feed.runs.is_empty() {
-                    session.feed.sent = session.feed.owed;
-                }
-            }
+        let passed = gone.iter().filter(|seq| **seq <= session.feed.sent);
+        let lost: Vec<Seq> = passed
+            .copied()
+            .filter(|seq| !session.flights.take_ahead(*seq))
+            .collect();
+        if lost.is_empty() {
+            return;
         }
+        if let Some(connection) = session.connection {
+            self.exceed(connection, Excess::Unread);
+        }
+        let scope = self.client_of(id);
+        self.lose_all(LossReason::SlowSubscriber, scope, &lost, now);
     }
 
     /// Sends one record that was read; false if the client has no more room.
@@ -295,5 +330,15 @@ fn read_behind(cursor: CursorId, after: Seq) -> ReadRequest {
             bytes: READ_BYTES,
             lanes: u32::MAX,
         },
+    }
+}
+
+impl Session {
+    /// What of the positions read it awaits and the log does not hold any more.
+    fn missing(&self, asked: &[Seq], batch: &Batch) -> Vec<Seq> {
+        let held: BTreeSet<Seq> = batch.entries.iter().map(|entry| entry.seq).collect();
+        let read = asked.iter().copied().filter(|seq| *seq <= batch.next);
+        read.filter(|seq| self.feed.awaits(*seq) && !held.contains(seq))
+            .collect()
     }
 }

@@ -43,4 +43,26 @@ impl Broker {
             at,
         }));
     }
+
+    /// Loses messages of unknown size at these positions, in their order.
+    pub(crate) fn lose_all(
+        &mut self,
+        reason: LossReason,
+        scope: String,
+        lost: &[Seq],
+        at: NodeTime,
+    ) {
+        let (Some(first), Some(last)) = (lost.first(), lost.last()) else {
+            return;
+        };
+        self.actions.push_back(Action::Lose(Loss {
+            reason,
+            scope,
+            count: lost.len() as u64,
+            bytes: 0,
+            first: *first,
+            last: *last,
+            at,
+        }));
+    }
 }

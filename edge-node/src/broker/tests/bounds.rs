@@ -315,3 +315,33 @@ fn qos_0_that_finds_the_waiting_bytes_full_is_delivered_locally_left_out_of_the_
     assert!(node.core.spool().appended() > full);
     assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 1);
 }
+
+#[test]
+fn what_a_subscriber_without_session_did_not_take_before_its_room_was_used_is_in_the_ledger() {
+    const SENT: u16 = 150;
+    let mut node = TestNode::with_options(|options| options.bound_bytes = Some(4 << 20));
+    let mut reader = node.connect(with_receive_maximum(v5("reader"), 1));
+    node.subscribe(&mut reader, "t", QoS::AtLeastOnce);
+    let mut device = node.connect(v5("pump"));
+    let filling = "x".repeat(60_000);
+    for n in 1..=SENT {
+        let taken = node.publish(&mut device, "t", &filling, QoS::AtLeastOnce, n);
+        assert!(matches!(taken, Some(Packet::PubAck(_))), "{taken:?}");
+        node.core.spool().housekeep_once(node.now());
+    }
+    let got = take_all(&mut node, &mut reader).len() as u64;
+    assert!((2..100).contains(&got), "{got} of {SENT} in 4 MiB");
+    let ledger = node.core.spool().status().ledger;
+    let [loss] = &ledger[..] else {
+        panic!("{ledger:?}")
+    };
+    assert_eq!(
+        (loss.reason, loss.scope.as_str(), loss.count),
+        (
+            spool::LossReason::SlowSubscriber,
+            "reader",
+            u64::from(SENT) - got
+        )
+    );
+    assert!(loss.first < loss.last, "{loss:?}");
+}
