@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use spool::{Entry, NodeTime, Seq};
+use spool::{Entry, Full, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -267,6 +267,22 @@ impl Broker {
         self.read_again_later(Reader::Session(id), now);
     }
 
+    /// The log has no room for what an errand records: the next commit may make some, or there is some after a while.
+    pub(super) fn errands_wait(&mut self, id: SessionId, full: Full, now: NodeTime) {
+        match full {
+            Full::Waiting => self.errands_are_dry(id, self.committed),
+            Full::Bound { .. } | Full::TooLarge => self.rest_errands(id, now),
+        }
+    }
+
+    /// Whether an errand is done, or waits for room in the log.
+    fn is_done(&mut self, id: SessionId, done: Result<(), Full>, now: NodeTime) -> bool {
+        if let Err(full) = done {
+            self.errands_wait(id, full, now);
+        }
+        done.is_ok()
+    }
+
     /// Runs one errand; false if the client or the log has no room for it.
     fn run_errand(
         &mut self,
@@ -293,14 +309,19 @@ impl Broker {
             }
             (Errand::Memory(packet_id, withheld), _) => {
                 let message = withheld.message();
-                self.send_again(connection_id, id, *packet_id, message, None, journal);
+                let sent = self.send_again(connection_id, id, *packet_id, message, None, journal);
+                return self.is_done(id, sent, journal.now);
             }
             (Errand::Publish(packet_id, _), Some((entry, message))) => {
                 let entry = Some(entry);
-                self.send_again(connection_id, id, *packet_id, message, entry, journal);
+                let sent = self.send_again(connection_id, id, *packet_id, message, entry, journal);
+                return self.is_done(id, sent, journal.now);
             }
             // Gone from the log, by a bound that the ledger names.
-            (Errand::Publish(packet_id, _), None) => self.give_up(id, *packet_id),
+            (Errand::Publish(packet_id, _), None) => {
+                let given_up = self.give_up(journal, id, *packet_id);
+                return self.is_done(id, given_up, journal.now);
+            }
             (Errand::Retained(grant, _), Some((entry, message))) => {
                 return self.send_retained_entry(id, *grant, entry, message, journal);
             }

@@ -93,19 +93,14 @@ impl Broker {
         full: Full,
         now: NodeTime,
     ) {
-        let is_soon = full == Full::Waiting;
         if let Place::Retained(_, seq) = place {
             self.unpin(*seq);
-            match is_soon {
-                true => self.errands_are_dry(id, self.committed),
-                false => self.rest_errands(id, now),
-            }
-            return;
+            return self.errands_wait(id, full, now);
         }
         let reader = group.map_or(Reader::Session(id), Reader::Group);
-        match is_soon {
-            true => self.is_dry(reader, self.committed),
-            false => self.rest(reader, now),
+        match full {
+            Full::Waiting => self.is_dry(reader, self.committed),
+            Full::Bound { .. } | Full::TooLarge => self.rest(reader, now),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use spool::{Entry, Seq};
+use spool::{Entry, Full, LossReason, Seq};
 
 use super::{
     Broker,
@@ -18,6 +18,7 @@ use super::{
     session::SessionId,
     subscriptions::Grant,
 };
+use crate::{mqtt::packet::QoS, record::Change};
 
 impl Broker {
     /// Sends again what was in flight when the last connection of this session ended.
@@ -37,16 +38,32 @@ impl Broker {
         self.run_errands(id);
     }
 
-    pub(super) fn give_up(&mut self, id: SessionId, packet_id: NonZeroU16) {
+    /// A message in flight is never sent again: nobody owes it to this session any more. Where that is to be recorded first
+    /// and the log has no room, it stays in flight.
+    pub(super) fn give_up(
+        &mut self,
+        journal: &mut Journal<'_>,
+        id: SessionId,
+        packet_id: NonZeroU16,
+    ) -> Result<(), Full> {
         let Some(session) = self.sessions.get_mut(id) else {
-            return;
+            return Ok(());
         };
-        if let Some(flight) = session.flights.remove(packet_id) {
-            session.kept.outbound.remove(&packet_id);
-            self.settle(id, &flight.place, flight.group);
+        let client = session.client.to_string();
+        let Some(flight) = session.flights.get_mut(packet_id).cloned() else {
+            return Ok(());
+        };
+        if flight.qos == QoS::ExactlyOnce {
+            self.record_of(journal, id, Change::Completed { client, packet_id })?;
         }
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.flights.remove(packet_id);
+        }
+        self.settle(id, &flight.place, flight.group);
+        Ok(())
     }
 
+    /// Sends what is in flight again; an error if that is to be recorded and the log has no room.
     pub(super) fn send_again(
         &mut self,
         connection_id: ConnectionId,
@@ -54,13 +71,14 @@ impl Broker {
         packet_id: NonZeroU16,
         mut message: Message<'_>,
         entry: Option<&Entry>,
-        journal: &Journal<'_>,
-    ) {
+        journal: &mut Journal<'_>,
+    ) -> Result<(), Full> {
         let session = self.sessions.get_mut(id);
         let Some(flight) = session.and_then(|session| session.flights.get_mut(packet_id)) else {
-            return;
+            return Ok(());
         };
         let (place, group, qos) = (flight.place.clone(), flight.group, flight.qos);
+        let seq = place.seq();
         let grant = match place {
             Place::Retained(grant, _) => {
                 message.retain = true;
@@ -89,7 +107,7 @@ impl Broker {
             identifiers: &grant.identifiers,
         };
         let Some(connection) = self.connections.get_mut(connection_id) else {
-            return;
+            return Ok(());
         };
         let mut encoded = BytesMut::new();
         if connection.encode_publish(&mut encoded, &message, sending, journal.now) {
@@ -97,8 +115,12 @@ impl Broker {
             let gate = Gate::Committed(Seq::ZERO);
             self.answer(connection_id, gate, Answer::Encoded(encoded));
         } else {
-            self.give_up(id, packet_id);
+            // The client takes smaller packets than on the connection before.
+            self.give_up(journal, id, packet_id)?;
+            let (why, scope) = (LossReason::TooLargeForSubscriber, self.client_of(id));
+            self.lose_at(why, scope, seq, message.payload.len() as u64, journal.now);
         }
+        Ok(())
     }
 
     /// What the session's subscriptions grant of a topic as they are.

@@ -165,3 +165,49 @@ fn what_was_in_flight_is_sent_again_though_nothing_more_is_committed() {
     }
     assert_eq!(texts(&reader.publishes(&mut node)), ["1"]);
 }
+
+#[test]
+fn what_is_too_large_for_the_connection_it_is_sent_again_on_is_lost_in_the_ledger_for_good() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut node = TestNode::new();
+        let mut reader = node.connect(durable("reader"));
+        node.subscribe(&mut reader, "t", qos);
+        let mut device = node.connect(v5("pump"));
+        node.publish(&mut device, "t", &"x".repeat(10_000), qos, 1);
+        assert_eq!(reader.publishes(&mut node).len(), 1);
+        node.drop_connection(reader);
+
+        let mut reader = node.connect(with_maximum_packet(durable("reader"), 1_000));
+        assert_eq!(reader.publishes(&mut node), []);
+        assert_eq!(node.lost(spool::LossReason::TooLargeForSubscriber), 1);
+        node.publish(&mut device, "t", "small", qos, 2);
+        assert_eq!(texts(&reader.publishes(&mut node)), ["small"]);
+        let mut node = node.crash();
+        let mut reader = node.connect(durable("reader"));
+        assert_eq!(texts(&reader.publishes(&mut node)), ["small"], "{qos:?}");
+    }
+}
+
+#[test]
+fn a_log_without_room_for_the_end_of_what_is_too_large_by_now_keeps_it_in_flight() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 20_000);
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "t", QoS::ExactlyOnce);
+    let mut device = node.connect(v5("pump"));
+    node.publish(&mut device, "t", &"x".repeat(10_000), QoS::ExactlyOnce, 1);
+    assert_eq!(reader.publishes(&mut node).len(), 1);
+    node.drop_connection(reader);
+
+    let reader = node.dial(crate::mqtt::packet::Version::V5);
+    let connect = with_maximum_packet(durable("reader"), 1_000);
+    node.send(&reader, Packet::Connect(Box::new(connect)));
+    node.commit();
+    node.send(
+        &device,
+        publish("u", &"x".repeat(30_000), QoS::AtLeastOnce, 2),
+    );
+    node.read();
+    assert_eq!(node.lost(spool::LossReason::TooLargeForSubscriber), 0);
+    node.settle();
+    assert_eq!(node.lost(spool::LossReason::TooLargeForSubscriber), 1);
+}
