@@ -136,9 +136,4 @@ impl Connection {
     pub(crate) fn has_room(&self) -> bool {
         self.out.len() + self.gated_bytes < OUT_HIGH_BYTES
     }
-
-    /// Whether a client that sends must be made to wait.
-    pub(crate) fn is_at_bound(&self, receive_maximum: usize) -> bool {
-        self.answers.acks() >= receive_maximum || self.out.len() >= OUT_STOP_BYTES
-    }
 }

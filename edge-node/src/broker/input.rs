@@ -6,7 +6,7 @@ use spool::NodeTime;
 use super::{
     Broker,
     action::Action,
-    connection::{Connection, ConnectionId, Intake, Phase},
+    connection::{Connection, ConnectionId, Intake, OUT_STOP_BYTES, Phase},
     fault::PeerError,
     journal::Journal,
     session::SessionId,
@@ -75,9 +75,8 @@ impl Broker {
             if connection.phase == Phase::Closing {
                 return;
             }
-            let withheld = self.withheld.get() >= self.limits.withheld_bytes
-                && !connection.withheld.is_empty();
-            if withheld || connection.is_at_bound(self.limits.receive_maximum) {
+            let is_over = self.withheld.get() >= self.limits.withheld_bytes;
+            if connection.is_held_up(input, self.limits.receive_maximum, is_over) {
                 connection.intake = Intake::Stopped;
                 return;
             }
@@ -241,14 +240,14 @@ impl Broker {
 
     /// Reads a stopped connection again once it is below its bounds.
     pub(super) fn resume_reading(&mut self, id: ConnectionId) {
-        let withheld = self.withheld.get() >= self.limits.withheld_bytes;
+        let is_over = self.withheld.get() >= self.limits.withheld_bytes;
+        let maximum = self.limits.receive_maximum;
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
         let waits_its_turn = |turn| self.put_off.contains(&(turn, id));
         let stays = connection.turn.is_some_and(waits_its_turn)
-            || connection.is_at_bound(self.limits.receive_maximum)
-            || (withheld && !connection.withheld.is_empty());
+            || connection.is_held_up(&connection.input, maximum, is_over);
         if connection.intake == Intake::Stopped && !stays {
             connection.intake = Intake::Reopened;
             self.actions.push_back(Action::Resume(id));
@@ -256,24 +255,41 @@ impl Broker {
     }
 }
 
-/// Whether the next packet of an open connection is a publish that is acknowledged, or changes its session, which a durable
-/// one has to record.
-fn asks_for_record(input: &[u8]) -> bool {
-    const PUBREC: u8 = 5;
-    const PUBREL: u8 = 6;
-    const PUBCOMP: u8 = 7;
-    const SUBSCRIBE: u8 = 8;
-    const UNSUBSCRIBE: u8 = 10;
-    let kind = input.first().map(|first| first >> 4);
-    kind.is_some_and(|kind| matches!(kind, PUBREC | PUBREL | PUBCOMP | SUBSCRIBE | UNSUBSCRIBE))
-        || is_publish(input)
+impl Connection {
+    /// Whether its next packet must wait, since it would add to what is at its bound. The others are read: what holds them up
+    /// may be the very debt that they acknowledge. `is_over`: what is withheld of all clients is at its bound.
+    fn is_held_up(&self, input: &[u8], receive_maximum: usize, is_over: bool) -> bool {
+        self.out.len() >= OUT_STOP_BYTES
+            || (self.answers.acks() >= receive_maximum && is_answered(input))
+            || (is_over && !self.withheld.is_empty() && is_publish(input))
+    }
 }
 
-/// Whether the next packet is a publish above QoS 0, which alone goes on without the log.
+/// The kind of the next packet of an open connection.
+fn kind(input: &[u8]) -> Option<u8> {
+    input.first().map(|first| first >> 4)
+}
+
+const PUBLISH: u8 = 3;
+const PUBREC: u8 = 5;
+const PUBREL: u8 = 6;
+const PUBCOMP: u8 = 7;
+const SUBSCRIBE: u8 = 8;
+const UNSUBSCRIBE: u8 = 10;
+
+/// Whether it is a publish that is acknowledged, or changes its session, which a durable one has to record.
+fn asks_for_record(input: &[u8]) -> bool {
+    is_answered(input) || matches!(kind(input), Some(PUBREC | PUBCOMP))
+}
+
+/// Whether it is answered once its cause is on stable storage.
+fn is_answered(input: &[u8]) -> bool {
+    is_publish(input) || matches!(kind(input), Some(PUBREL | SUBSCRIBE | UNSUBSCRIBE))
+}
+
+/// Whether it is a publish above QoS 0, which alone goes on without the log.
 fn is_publish(input: &[u8]) -> bool {
-    const PUBLISH: u8 = 3;
     const QOS: u8 = 0b0110;
-    input
-        .first()
-        .is_some_and(|first| first >> 4 == PUBLISH && first & QOS != 0)
+    let first = input.first().copied().unwrap_or_default();
+    kind(input) == Some(PUBLISH) && first & QOS != 0
 }

@@ -218,3 +218,67 @@ fn what_a_silent_subscriber_has_in_flight_of_withheld_publishes_is_bounded_in_by
     node.drop_connection(silent);
     assert_eq!(held(&node), 0);
 }
+
+#[test]
+fn whose_debt_fills_the_lane_is_read_though_its_own_publishes_wait_for_room_to_their_bound() {
+    let bound = limits().withheld_bytes as u64;
+    for size in [60_000, 1] {
+        let (mut node, _filler) = full_node();
+        let mut keeper = node.connect(durable("keeper"));
+        // Nothing that comes after this one is taken before it.
+        node.send(
+            &keeper,
+            publish("own", &"x".repeat(60_000), QoS::AtLeastOnce, 1),
+        );
+        let mut sent = 1;
+        let withheld = |node: &TestNode| node.core.broker().sessions_status().withheld_bytes;
+        while sent < limits().receive_maximum as u16 && withheld(&node) < bound {
+            sent += 1;
+            node.send(
+                &keeper,
+                publish("own", &"x".repeat(size), QoS::AtLeastOnce, sent),
+            );
+        }
+        assert_eq!(withheld(&node) >= bound, size == 60_000);
+
+        let mut acknowledged = 0;
+        for _ in 0..1_000 {
+            for packet in keeper.all(&mut node) {
+                match packet {
+                    Packet::Publish(publish) => node.send(&keeper, puback(&publish)),
+                    Packet::PubAck(_) => acknowledged += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            if acknowledged == sent {
+                break;
+            }
+            node.core.spool().housekeep_once(node.now());
+            node.pass(100);
+        }
+        assert_eq!(acknowledged, sent);
+    }
+}
+
+#[test]
+fn a_client_at_the_bound_of_what_waits_is_not_read_on_before_a_publish_and_is_once_there_is_room() {
+    let (mut node, _filler) = full_node();
+    let mut device = node.connect(v5("pump"));
+    let maximum = limits().receive_maximum as u16;
+    for n in 1..=maximum {
+        // The first needs more room than there is; the others come after it.
+        let text = "x".repeat(if n == 1 { 60_000 } else { 1 });
+        node.send(&device, publish("live", &text, QoS::AtLeastOnce, n));
+    }
+    // What follows cannot add to it.
+    node.send_bytes(&device, &[0xc0, 0x00]);
+    assert!(node.core.wants_input(device.id));
+    assert_eq!(device.all(&mut node), [Packet::PingResp]);
+    node.send(&device, unsubscribe("live"));
+    assert!(!node.core.wants_input(device.id));
+    make_room(&mut node);
+    assert!(node.core.wants_input(device.id));
+    let answers = device.all(&mut node);
+    assert_eq!(answers.len(), usize::from(maximum) + 1);
+    assert!(matches!(answers.last(), Some(Packet::UnsubAck(_))));
+}
