@@ -322,11 +322,13 @@ impl Broker {
                 let given_up = self.give_up(journal, id, *packet_id);
                 return self.is_done(id, given_up, journal.now);
             }
-            (Errand::Retained(grant, _), Some((entry, message))) => {
+            (Errand::Retained(grant, seq), Some((entry, message)))
+                if self.retained.holds(message.topic, *seq) =>
+            {
                 return self.send_retained_entry(id, *grant, entry, message, journal);
             }
-            // Replaced or cleared since.
-            (Errand::Retained(..), None) => {}
+            // Replaced or cleared since it was found: what did so was delivered, or is.
+            (Errand::Retained(..), _) => {}
         }
         true
     }

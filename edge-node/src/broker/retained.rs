@@ -98,6 +98,11 @@ impl Retained {
         self.by_topic.contains_key(topic)
     }
 
+    /// Whether the message at this position is what its topic retains.
+    pub(super) fn holds(&self, topic: &str, seq: Seq) -> bool {
+        self.by_topic.get(topic).is_some_and(|kept| kept.seq == seq)
+    }
+
     pub(crate) fn positions(&self) -> impl Iterator<Item = Seq> {
         self.by_topic.values().map(|kept| kept.seq)
     }

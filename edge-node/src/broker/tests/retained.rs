@@ -166,3 +166,23 @@ fn a_subscriber_that_asks_again_and_again_for_everything_retained_costs_no_memor
     }
     assert!(node.core.broker().errands_in_memory() <= 17);
 }
+
+#[test]
+fn what_was_replaced_or_cleared_while_it_was_read_does_not_come_after_what_did_so() {
+    for newer in ["second", ""] {
+        let mut node = TestNode::new();
+        retain(&mut node, "state", "first", QoS::AtLeastOnce);
+        let mut reader = node.connect(v5("reader"));
+        node.send(&reader, subscribe("state", QoS::AtLeastOnce));
+        let asked = node.take_readings();
+        assert_eq!(asked.len(), 1);
+        let read = |reading: &crate::node::core::Reading| reading.order().run(node.core.spool());
+        let found: Vec<_> = asked.iter().map(read).collect();
+        retain(&mut node, "state", newer, QoS::AtLeastOnce);
+        for (reading, found) in asked.into_iter().zip(found) {
+            node.core.handle_reading(reading, found);
+        }
+        node.settle();
+        assert_eq!(payloads(&reader.publishes(&mut node)), [newer]);
+    }
+}
