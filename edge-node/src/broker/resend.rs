@@ -12,6 +12,7 @@ use super::{
     connection::ConnectionId,
     errands::Errand,
     flight::{self, Place},
+    group::GroupId,
     journal::Journal,
     message::{Message, Sending},
     route::grant_of,
@@ -85,18 +86,7 @@ impl Broker {
                 grant.into()
             }
             Place::Stored(_) | Place::Withheld(_) => {
-                let cursor = match group {
-                    Some(group) => self.groups.get(group).map(|group| group.cursor),
-                    None => self
-                        .sessions
-                        .get(id)
-                        .and_then(|session| session.kept.cursor),
-                };
-                let terms = entry.and_then(|entry| self.terms(journal, entry.route));
-                let stored = terms
-                    .zip(cursor)
-                    .and_then(|(terms, cursor)| grant_of(&terms, cursor));
-                stored.unwrap_or_else(|| self.present_grant(id, message.topic))
+                self.grant_in_flight(id, group, message.topic, entry, journal)
             }
         };
         let sending = Sending {
@@ -121,6 +111,34 @@ impl Broker {
             self.lose_at(why, scope, seq, message.payload.len() as u64, journal.now);
         }
         Ok(())
+    }
+
+    /// What a message in flight was granted: to a member by its own subscription, for its record holds the best of the
+    /// group; to others as its record has it.
+    fn grant_in_flight(
+        &mut self,
+        id: SessionId,
+        group: Option<GroupId>,
+        topic: &str,
+        entry: Option<&Entry>,
+        journal: &Journal<'_>,
+    ) -> Grant {
+        let group = group.and_then(|group| self.groups.get(group));
+        if let Some(grant) = group.and_then(|group| group.members.get(&id)) {
+            return grant.clone();
+        }
+        let cursor = match group {
+            Some(group) => Some(group.cursor),
+            None => self
+                .sessions
+                .get(id)
+                .and_then(|session| session.kept.cursor),
+        };
+        let terms = entry.and_then(|entry| self.terms(journal, entry.route));
+        let stored = terms
+            .zip(cursor)
+            .and_then(|(terms, cursor)| grant_of(&terms, cursor));
+        stored.unwrap_or_else(|| self.present_grant(id, topic))
     }
 
     /// What the session's subscriptions grant of a topic as they are.

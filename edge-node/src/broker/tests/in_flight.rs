@@ -211,3 +211,46 @@ fn a_log_without_room_for_the_end_of_what_is_too_large_by_now_keeps_it_in_flight
     node.settle();
     assert_eq!(node.lost(spool::LossReason::TooLargeForSubscriber), 1);
 }
+
+#[test]
+fn a_member_is_sent_again_what_its_own_subscription_grants() {
+    let mut node = TestNode::new();
+    let members = [("first", 1, true), ("second", 2, false)];
+    let mut clients = members.map(|(name, identifier, as_published)| {
+        let mut member = node.connect(durable(name));
+        let mut own = request("$share/g/t", QoS::ExactlyOnce);
+        own.retain_as_published = as_published;
+        node.send(&member, subscribe_with(own, Some(identifier)));
+        node.settle();
+        assert!(matches!(member.next(&mut node), Some(Packet::SubAck(_))));
+        member
+    });
+    let mut device = node.connect(v5("pump"));
+    for n in 1..=2 {
+        node.send(&device, retained("t", "on", n));
+        node.settle();
+        assert_eq!(device.all(&mut node).len(), 1);
+    }
+    let granted = |node: &mut TestNode, client: &mut Client| {
+        let seen = client.publishes(node);
+        let of = |publish: &Publish| {
+            let identifiers = publish
+                .properties
+                .set()
+                .map(|it| it.subscription_identifiers.clone());
+            (publish.retain, identifiers.unwrap_or_default())
+        };
+        seen.iter().map(of).collect::<Vec<_>>()
+    };
+    let own = members.map(|(_, identifier, retain)| vec![(retain, vec![identifier])]);
+    let sent = clients.each_mut().map(|client| granted(&mut node, client));
+    assert_eq!(sent, own);
+    for client in clients {
+        node.drop_connection(client);
+    }
+    let again = members.map(|(name, ..)| {
+        let mut client = node.connect(durable(name));
+        granted(&mut node, &mut client)
+    });
+    assert_eq!(again, own);
+}
