@@ -21,8 +21,6 @@ use crate::{
 
 /// Records of a segment that memory is set aside for when it is begun.
 const MOST_FORESEEN: usize = 64 << 10;
-/// Entries of the ledger a commit carries at most.
-const LOSSES_PER_COMMIT: usize = 32;
 
 /// How long commits took.
 #[derive(Debug, Default)]
@@ -341,18 +339,11 @@ impl State {
             batch.push_control(&Control::Marks(self.marks_of(&joined)), seq);
             batch.effects.push(Effect::Joined(joined));
         }
+        // Marks, floors, removals and acknowledgements let go what the ledger counts: all it counts comes with them.
         if self.ledger.has_changed() {
-            batch.push_control(
-                &Control::Ledger(self.ledger.take_changed(LOSSES_PER_COMMIT)),
-                seq,
-            );
+            batch.push_control(&Control::Ledger(self.ledger.take_changed()), seq);
         }
-        // Marks let go what the ledger counts: none are stored before it.
-        let marks = if self.ledger.has_changed() {
-            Vec::new()
-        } else {
-            self.marks_for_commit(seq)
-        };
+        let marks = self.marks_for_commit(seq);
         if !marks.is_empty() {
             batch.push_control(&Control::Marks(marks), seq);
         }
@@ -361,7 +352,7 @@ impl State {
             batch.push_control(&Control::Ledger(self.ledger.of_damage()), seq);
             batch.push_control(&damage, seq);
         }
-        if !self.ledger.has_changed() && self.owes_ledger() {
+        if self.owes_ledger() {
             batch.effects.push(Effect::LedgerStored {
                 losses: self.ledger.added(),
                 drops: self.drops,

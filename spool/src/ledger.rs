@@ -1,6 +1,6 @@
 //! What is gone, and why: counted by reason and by whose loss it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{NodeTime, Seq};
 
@@ -77,7 +77,7 @@ const LONGEST_SCOPE: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     entries: BTreeMap<(LossReason, String), Loss>,
-    changed: Vec<(LossReason, String)>,
+    changed: BTreeSet<(LossReason, String)>,
     /// Losses counted since the start, and how many of these are on disk.
     added: u64,
     stored: u64,
@@ -96,9 +96,7 @@ impl Ledger {
             key.1 = OTHER.into();
             loss.scope = OTHER.into();
         }
-        if !self.changed.contains(&key) {
-            self.changed.push(key.clone());
-        }
+        self.changed.insert(key.clone());
         let Some(entry) = self.entries.get_mut(&key) else {
             self.entries.insert(key, loss);
             return;
@@ -143,14 +141,11 @@ impl Ledger {
         self.stored == self.added
     }
 
-    /// Some of the entries to store, those that changed first.
-    pub(crate) fn take_changed(&mut self, most: usize) -> Vec<Loss> {
-        let changed: Vec<_> = self.changed.drain(..most.min(self.changed.len())).collect();
-        changed
-            .iter()
-            .filter_map(|key| self.entries.get(key))
-            .cloned()
-            .collect()
+    /// The entries to store: not more than are kept, with scopes of a bounded length, and so at most a few hundred KB.
+    pub(crate) fn take_changed(&mut self) -> Vec<Loss> {
+        let changed = std::mem::take(&mut self.changed);
+        let entries = changed.iter().filter_map(|key| self.entries.get(key));
+        entries.cloned().collect()
     }
 
     /// What was lost to damage: no more entries than there are lanes, and few others.
@@ -196,7 +191,7 @@ mod tests {
             ..loss("bulk", 3, 4)
         };
         assert_eq!(ledger.entries(), std::slice::from_ref(&merged));
-        assert_eq!(ledger.take_changed(9), [merged]);
+        assert_eq!(ledger.take_changed(), [merged]);
         assert!(!ledger.has_changed());
     }
 

@@ -71,6 +71,87 @@ fn a_checkpoint_knows_no_cursor_whose_creation_waits_for_a_commit() {
     assert_eq!((one.0, two.0), (sink.0 + 1, sink.0 + 2));
 }
 
+#[test]
+fn debts_that_end_together_are_counted_by_the_commit_that_ends_them() {
+    let mut log = Log::new();
+    let sessions = sessions(&mut log, 100);
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    for &(session, _, _) in &sessions {
+        transaction.remove_cursor(session, Some(LossReason::SessionEnded));
+    }
+    transaction.finish();
+    log.spool.commit_once();
+    let log = log.crash();
+    assert_eq!(log.spool.status().cursors.len(), 0);
+    assert_eq!(counted(&log), 100);
+}
+
+#[test]
+fn losses_are_counted_by_the_commit_of_the_acknowledgements_behind_them() {
+    let mut log = Log::new();
+    let sessions = sessions(&mut log, 100);
+    for (n, &(_, _, seq)) in sessions.iter().enumerate() {
+        log.spool.record_loss(expired(&log, n, seq));
+    }
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    for &(session, _, seq) in &sessions {
+        transaction.ack(session, seq);
+    }
+    transaction.finish();
+    log.spool.commit_once();
+    let log = log.crash();
+    let given: usize = sessions.iter().map(|it| log.seqs(it.0).len()).sum();
+    assert_eq!((given, counted(&log)), (0, 100));
+}
+
+#[test]
+fn a_whole_ledger_is_stored_by_one_commit_however_small_the_segments() {
+    let mut log = Log::new();
+    for n in 0..1_024 {
+        let scope = format!("{n:0>256}");
+        log.spool.record_loss(Loss {
+            scope,
+            ..expired(&log, n, Seq::ZERO)
+        });
+    }
+    let entries = log.spool.status().ledger;
+    assert!(entries.len() * 256 >= SEGMENT as usize);
+    log.append(0, RouteId::NOBODY, b"later").unwrap();
+    log.spool.commit_once();
+    let log = log.crash();
+    let stored = log.spool.status().ledger;
+    assert!(stored == entries, "{} are stored", stored.len());
+}
+
+/// Cursors, the route to each, and the one record that it is owed.
+fn sessions(log: &mut Log, count: usize) -> Vec<(CursorId, RouteId, Seq)> {
+    let readers: Vec<_> = (0..count)
+        .map(|n| log.reader(&format!("session-{n}")))
+        .collect();
+    let owe = |(cursor, route)| (cursor, route, log.append(0, route, &body(1, 100)).unwrap());
+    let sessions = readers.into_iter().map(owe).collect();
+    log.commit();
+    sessions
+}
+
+/// The record that the session of this number had no use for any more.
+fn expired(log: &Log, session: usize, seq: Seq) -> Loss {
+    Loss {
+        reason: LossReason::Expired,
+        scope: format!("session-{session}"),
+        count: 1,
+        bytes: 100,
+        first: seq,
+        last: seq,
+        at: NodeTime(log.now),
+    }
+}
+
+fn counted(log: &Log) -> u64 {
+    let ledger = log.spool.status().ledger;
+    ledger.iter().map(|loss| loss.count).sum()
+}
+
 /// Creates a cursor and commits nothing.
 fn create(log: &Log, name: &str, start: Start) -> CursorId {
     let mut transaction = log.spool.transaction(NodeTime(log.now));
