@@ -7,14 +7,12 @@ use std::{
 };
 
 use crate::{
-    Health, Loss, LossReason, NodeTime, Seq, Spool,
+    Health, NodeTime, Spool,
     control::Control,
     frame::{Link, PAGE},
     index::{Slot, Slots},
-    lists::Lists,
     log::{Inner, State},
     pending::{Effect, Pending},
-    route::Amount,
     segment::{Index, Segment},
     target::TargetSegment,
 };
@@ -285,51 +283,10 @@ impl State {
         }
     }
 
-    /// What a cursor is still owed goes into the ledger, in the frame that removes it.
-    fn enter_removed(&mut self, id: u32, reason: LossReason) {
-        // As far as memory knows the index it is counted exactly; the rest is what the counters say.
-        let known = Lists::default();
-        while self.fill_all(id, &known).unwrap_or(false) {}
-        let Some(cursor) = self.cursors.get(&id) else {
-            return;
-        };
-        let mut pending = self.pending_of(cursor);
-        if cursor.filled() >= self.committed {
-            let owed = cursor.owed().filter(|owed| !owed.is_history());
-            pending = owed.fold(Amount::default(), |mut sum, owed| {
-                sum.add(1, u64::from(owed.len()));
-                sum
-            });
-        }
-        if pending.records == 0 {
-            return;
-        }
-        let first = cursor
-            .first_owed()
-            .map_or(cursor.low().saturating_add(1), |owed| owed.seq);
-        self.ledger.add(Loss {
-            reason,
-            scope: cursor.name.clone(),
-            count: pending.records,
-            bytes: pending.bytes,
-            first: Seq(first),
-            last: Seq(self.committed),
-            at: NodeTime(self.last_time),
-        });
-    }
-
     /// Adds to a frame what the spool has to store and no transaction brought.
     fn add_changes(&mut self, batch: &mut Pending) {
         let seq = batch.last_seq;
-        for effect in &batch.effects {
-            if let Effect::Removed {
-                cursor,
-                reason: Some(reason),
-            } = effect
-            {
-                self.enter_removed(*cursor, *reason);
-            }
-        }
+        self.enter_removed(batch);
         if self.floors_changed {
             self.floors_changed = false;
             batch.push_control(&Control::Floors(self.floors.clone()), seq);

@@ -40,6 +40,14 @@ impl Joined {
         std::mem::take(&mut self.runs)
     }
 
+    /// Whether it acknowledges this record, if that is owed to the cursor.
+    pub(crate) fn covers(&self, cursor: u32, seq: u64) -> bool {
+        let runs = self.runs.get(&cursor).map_or(&[][..], Vec::as_slice);
+        let at = runs.partition_point(|run| run.0 <= seq);
+        let last = at.checked_sub(1).and_then(|at| runs.get(at));
+        last.is_some_and(|run| seq <= run.1)
+    }
+
     fn join(&mut self, cursor: &Cursor, seq: u64) {
         let runs = self.runs.entry(cursor.id).or_default();
         let before = runs.len();

@@ -129,6 +129,7 @@ mod committer;
 mod control;
 mod cursor;
 mod damage;
+mod debt;
 mod error;
 mod eviction;
 mod files;

@@ -28,6 +28,11 @@ impl Slot {
         Slot { offset, ..self }
     }
 
+    /// The record's position, in a frame that counts from there.
+    pub(crate) fn position(self, base: Base) -> u64 {
+        base.seq.saturating_add(u64::from(self.seq))
+    }
+
     pub(crate) fn tag(self) -> Tag {
         Tag(self.len_tag as u8)
     }

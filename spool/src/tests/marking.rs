@@ -123,6 +123,45 @@ fn a_whole_ledger_is_stored_by_one_commit_however_small_the_segments() {
     assert!(stored == entries, "{} are stored", stored.len());
 }
 
+#[test]
+fn a_debt_is_what_waits_with_its_end_and_not_what_is_acknowledged_with_it() {
+    let mut log = Log::new();
+    let (session, route) = log.reader("session");
+    let (witness, _) = log.reader("witness");
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    let both = transaction.route(&[session, witness], b"terms").unwrap();
+    transaction.finish();
+    let mut owed: Vec<Seq> = (0..2)
+        .map(|n| log.append(0, both, &body(n, 100)).unwrap())
+        .collect();
+    log.commit();
+    owed.extend((2..5).map(|n| log.append(1, both, &body(n, 100)).unwrap()));
+    log.append(0, RouteId::NOBODY, b"nobody's").unwrap();
+    // One as it was delivered from memory, one in a transaction, before its end.
+    log.spool.ack(session, &[owed[3]]);
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    transaction.ack(session, owed[0]);
+    transaction.finish();
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    transaction.remove_cursor(session, Some(LossReason::SessionEnded));
+    transaction.finish();
+    log.append(0, route, b"behind its end").unwrap();
+    log.spool.commit_once();
+    log.spool.ack(witness, &[owed[0], owed[3]]);
+    assert_eq!(log.pending(witness), 3);
+    let expected = [Loss {
+        reason: LossReason::SessionEnded,
+        scope: "session".into(),
+        count: 3,
+        bytes: log.spool.cursor_status(witness).unwrap().pending_bytes,
+        first: owed[1],
+        last: owed[4],
+        at: NodeTime(log.now),
+    }];
+    assert_eq!(log.spool.status().ledger, expected);
+    assert_eq!(log.crash().spool.status().ledger, expected);
+}
+
 /// Cursors, the route to each, and the one record that it is owed.
 fn sessions(log: &mut Log, count: usize) -> Vec<(CursorId, RouteId, Seq)> {
     let readers: Vec<_> = (0..count)

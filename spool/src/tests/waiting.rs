@@ -127,6 +127,21 @@ fn while_the_disk_stalls_a_cursor_can_be_removed() {
     assert!(log.spool.cursor_status(cursor).is_none());
 }
 
+#[test]
+fn acknowledgements_that_waited_together_with_the_end_of_a_session_are_no_debt_of_it() {
+    let mut log = stalling();
+    let (cursor, owed) = owing(&mut log, 10);
+    fill(&mut log);
+    acknowledge(&log, cursor, &owed[..6]);
+    let mut transaction = log.spool.transaction(NodeTime(log.now));
+    transaction.remove_cursor(cursor, Some(LossReason::SessionEnded));
+    transaction.finish();
+    log.commit();
+    let ledger = log.crash().spool.status().ledger;
+    let debts: Vec<_> = (ledger.iter().map(|it| (it.count, it.first, it.last))).collect();
+    assert_eq!(debts, [(4, owed[6], owed[9])]);
+}
+
 /// A log on a disk that takes what a test commits, and nothing else.
 fn stalling() -> Log {
     Log::with(Options {

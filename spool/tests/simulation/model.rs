@@ -162,6 +162,25 @@ impl Model {
         .collect()
     }
 
+    /// Records owed to a cursor once everything that waits is committed.
+    pub fn debt(&self, id: CursorId) -> u64 {
+        let cursor = &self.cursors[&id];
+        let is_owed = |(seq, record): &(&u64, &Record)| {
+            is_event(record.kind)
+                && record.owed_to.contains(&id)
+                && !cursor.lost.contains(seq)
+                && !cursor.acks.contains_key(seq)
+        };
+        let behind = self.records.range(cursor.since + 1..);
+        behind.filter(is_owed).count() as u64
+    }
+
+    /// Whether the removal of a cursor waits.
+    pub fn is_leaving(&self, id: CursorId) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|transaction| transaction.removed.contains(&id))
+    }
+
     /// Positions somebody is still owed.
     pub fn live(&self) -> BTreeSet<u64> {
         self.cursors
@@ -228,13 +247,16 @@ impl Model {
             found.0
         );
         let (mut cut, mut unknown) = (false, BTreeSet::new());
+        // That a cursor which was not created is not there says nothing of its removal.
+        let mut never_there = BTreeSet::new();
         while let Some(transaction) = self.waiting.pop_front() {
             let records = transaction
                 .records
                 .iter()
                 .map(|seq| is_there(*seq, self.records[seq].kind));
             let created = transaction.created.iter().map(|id| exists(*id));
-            let removed = transaction.removed.iter().map(|id| !exists(*id));
+            let removed = transaction.removed.iter();
+            let removed = removed.map(|id| !never_there.contains(id) && !exists(*id));
             let parts: Vec<bool> = records.chain(created).chain(removed).collect();
             let whole = parts.iter().all(|part| *part);
             assert!(
@@ -252,6 +274,7 @@ impl Model {
             } else if whole {
                 self.settle(&transaction);
             } else {
+                never_there.extend(transaction.created.iter().copied());
                 self.forget(&transaction, &unknown);
             }
         }
