@@ -66,6 +66,8 @@ pub(crate) struct Cursor {
     pub(crate) removed_at: Option<u64>,
     /// Whether the stored mark is behind.
     pub(crate) changed: bool,
+    /// Whether it is behind what was given up, and the ledger counts.
+    pub(crate) gave_up: bool,
 }
 
 impl Cursor {
@@ -82,6 +84,7 @@ impl Cursor {
             created_at: 0,
             removed_at: None,
             changed: false,
+            gave_up: false,
         }
     }
 
@@ -279,6 +282,13 @@ impl Cursor {
             lanes,
             acknowledged: self.acknowledged,
         }
+    }
+
+    /// As `mark`, without what is acknowledged above the low marks.
+    pub(crate) fn mark_low(&self) -> Mark {
+        let mut mark = self.mark();
+        mark.lanes.iter_mut().for_each(|lane| lane.runs.clear());
+        mark
     }
 
     /// As `mark`, with the acknowledgements that no window has met: what a checkpoint covers is not read again, and those of a

@@ -337,6 +337,7 @@ impl State {
         if count == 0 {
             return Ok(false);
         }
+        cursor.gave_up = true;
         let more = cursor.pending(total).bytes > bound;
         let scope = cursor.name.clone();
         let (first, last) = (Seq(first), Seq(last));

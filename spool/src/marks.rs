@@ -42,6 +42,18 @@ pub(crate) struct Saving {
 impl State {
     /// The marks that the commit of everything up to `last` is to carry.
     pub(crate) fn marks_for_commit(&mut self, last: u64) -> Vec<Mark> {
+        let mut marks = self.due_marks(last);
+        // What was given up is let go by the frame that counts it, however many marks changed: all of it is below the low
+        // marks. With a frame behind it, a crash between the two would have it counted twice.
+        let cursors = self.cursors.values_mut();
+        for cursor in cursors.filter(|cursor| cursor.gave_up && cursor.is_there(last)) {
+            cursor.gave_up = false;
+            marks.push(cursor.mark_low());
+        }
+        marks
+    }
+
+    fn due_marks(&mut self, last: u64) -> Vec<Mark> {
         let changed = self
             .cursors
             .values()
@@ -68,7 +80,7 @@ impl State {
             if size >= most {
                 return marks;
             }
-            cursor.changed = false;
+            (cursor.changed, cursor.gave_up) = (false, false);
             let mark = cursor.mark();
             size += 4 + mark.lanes.iter().map(|lane| lane.runs.len()).sum::<usize>();
             marks.push(mark);

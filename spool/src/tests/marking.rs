@@ -162,6 +162,32 @@ fn a_debt_is_what_waits_with_its_end_and_not_what_is_acknowledged_with_it() {
     assert_eq!(log.crash().spool.status().ledger, expected);
 }
 
+#[test]
+fn what_a_session_gives_up_is_let_go_by_the_commit_that_counts_it_however_many_others_changed() {
+    let mut log = Log::new();
+    let sessions = sessions(&mut log, 100);
+    let (bounded, route) = log.bounded_reader("bounded", Some(2_000));
+    // From here on the marks of many are carried only so often.
+    log.spool.ack(sessions[0].0, &[sessions[0].2]);
+    let owed = owe(&mut log, route).len() as u64;
+    for &(session, _, seq) in &sessions {
+        log.spool.ack(session, &[seq]);
+    }
+    log.spool.housekeep_once(NodeTime(log.now));
+    let lost = owed - log.pending(bounded);
+    assert!(lost > 0);
+    log.append(0, RouteId::NOBODY, b"later").unwrap();
+    log.spool.commit_once();
+    let mut log = log.crash();
+    assert_eq!((log.pending(bounded), counted(&log)), (owed - lost, lost));
+    assert!(
+        log.pending(sessions[99].0) > 0,
+        "not all marks were carried"
+    );
+    log.keep_house();
+    assert_eq!(counted(&log), lost);
+}
+
 /// Cursors, the route to each, and the one record that it is owed.
 fn sessions(log: &mut Log, count: usize) -> Vec<(CursorId, RouteId, Seq)> {
     let readers: Vec<_> = (0..count)
