@@ -221,7 +221,6 @@ impl Core {
     }
 
     fn carry_out(&mut self) {
-        acknowledge(&self.spool, &self.broker.take_acknowledged());
         while let Some(action) = self.broker.poll_action() {
             match action {
                 Action::Flush(id) => self.effects.push(Effect::Flush(id)),
@@ -249,6 +248,8 @@ impl Core {
                 Action::Lose(loss) => self.spool.record_loss(loss),
             }
         }
+        // A commit may come at any time: what is let go was counted before, and what is kept was pinned.
+        acknowledge(&self.spool, &self.broker.take_acknowledged());
         self.effects
             .extend(self.broker.take_job().map(Effect::Work));
     }
