@@ -113,8 +113,8 @@ impl Broker {
         Ok(())
     }
 
-    /// What a message in flight was granted: to a member by its own subscription, for its record holds the best of the
-    /// group; to others as its record has it.
+    /// What a message in flight was granted: to a member by its own subscription, if it has that still, for the record holds
+    /// the best of the group; to others as the record has it.
     fn grant_in_flight(
         &mut self,
         id: SessionId,
@@ -123,17 +123,12 @@ impl Broker {
         entry: Option<&Entry>,
         journal: &Journal<'_>,
     ) -> Grant {
-        let group = group.and_then(|group| self.groups.get(group));
-        if let Some(grant) = group.and_then(|group| group.members.get(&id)) {
-            return grant.clone();
+        if let Some(group) = group {
+            let group = self.groups.get(group);
+            let own = group.and_then(|group| group.members.get(&id));
+            return own.cloned().unwrap_or_default();
         }
-        let cursor = match group {
-            Some(group) => Some(group.cursor),
-            None => self
-                .sessions
-                .get(id)
-                .and_then(|session| session.kept.cursor),
-        };
+        let cursor = self.sessions.get(id).and_then(|it| it.kept.cursor);
         let terms = entry.and_then(|entry| self.terms(journal, entry.route));
         let stored = terms
             .zip(cursor)

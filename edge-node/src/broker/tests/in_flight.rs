@@ -254,3 +254,33 @@ fn a_member_is_sent_again_what_its_own_subscription_grants() {
     });
     assert_eq!(again, own);
 }
+
+#[test]
+fn who_left_a_group_is_sent_again_what_it_holds_under_no_identifier_of_another_member() {
+    let mut node = TestNode::new();
+    let join = |node: &mut TestNode, name: &str, identifier| {
+        let mut member = node.connect(durable(name));
+        let own = request("$share/g/t", QoS::ExactlyOnce);
+        node.send(&member, subscribe_with(own, Some(identifier)));
+        node.settle();
+        assert!(matches!(member.next(node), Some(Packet::SubAck(_))));
+        member
+    };
+    let mut first = join(&mut node, "first", 1);
+    let mut second = join(&mut node, "second", 2);
+    let mut device = node.connect(v5("pump"));
+    for n in 1..=2 {
+        node.publish(&mut device, "t", "x", QoS::ExactlyOnce, n);
+    }
+    assert_eq!(first.publishes(&mut node).len(), 1);
+    assert_eq!(second.publishes(&mut node).len(), 1);
+    node.send(&first, unsubscribe("$share/g/t"));
+    node.settle();
+    node.drop_connection(first);
+
+    let again = node.connect(durable("first")).publishes(&mut node);
+    assert_eq!(texts(&again), ["x"]);
+    let properties = again[0].properties.set();
+    let identifiers = properties.map(|it| &it.subscription_identifiers[..]);
+    assert_eq!(identifiers.unwrap_or_default(), [0_u32; 0]);
+}
