@@ -6,7 +6,7 @@ use spool::NodeTime;
 use super::{Peer, Todo, payload::number_in};
 use crate::{
     broker::tests::harness::{self, request},
-    mqtt::packet::{Ack, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe},
+    mqtt::packet::{Ack, Packet, Publish, QoS, SubAck, Subscribe, Unsubscribe, Version},
     simulation::model::{Delivery, Model},
 };
 
@@ -57,6 +57,7 @@ impl Peer {
     /// Asks for a subscription, or takes it back.
     pub(crate) fn wish(&mut self, model: &mut Model, rng: &mut Rng) {
         let which = rng.usize(..self.wishes.len());
+        let identifier = self.identifier();
         let Some(link) = self.link.as_mut().filter(|link| link.is_greeted) else {
             return;
         };
@@ -69,7 +70,7 @@ impl Peer {
             wish.ever = true;
             Packet::Subscribe(Subscribe {
                 packet_id: harness::id(id),
-                subscription_identifier: None,
+                subscription_identifier: identifier,
                 user_properties: Vec::new(),
                 requests: vec![request(wish.filter, wish.qos)],
             })
@@ -87,6 +88,12 @@ impl Peer {
         link.todo.push_back(Todo::Packet(packet));
     }
 
+    /// What its subscriptions are known by, so that nothing comes under another's.
+    fn identifier(&self) -> Option<u32> {
+        let own = u32::try_from(self.index).expect("a few clients") + 1;
+        (self.version == Version::V5).then_some(own)
+    }
+
     /// SUBACK or UNSUBACK.
     pub(super) fn granted(&mut self, ack: &SubAck) {
         let link = self.link.as_mut().expect("it brought a packet");
@@ -102,6 +109,7 @@ impl Peer {
 
     /// A PUBLISH came.
     pub(super) fn take(&mut self, model: &mut Model, publish: &Publish, now: NodeTime) {
+        let identifier = self.identifier();
         let link = self.link.as_mut().expect("it brought a packet");
         let topic = publish.topic.as_str();
         let is_wished = |wish: &Wish| wish.ever && matches(wish.filter, topic);
@@ -110,6 +118,18 @@ impl Peer {
             "client {} never subscribed to {topic}",
             self.index
         );
+        let identifiers = publish
+            .properties
+            .set()
+            .map(|set| &set.subscription_identifiers);
+        for found in identifiers.into_iter().flatten() {
+            assert_eq!(
+                Some(*found),
+                identifier,
+                "client {}: {publish:?}",
+                self.index
+            );
+        }
         if let Some(id) = publish.packet_id {
             link.take_place(self.index, id);
             let answer = if publish.qos == QoS::AtLeastOnce {
