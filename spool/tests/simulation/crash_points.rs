@@ -71,6 +71,33 @@ fn checkpoint_waits_for_the_commit_of_what_it_covers() {
     }
 }
 
+#[test]
+fn cursor_that_a_crash_took_before_its_creation_was_committed_moves_no_other() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, options(seed, &[WhenFull::Refuse; 3]));
+        let uplink = world.create_cursor("uplink", Start::Now, None);
+        world.append(Kind::Event, 0, &[uplink], 100).unwrap();
+        world.commit();
+        // While the disk takes no commit, the marks find their way into their file.
+        for _ in 0..40 {
+            world.append(Kind::Event, 0, &[uplink], 100).unwrap();
+        }
+        let taken = world.create_cursor("taken", Start::Now, None);
+        world.drain(uplink, 1, 0.0);
+        world.pass(Duration::from_secs(2));
+        world.spool.housekeep_once(world.now);
+        world.crash();
+        assert!(!world.model.cursors.contains_key(&taken));
+        let session = world.create_cursor("session", Start::Now, None);
+        for _ in 0..20 {
+            world.append(Kind::Event, 0, &[session], 100).unwrap();
+        }
+        world.commit();
+        world.crash();
+        assert_eq!(world.read(session, 100).unwrap().len(), 20, "seed {seed}");
+    }
+}
+
 /// Two lanes of which one is drained at once, so that every segment becomes mostly dead and is rewritten, several
 /// checkpoints, and enough bytes to go around the bound once.
 fn run(world: &mut World) {
