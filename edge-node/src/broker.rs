@@ -65,6 +65,7 @@ mod snapshot;
 mod start;
 mod subscribe;
 mod subscriptions;
+mod timers;
 mod topic_alias;
 mod will;
 mod withheld;
@@ -94,6 +95,7 @@ use group::{Group, GroupId};
 use retained::Retained;
 use session::{Session, SessionId};
 use subscriptions::{Subscriptions, Terms};
+use timers::Timers;
 use withheld::HeldBytes;
 
 /// The broker's whole state.
@@ -127,7 +129,7 @@ pub struct Broker {
     name: Option<String>,
     devices: Devices,
     gaps: Gaps,
-    timers: BTreeSet<(NodeTime, Timer)>,
+    timers: Timers,
     /// Readers that are behind.
     hungry: BTreeSet<Reader>,
     /// Connections with answers that wait.
@@ -184,7 +186,7 @@ impl Broker {
             name: None,
             devices: Devices::default(),
             gaps: Gaps::default(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             hungry: BTreeSet::new(),
             acking: BTreeSet::new(),
             put_off: BTreeSet::new(),
@@ -283,10 +285,8 @@ impl Broker {
         let id = self
             .connections
             .insert(Connection::new(peer, now, self.limits.packet_bytes));
-        self.timers.insert((
-            NodeTime(now.0 + self.limits.connect_timeout_ms),
-            Timer::KeepAlive(id),
-        ));
+        let due = NodeTime(now.0 + self.limits.connect_timeout_ms);
+        self.timers.set(Timer::KeepAlive(id), due);
         id
     }
 

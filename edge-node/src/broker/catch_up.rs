@@ -170,7 +170,7 @@ impl Broker {
 
     pub(super) fn read_again_later(&mut self, reader: Reader, now: NodeTime) {
         let at = NodeTime(now.0 + READ_AGAIN_MS);
-        self.timers.insert((at, Timer::ReadAgain(reader)));
+        self.timers.set_at_latest(Timer::ReadAgain(reader), at);
     }
 
     pub(super) fn read_again(&mut self, reader: Reader) {

@@ -153,7 +153,7 @@ impl Broker {
         };
         if let Some(silence) = connection.silence_ms {
             let due = NodeTime(journal.now.0 + silence);
-            self.timers.insert((due, Timer::KeepAlive(id)));
+            self.timers.set(Timer::KeepAlive(id), due);
         }
         if let Some(session) = self.sessions.get_mut(session_id) {
             session.connection = Some(id);

@@ -44,7 +44,6 @@ pub(crate) struct Connection {
     /// Sessions that were not given one of these from memory: they are given no later one before it.
     pub(crate) missed: BTreeSet<SessionId>,
     pub(crate) aliases: HashMap<u16, String>,
-    pub(super) opened: NodeTime,
     pub(crate) last_seen: NodeTime,
     /// One and a half keep-alives in milliseconds; `None`: off.
     pub(crate) silence_ms: Option<u64>,
@@ -96,7 +95,6 @@ impl Connection {
             withheld: VecDeque::new(),
             missed: BTreeSet::new(),
             aliases: HashMap::new(),
-            opened: now,
             last_seen: now,
             silence_ms: None,
             open: 0,

@@ -21,18 +21,14 @@ pub(super) enum Timer {
 impl Broker {
     /// When `handle_deadline` wants to be called.
     pub fn next_deadline(&self) -> Option<NodeTime> {
-        let timer = self.timers.first().map(|(at, _)| *at);
+        let timer = self.timers.next();
         timer.into_iter().chain(self.next_closing()).min()
     }
 
     /// Does what is due.
     pub fn handle_deadline(&mut self, journal: &mut Journal<'_>) {
         self.close_due_keys(journal);
-        while let Some((at, timer)) = self.timers.first().cloned() {
-            if at > journal.now {
-                return;
-            }
-            self.timers.pop_first();
+        while let Some(timer) = self.timers.take_due(journal.now) {
             match timer {
                 Timer::KeepAlive(id) => self.check_silence(journal, id),
                 Timer::Will(client) => self.will_is_due(journal, &client),

@@ -81,6 +81,7 @@ impl Broker {
         }
         self.forget_put_off(id);
         self.connections.try_remove(id);
+        self.timers.cancel(&Timer::KeepAlive(id));
         self.acking.remove(&id);
         self.withholding.remove(&id);
         self.flushing.remove(&id);
@@ -136,11 +137,12 @@ impl Broker {
             (Some(due), Some(will)) if due <= now => {
                 let published = self.publish_will(journal, &client, &will);
                 let again = published.err().map(|_| NodeTime(now.0 + 1000));
-                self.timers
-                    .extend(again.map(|at| (at, Timer::Will(client.clone()))));
+                if let Some(again) = again {
+                    self.timers.set(Timer::Will(client.clone()), again);
+                }
             }
             (Some(due), Some(_)) => {
-                self.timers.insert((due, Timer::Will(client.clone())));
+                self.timers.set(Timer::Will(client.clone()), due);
             }
             _ => {}
         }

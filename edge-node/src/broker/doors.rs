@@ -209,7 +209,7 @@ impl Broker {
             }
         };
         let timer = Timer::MissingSink(name.to_owned(), known);
-        self.timers.insert((NodeTime(due), timer));
+        self.timers.set(timer, NodeTime(due));
     }
 
     /// Removes what is held for a sink that is not in the configuration; what it was owed enters the ledger.
@@ -228,7 +228,7 @@ impl Broker {
             journal.remove_cursor(cursor, Some(LossReason::CursorRemoved));
         }
         self.timers
-            .retain(|(_, timer)| !matches!(timer, Timer::MissingSink(other, _) if other == name));
+            .cancel_all(|timer| matches!(timer, Timer::MissingSink(other, _) if other == name));
         Ok(seq)
     }
 

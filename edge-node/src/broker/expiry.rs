@@ -37,8 +37,8 @@ impl Broker {
                 return;
             };
             let due = NodeTime(from.0 + u64::from(expiry_seconds) * 1000);
-            self.timers
-                .insert((due, Timer::SessionEnd(session.client.to_string())));
+            let timer = Timer::SessionEnd(session.client.to_string());
+            self.timers.set(timer, due);
         }
     }
 
@@ -69,7 +69,7 @@ impl Broker {
     fn expire_again(&mut self, journal: &Journal<'_>, id: SessionId) {
         let again = NodeTime(journal.now.0 + 1000);
         let client = self.client_of(id);
-        self.timers.insert((again, Timer::SessionEnd(client)));
+        self.timers.set(Timer::SessionEnd(client), again);
     }
 
     /// Ends a session; what it was owed enters the ledger.
@@ -91,6 +91,8 @@ impl Broker {
             .filter(|will| self.publish_will(journal, &client, will).is_err());
         let scope = client.clone();
         self.record_of(journal, id, Change::SessionRemoved { client })?;
+        self.timers.cancel(&Timer::SessionEnd(scope.clone()));
+        self.timers.cancel(&Timer::Will(scope.clone()));
         if let Some(will) = unpublished {
             self.lose_will(scope, &will, journal.now);
         }

@@ -136,7 +136,7 @@ impl Broker {
         for (name, cursor) in empty {
             if self.change(journal, Change::GroupRemoved { name }).is_err() {
                 let again = NodeTime(journal.now.0 + 1000);
-                self.timers.insert((again, Timer::EmptyGroups));
+                self.timers.set_at_latest(Timer::EmptyGroups, again);
                 return;
             }
             journal.remove_cursor(cursor, Some(LossReason::SessionEnded));

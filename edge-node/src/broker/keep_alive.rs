@@ -28,12 +28,6 @@ impl Broker {
         };
         match (connection.phase, connection.silence_ms) {
             (Phase::Greeting, _) => {
-                // The time may be that of an earlier connection of this index.
-                let due = NodeTime(connection.opened.0 + self.limits.connect_timeout_ms);
-                if due > now {
-                    self.timers.insert((due, Timer::KeepAlive(id)));
-                    return;
-                }
                 connection.phase = Phase::Closing;
                 // It may not speak MQTT at all, and gets no answer in it.
                 let fault = PeerError::Protocol(ReasonCode::ProtocolError, "no CONNECT in time");
@@ -47,7 +41,7 @@ impl Broker {
                 }
                 let due = NodeTime(connection.last_seen.0 + silence);
                 if due > now {
-                    self.timers.insert((due, Timer::KeepAlive(id)));
+                    self.timers.set(Timer::KeepAlive(id), due);
                 } else {
                     self.disconnect(id, ReasonCode::KeepAliveTimeout);
                     self.end_session_connection(journal, id, session, true);

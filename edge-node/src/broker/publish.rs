@@ -411,6 +411,9 @@ impl Broker {
             if let Some(replaced) = self.retained.set(record.topic, kept) {
                 self.unpin(replaced);
             }
+            if expires.is_some() {
+                self.sweep_retained_later(time);
+            }
         }
         self.apply_publish_of_session(seq, record);
     }

@@ -152,7 +152,7 @@ impl Retained {
 }
 
 /// How often retained messages are searched for expired ones, in milliseconds, while there are any that expire.
-pub(super) const RETAINED_SWEEP_MS: u64 = 30_000;
+const RETAINED_SWEEP_MS: u64 = 30_000;
 
 impl From<RetainedGrant> for Grant {
     fn from(retained: RetainedGrant) -> Grant {
@@ -252,9 +252,14 @@ impl Broker {
                 );
             }
         }
+        self.sweep_retained_later(journal.now);
+    }
+
+    /// Has what is retained and expires looked through again, if there is any.
+    pub(super) fn sweep_retained_later(&mut self, now: NodeTime) {
         if self.retained.next_expiry().is_some() {
-            self.timers
-                .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
+            let again = NodeTime(now.0 + RETAINED_SWEEP_MS);
+            self.timers.set_at_latest(Timer::Retained, again);
         }
     }
 }

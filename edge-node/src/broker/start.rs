@@ -9,7 +9,6 @@ use super::{
     errands::RetainedGrant,
     flight::{self, Place},
     journal::Journal,
-    retained::RETAINED_SWEEP_MS,
     session::{Outbound, SessionId},
 };
 use crate::{mqtt::packet::QoS, record::Change};
@@ -60,10 +59,7 @@ impl Broker {
         }
         self.restart_sessions(journal);
         self.restart_commands();
-        if self.retained.next_expiry().is_some() {
-            self.timers
-                .insert((NodeTime(journal.now.0 + RETAINED_SWEEP_MS), Timer::Retained));
-        }
+        self.sweep_retained_later(journal.now);
         Ok(self.identity)
     }
 
@@ -103,12 +99,14 @@ impl Broker {
                 if self.record_of(journal, id, ended.clone()).is_err() {
                     self.apply_change(ended, Seq::ZERO);
                 }
-                self.timers
-                    .extend(due.map(|due| (due, Timer::Will(client.clone()))));
+                if let Some(due) = due {
+                    self.timers.set(Timer::Will(client.clone()), due);
+                }
                 self.expire_later(journal, id, journal.now, kept.expiry_seconds);
             } else {
-                self.timers
-                    .extend(kept.will_due.map(|due| (due, Timer::Will(client.clone()))));
+                if let Some(due) = kept.will_due {
+                    self.timers.set(Timer::Will(client.clone()), due);
+                }
                 self.expire_later(journal, id, kept.disconnected_at, kept.expiry_seconds);
             }
         }

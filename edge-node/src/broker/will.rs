@@ -107,10 +107,8 @@ impl Broker {
             return;
         };
         if self.publish_overdue_will(journal, id).is_err() {
-            self.timers.insert((
-                NodeTime(journal.now.0 + 1000),
-                Timer::Will(client.to_owned()),
-            ));
+            let again = NodeTime(journal.now.0 + 1000);
+            self.timers.set(Timer::Will(client.to_owned()), again);
         }
     }
 

@@ -66,7 +66,7 @@ impl Broker {
             },
         };
         let at = self.step(journal, seq, ordered).map_err(no_room)?;
-        self.timers.insert((expires, Timer::CommandEnd(seq)));
+        self.timers.set(Timer::CommandEnd(seq), expires);
         self.send_next_command(journal, device);
         Ok((seq, self.appended.max(at)))
     }
@@ -145,7 +145,7 @@ impl Broker {
             {
                 let again = NodeTime(journal.now.0 + NO_ROOM_AGAIN_MS);
                 self.timers
-                    .insert((again, Timer::SendDown(name.to_owned())));
+                    .set_at_latest(Timer::SendDown(name.to_owned()), again);
                 return;
             }
             if fits {
@@ -295,7 +295,7 @@ impl Broker {
         let device = command.device.clone();
         if self.step(journal, seq, CommandStep::Expired).is_err() {
             let again = NodeTime(journal.now.0 + NO_ROOM_AGAIN_MS);
-            self.timers.insert((again, Timer::CommandEnd(seq)));
+            self.timers.set(Timer::CommandEnd(seq), again);
             return;
         }
         let scope = format!("commands to {device}");
@@ -306,10 +306,9 @@ impl Broker {
     /// Lets the time of commands run that recovery folded.
     pub(in crate::broker) fn restart_commands(&mut self) {
         let open = self.devices.registry.commands.iter();
-        let due = open
-            .filter(|(_, it)| it.is_open())
-            .map(|(seq, it)| (it.expires, Timer::CommandEnd(seq)));
-        self.timers.extend(due);
+        for (seq, command) in open.filter(|(_, it)| it.is_open()) {
+            self.timers.set(Timer::CommandEnd(seq), command.expires);
+        }
     }
 
     fn step(

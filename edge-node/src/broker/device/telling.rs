@@ -59,7 +59,7 @@ impl Broker {
                 let ack = encode_ack(&stored, &mut buffer).expect("bounded so that it fits");
                 messages.push(ack.to_vec());
             }
-            Err(at) => drop(self.timers.insert((at, Timer::TellDevice(id)))),
+            Err(at) => self.timers.set_at_latest(Timer::TellDevice(id), at),
         }
         for message in messages {
             self.send_to_device(id, Channel::Answer, &message, now);
@@ -88,7 +88,7 @@ impl Broker {
                     link.put_back(what);
                 }
                 let again = NodeTime(now.0 + NO_ROOM_AGAIN_MS);
-                self.timers.insert((again, Timer::TellDevice(id)));
+                self.timers.set_at_latest(Timer::TellDevice(id), again);
                 return;
             }
         }
