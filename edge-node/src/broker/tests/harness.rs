@@ -187,7 +187,6 @@ impl TestNode {
         let disk = Arc::clone(&storage);
         let (spool, recovery) =
             Spool::open(disk, options.clone(), NodeTime(0), Arc::new(|| {})).unwrap();
-        let alive = spool.last_time();
         let mut broker = Broker::new(limits.clone());
         broker.set_rules(judge(rules, !keeps_history));
         if let Some(checkpoint) = &recovery.checkpoint {
@@ -196,6 +195,8 @@ impl TestNode {
         spool
             .replay_state(&mut |entry| broker.apply(entry))
             .unwrap();
+        let marked = broker.clock_mark().map_or(NodeTime(0), |mark| mark.node);
+        let alive = marked.max(spool.last_time());
         if spool.checkpoint_due() {
             spool.checkpoint(broker.snapshot(mark(now.0)));
         }
