@@ -19,6 +19,7 @@ mod story;
 mod world;
 
 use model::Counts;
+use story::tell;
 use world::World;
 
 /// Seeds of a plain `cargo test`.
@@ -34,6 +35,7 @@ fn promises_hold_whatever_a_seed_does_to_the_node() {
     for seed in seeds.clone() {
         sum += run(seed);
     }
+    tell(|| format!("{sum:?}"));
     assert!(
         seeds.count() < 200 || sum.has_everything(),
         "the seeds do not meet what they are for: {sum:?}"

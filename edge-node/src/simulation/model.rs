@@ -102,6 +102,8 @@ pub(super) struct Counts {
     pub(super) derived: u64,
     /// Sessions that had expired when their clients came back.
     pub(super) outlived: u64,
+    /// Publishes sent while something waited for room.
+    pub(super) withheld: u64,
 }
 
 impl Counts {
@@ -114,6 +116,7 @@ impl Counts {
             && self.retained > 50
             && self.derived > 1000
             && self.outlived > 5
+            && self.withheld > 0
     }
 }
 
@@ -127,6 +130,7 @@ impl std::ops::AddAssign for Counts {
         self.retained += other.retained;
         self.derived += other.derived;
         self.outlived += other.outlived;
+        self.withheld += other.withheld;
     }
 }
 
@@ -350,6 +354,21 @@ impl Model {
         message.stored_at(number, seq);
         message.buried = true;
         self.counts.buried += 1;
+    }
+
+    /// Nothing moves any more, and all clients are there but this one: what a group owes has not waited for it.
+    pub(super) fn check_groups(&self, late: usize, now: NodeTime) {
+        for (number, message) in self.messages.iter().enumerate() {
+            // One of QoS 2 stays with the member that it is on its way to.
+            let is_owed = message.acked
+                && is_shared(&message.topic)
+                && message.qos != QoS::ExactlyOnce
+                && message.owed.iter().any(|client| *client != late);
+            assert!(
+                !is_owed || !message.got.is_empty() || message.may_be_expired(now),
+                "message {number} waits for client {late} of its group: {message:?}"
+            );
+        }
     }
 
     /// Nothing moves any more: every promise must have been kept.

@@ -336,7 +336,10 @@ impl Peer {
             _ => {}
         }
         tell(|| format!("{} -> {}", self.index, brief(&packet)));
+        let is_publish = matches!(packet, Packet::Publish(_));
         node.send(&link.client, packet);
+        let withheld = is_publish && !node.core.broker().withholding().is_empty();
+        model.counts.withheld += u64::from(withheld);
         true
     }
 

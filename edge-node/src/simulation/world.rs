@@ -140,6 +140,13 @@ impl World {
         if self.rng.bool() {
             self.hurry();
         }
+        if self.rng.u8(..4) == 0 {
+            // What it covers is in no later record.
+            tell(|| "checkpoint".to_owned());
+            self.node().checkpoint();
+            self.commit();
+            self.housekeep();
+        }
         tell(|| "crash".to_owned());
         let operation = self.rng.u64(..6);
         let in_the_middle = self.rng.bool();
@@ -349,13 +356,26 @@ impl World {
         storage.set_capacity(1 << 30);
     }
 
-    /// Everybody connects and does what is to be done, until nothing moves.
+    /// Everybody connects and does what is to be done, until nothing moves; one may come when the others are done.
     fn drain(&mut self) {
         self.heal_disk();
         self.sink.clear_up();
+        let late = self.rng.usize(..2 * self.peers.len());
+        if late < self.peers.len() {
+            tell(|| format!("{late} comes late"));
+            self.unplug(late);
+            self.come_to_rest(Some(late), 20);
+            let now = self.node().now();
+            self.model.check_groups(late, now);
+        }
+        self.come_to_rest(None, 100);
+    }
+
+    /// Goes on until nothing has moved for so many seconds, with all clients but one that is late.
+    fn come_to_rest(&mut self, late: Option<usize>, seconds: usize) {
         let mut calm = 0;
         for _ in 0..5000 {
-            if self.drain_once() {
+            if self.drain_once(late) {
                 calm = 0;
                 // Who is turned away comes back later.
                 self.wait(100);
@@ -364,7 +384,7 @@ impl World {
             // Something may be due later: wills, what the sink was told to send later, what found no room.
             calm += 1;
             let owes_sink = self.owes_sink();
-            if calm > 100 && !owes_sink || calm > 1000 {
+            if calm > seconds && !owes_sink || calm > 1000 {
                 return;
             }
             self.wait(1000);
@@ -383,13 +403,13 @@ impl World {
         self.peers.iter().filter_map(Peer::unrest).collect()
     }
 
-    fn drain_once(&mut self) -> bool {
+    fn drain_once(&mut self, late: Option<usize>) -> bool {
         let mut moved = false;
         for which in 0..self.peers.len() {
             while !self.peers[which].stale.is_empty() {
                 self.unplug(which);
             }
-            if self.peers[which].link.is_none() {
+            if self.peers[which].link.is_none() && late != Some(which) {
                 self.connect(which, false);
                 moved = true;
             }
