@@ -2,42 +2,33 @@
 
 mod rewrite;
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 pub(crate) use self::rewrite::{Keep, rewritten_size};
 use crate::{
     frame::{PAGE, align},
     index,
     lists::Version,
-    log::Inner,
-    segment::{Index, Sealed, file_name},
+    log::{Inner, State},
+    segment::{Index, Sealed, Segment, file_name},
 };
 
 impl Inner {
-    /// Seals every segment behind which another holds committed frames.
+    /// Seals every segment behind which another holds committed frames. One that cannot be written anew, and has to be, keeps
+    /// no other from it.
     pub(crate) fn seal_all(&self) -> io::Result<()> {
+        let (mut tried, mut result) = (BTreeSet::new(), Ok(()));
         loop {
-            let next = {
-                let state = self.lock();
-                let behind = state.segments.len().saturating_sub(1);
-                let open = state
-                    .segments
-                    .iter()
-                    .take(behind)
-                    .find(|segment| !segment.is_sealed() && !state.is_last_trace(segment));
-                // Copying one that failed takes a file beside it, and a run's last commit may have had the cleaner's room.
-                let room = state.sizes.bound.saturating_sub(state.files_bytes());
-                if open.is_some_and(|segment| segment.failed && segment.size > room) {
-                    return Ok(());
-                }
-                open.map(|segment| ((segment.id, segment.generation), segment.failed))
+            let Some((version, failed)) = self.lock().next_to_seal(&tried) else {
+                return result;
             };
-            match next {
-                None => return Ok(()),
-                Some((version, false)) => self.seal(version)?,
-                // What is found damaged has to be in the ledger on disk first.
-                Some((version, true)) if !self.rewrite(version, Keep::All)? => return Ok(()),
-                Some((_, true)) => {}
+            if failed {
+                tried.insert(version.0);
+                // What is found damaged has to be in the ledger on disk first: then it is tried again.
+                let rewritten = self.rewrite(version, Keep::All);
+                result = result.and(rewritten.map(drop));
+            } else {
+                self.seal(version)?;
             }
         }
     }
@@ -111,16 +102,18 @@ impl Inner {
     /// where an append or the next segment finds no room.
     pub(crate) fn clean(&self, most: usize) -> io::Result<()> {
         self.give_back()?;
+        let (mut tried, mut result) = (BTreeSet::new(), Ok(()));
         for _ in 0..most {
             let candidate = {
                 let mut state = self.lock();
                 let fits = state.files_bytes() + state.sizes.segment / 2 <= state.sizes.bound;
                 if !state.is_short() || !fits || state.drops != state.drops_stored || !state.began {
-                    return Ok(());
+                    return result;
                 }
                 let lows = state.lows();
                 let worth = |segment: &&crate::segment::Segment| {
                     segment.is_sealed()
+                        && !tried.contains(&segment.id)
                         && !state.is_dead(&lows, segment)
                         && state.is_worth_rewriting(&lows, segment)
                 };
@@ -131,14 +124,22 @@ impl Inner {
                     .map(|segment| (segment.id, segment.generation))
             };
             let Some(version) = candidate else {
-                return Ok(());
+                return result;
             };
-            if !self.rewrite(version, Keep::Live)? {
-                return Ok(());
+            match self.rewrite(version, Keep::Live) {
+                Ok(true) => {}
+                Ok(false) => return result,
+                // One that cannot be read, or not for now, keeps no other from being cleaned.
+                Err(error) => {
+                    tried.insert(version.0);
+                    result = result.and(Err(error));
+                }
             }
         }
-        self.lock().want_chores();
-        Ok(())
+        if result.is_ok() {
+            self.lock().want_chores();
+        }
+        result
     }
 
     /// Removes spares and dead segments while the files are over the bound or the file system is short of space.
@@ -173,5 +174,22 @@ impl Inner {
             self.look_at_space()?;
             self.lock().room.is_stale();
         }
+    }
+}
+
+impl State {
+    /// The first segment that is to be sealed and was not `tried`, and whether it has to be written anew for it.
+    fn next_to_seal(&self, tried: &BTreeSet<u64>) -> Option<(Version, bool)> {
+        let behind = self.segments.len().saturating_sub(1);
+        // Copying one that failed takes a file beside it, and a run's last commit may have had the cleaner's room.
+        let room = self.sizes.bound.saturating_sub(self.files_bytes());
+        let is_next = |segment: &&Segment| {
+            !segment.is_sealed()
+                && !tried.contains(&segment.id)
+                && !self.is_last_trace(segment)
+                && (!segment.failed || segment.size <= room)
+        };
+        let segment = self.segments.iter().take(behind).find(is_next)?;
+        Some((segment.version(), segment.failed))
     }
 }

@@ -74,6 +74,10 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
+    /// The medium does not give back a part of what is to be read, while others can be read. Try again later: within about a
+    /// minute it is either read, or in the ledger and passed.
+    #[error("a part of the log cannot be read; it is tried again")]
+    Withheld,
     /// There is no such cursor; it was removed. Stop reading it.
     #[error("there is no such cursor")]
     NoSuchCursor,

@@ -29,6 +29,7 @@ impl Spool {
             state.last_time = state.last_time.max(now.0);
             state.last_time
         };
+        inner.look_at_withheld(now);
         let failed = [
             ("ask for free space", inner.look_at_space()),
             ("prepare a segment", inner.prepare().map(drop)),
@@ -139,7 +140,8 @@ impl State {
         let again = self.chores_due.then_some(Duration::ZERO);
         let retry = (failed || self.room.full_lanes != 0 || self.room.wanting != 0)
             .then_some(AFTER_FAILURE);
-        [saving, again, retry, self.next_scrub(now)]
+        let look = self.withheld.next_look(now);
+        [saving, again, retry, look, self.next_scrub(now)]
             .into_iter()
             .flatten()
             .min()

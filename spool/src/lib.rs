@@ -19,6 +19,8 @@
 //!   another segment, and the file is replaced once its committed frames have been copied.
 //! - Damage is never served and never stops the start. What is gone is in the ledger. Sealed segments are read through
 //!   once a day, slowly, so that damage is found although nobody reads them.
+//! - What the medium does not give back while the log runs is read again for a minute, then it is damaged; as long as no part
+//!   of a file can be read, nothing of it is.
 //! - A record is freed when no cursor of its route is owed it, no pin holds it, and both checkpoints cover what it
 //!   changed. What was given up while it was owed is freed only after the ledger entry is on disk.
 //! - A commit is one write and one sync. Two segments are made ahead, the first of them before anything is stored; only
@@ -164,6 +166,7 @@ pub mod storage;
 mod target;
 mod transaction;
 mod varint;
+mod withheld;
 
 pub use committer::{Committer, Housekeeper};
 pub use cursor::{CursorStatus, Start};

@@ -101,6 +101,9 @@ pub(crate) struct State {
     pub(crate) marks: crate::marks::Saving,
     pub(crate) scrub: crate::scrub::Scrub,
     pub(crate) quarantine: crate::quarantine::Quarantine,
+    pub(crate) withheld: crate::withheld::Withheld,
+    /// Until the owner has its state, what cannot be read is damaged at once: there is nobody who could wait.
+    pub(crate) opening: bool,
 }
 
 /// Records a frame holds before the next transaction begins another.
@@ -156,6 +159,8 @@ impl State {
             marks: crate::marks::Saving::default(),
             scrub: crate::scrub::Scrub::default(),
             quarantine: crate::quarantine::Quarantine::default(),
+            withheld: crate::withheld::Withheld::default(),
+            opening: true,
         }
     }
 

@@ -64,7 +64,7 @@ pub(crate) type Looked<T> = Result<T, Need>;
 impl Spool {
     /// Committed records owed to `cursor` after `after`, in order; skips what the cursor has acknowledged. Reads the
     /// index, then only the records themselves. A damaged record is never returned: it is entered in the ledger and
-    /// skipped. In each lane at most 4,096 owed records are given ahead of the first that is not acknowledged.
+    /// skipped. One that cannot be read holds the read up until it can, or for about a minute: then it is damaged. In each lane at most 4,096 owed records are given ahead of the first that is not acknowledged.
     pub fn read(
         &self,
         cursor: CursorId,
@@ -169,7 +169,8 @@ impl Spool {
             .looked(&mut |state, extra| state.fill_to_early(cursor.0, extra));
     }
 
-    /// Hands every state-bearing record the checkpoint does not cover to `apply`, in order. Call once, after `open`.
+    /// Hands every state-bearing record the checkpoint does not cover to `apply`, in order. Call once, after `open`: until it
+    /// has returned, what cannot be read is damaged at once.
     pub fn replay_state(&self, apply: &mut dyn FnMut(&Entry)) -> Result<(), StorageError> {
         let limits = ReadLimits {
             records: 1_024,
@@ -186,6 +187,7 @@ impl Spool {
             batch.entries.iter().for_each(&mut *apply);
             after = batch.next.0;
             if batch.at_end {
+                self.inner.lock().opening = false;
                 return Ok(());
             }
         }

@@ -107,6 +107,8 @@ impl Inner {
                 Err(error) => {
                     let (segment, offset) = (rest.version.0, rest.offset);
                     tracing::error!(segment, offset, %error, "a part of the log cannot be read");
+                    // Has what cannot be read tried again, record by record.
+                    let _ = self.check_records(rest.version, offset, offset + STEP_BYTES);
                     STEP_BYTES
                 }
             };

@@ -19,6 +19,7 @@ mod scrubbing;
 mod unread;
 mod unreadable;
 mod waiting;
+mod withheld;
 
 const ALL: ReadLimits = ReadLimits {
     records: 10_000,

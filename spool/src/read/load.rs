@@ -9,6 +9,7 @@ use crate::{
     index::{Place, Row, decode_list},
     lists::{Lists, Need, Version, What},
     log::{Inner, State},
+    medium::Medium,
     record::{Tag, verified_body},
     segment::Index,
 };
@@ -111,7 +112,10 @@ impl Inner {
                 }
                 Ok(())
             }
-            Ok(None) => self.rebuild_index(version),
+            Ok(None) => {
+                let opening = self.lock().opening;
+                self.rebuild_index(version, opening)
+            }
             Err(error) if self.has_changed(version) => {
                 tracing::debug!(%error, "a segment was replaced while its index was read");
                 Ok(())
@@ -132,10 +136,12 @@ impl Inner {
         base: crate::record::Base,
     ) -> io::Result<Option<Vec<Part>>> {
         let file = self.files.open(&*self.storage, need.version)?;
+        // A part that cannot be read is zeros, and no checksum holds over them.
+        let file = Medium::of(&*file);
         match &need.what {
             What::Table => {
                 let mut bytes = vec![0; sealed.table_len as usize];
-                file.read_at(&mut bytes, sealed.index_offset)?;
+                file.read(&mut bytes, sealed.index_offset)?;
                 Ok(sealed
                     .decode_table(&bytes, salt, base.seq)
                     .map(|rows| vec![Part::Table(rows)]))
@@ -144,7 +150,7 @@ impl Inner {
                 let mut parts = Vec::new();
                 for row in rows {
                     let mut bytes = vec![0; row.list_len as usize];
-                    file.read_at(
+                    file.read(
                         &mut bytes,
                         sealed.lists_offset().saturating_add(row.list_offset()),
                     )?;
@@ -216,42 +222,80 @@ impl Inner {
             let (run, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             rest = others;
             buffer.resize(end.saturating_sub(start) as usize, 0);
-            if let Err(source) = self.read_run(first, &mut buffer) {
-                if self.has_changed(first.version) {
-                    return Ok(false);
-                }
-                return Err(StorageError::Io {
-                    doing: "read records",
-                    source,
-                });
-            }
-            for located in run {
-                let at = (u64::from(located.place.offset) - start) as usize;
-                let bytes = buffer
-                    .get(at..at + located.place.len as usize)
-                    .unwrap_or_default();
-                match verified_body(bytes, located.place.identity()) {
-                    Some(body) => each(located, body),
-                    None if self.has_changed(located.version) => return Ok(false),
-                    None => {
-                        let mut state = self.lock();
-                        let place = &located.place;
-                        state.note_damage(place.tag, place.seq, place.len);
-                        state.quarantine.add(located.version.0);
-                        self.wake_housekeeper(&mut state);
-                    }
-                }
+            if !self.read_run(run, &mut buffer, each)? {
+                return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn read_run(&self, first: &Located, buffer: &mut [u8]) -> io::Result<()> {
-        let file = match &first.file {
-            Some(file) => file.clone(),
-            None => self.files.open(&*self.storage, first.version)?,
+    /// Reads records that lie near to each other; false if their segment was replaced meanwhile.
+    fn read_run(
+        &self,
+        run: &[Located],
+        buffer: &mut [u8],
+        each: &mut dyn FnMut(&Located, &[u8]),
+    ) -> Result<bool, StorageError> {
+        let Some(first) = run.first() else {
+            return Ok(true);
         };
-        file.read_at(buffer, u64::from(first.place.offset))
+        let (version, start) = (first.version, u64::from(first.place.offset));
+        let file = match &first.file {
+            Some(file) => Ok(file.clone()),
+            None => self.files.open(&*self.storage, version),
+        };
+        let read = file.and_then(|file| {
+            let medium = Medium::of(&*file);
+            let is_whole = medium.read(buffer, start)?;
+            let mut withheld = false;
+            for located in run {
+                let place = &located.place;
+                let at = (u64::from(place.offset) - start) as usize;
+                let bytes = buffer.get_mut(at..at + place.len as usize);
+                let bytes = bytes.unwrap_or_default();
+                let is_read = is_whole || medium.read(bytes, u64::from(place.offset))?;
+                match verified_body(bytes, place.identity()).filter(|_| is_read) {
+                    Some(body) => each(located, body),
+                    None if self.has_changed(version) => return Ok(None),
+                    None if is_read => self.enter_damaged_record(version, place),
+                    None => withheld |= self.is_withheld(version, place),
+                }
+            }
+            Ok(Some(withheld))
+        });
+        match read {
+            Ok(Some(true)) => Err(StorageError::Withheld),
+            Ok(Some(false)) => Ok(true),
+            Ok(None) => Ok(false),
+            Err(_) if self.has_changed(version) => Ok(false),
+            Err(source) => Err(StorageError::Io {
+                doing: "read records",
+                source,
+            }),
+        }
+    }
+
+    /// Whether a record that cannot be read may be read one day. Otherwise it is damaged.
+    fn is_withheld(&self, version: Version, place: &Place) -> bool {
+        let mut state = self.lock();
+        if state.opening {
+            drop(state);
+            self.enter_damaged_record(version, place);
+            return false;
+        }
+        let is_known = state.is_known_damaged(place.tag, place.seq);
+        if !is_known {
+            state.note_withheld(version, Some(place));
+            self.wake_housekeeper(&mut state);
+        }
+        !is_known
+    }
+
+    pub(crate) fn enter_damaged_record(&self, version: Version, place: &Place) {
+        let mut state = self.lock();
+        state.note_damage(place.tag, place.seq, place.len);
+        state.quarantine.add(version.0);
+        self.wake_housekeeper(&mut state);
     }
 }
 
@@ -261,16 +305,24 @@ enum Part {
 }
 
 impl State {
+    fn is_known_damaged(&self, tag: Tag, seq: u64) -> bool {
+        let known = &self.damage.known;
+        match tag.is_control() {
+            true => known.own.contains(seq),
+            false => known.records.contains(seq),
+        }
+    }
+
     /// A record that failed its checksum, or that the index lacks.
     pub(super) fn note_damage(&mut self, tag: Tag, seq: u64, len: u32) {
+        if self.is_known_damaged(tag, seq) {
+            return;
+        }
         // One of the spool's own stands at the position of another record, which may be whole.
         let what = match tag.is_control() {
             true => Damaged::Own,
             false => Damaged::Records,
         };
-        if what == Damaged::Records && self.damage.known.records.contains(seq) {
-            return;
-        }
         self.drops += 1;
         let lane = self.lanes.get(usize::from(tag.lane().0));
         let scope = lane.map(|lane| lane.name.clone()).unwrap_or_default();

@@ -141,8 +141,13 @@ impl Inner {
         ))
     }
 
-    /// Finds the index of a sealed segment again from its frames, since what is on disk of it is damaged.
-    pub(crate) fn rebuild_index(&self, version: (u64, u32)) -> Result<(), StorageError> {
+    /// Finds the index of a sealed segment again from its frames, since what is on disk of it is damaged. Frames that cannot be
+    /// read are damaged too if this `gives_up`; otherwise they are waited for.
+    pub(crate) fn rebuild_index(
+        &self,
+        version: (u64, u32),
+        gives_up: bool,
+    ) -> Result<(), StorageError> {
         let known = {
             let state = self.lock();
             let segment = state
@@ -159,17 +164,19 @@ impl Inner {
         );
         let io = StorageError::io("read a segment");
         let file = self.files.open(&*self.storage, version);
-        let extent = |file: &Arc<dyn File>| {
+        let scan = |file: Arc<dyn File>| {
+            let medium = Medium::of(&*file);
             let extent = Extent {
-                file: &Medium::of(&**file),
+                file: &medium,
                 salt,
                 size,
                 known_end: Some((end, last)),
             };
-            extent.scan()
+            let (scan, is_whole) = (extent.scan()?, medium.is_whole());
+            Ok((file, scan, is_whole))
         };
-        let scanned = file.and_then(|file| extent(&file).map(|scan| (file, scan)));
-        let (file, scan) = match scanned {
+        let scanned = file.and_then(scan);
+        let (file, scan, is_whole) = match scanned {
             Ok(scanned) => scanned,
             Err(_) if self.has_changed(version) => return Ok(()),
             Err(error) => return Err(io(error)),
@@ -182,6 +189,11 @@ impl Inner {
         };
         if segment.generation != version.1 {
             return Ok(());
+        }
+        if !is_whole && !gives_up {
+            state.note_withheld(version, None);
+            self.wake_housekeeper(state);
+            return Err(StorageError::Withheld);
         }
         segment.generation += 1;
         // The lists are written from the base of the first frame that is whole, and are to be read from it.
