@@ -220,8 +220,7 @@ fn drain(world: &mut World) {
 }
 
 fn change_cursors(world: &mut World) {
-    let ids: Vec<CursorId> = world.model.cursors.keys().copied().collect();
-    if ids.len() < 5 {
+    if world.model.cursors.len() < 5 {
         return create_cursor(world);
     }
     // It leaves with what waits for it and what it acknowledged, or behind it.
@@ -232,8 +231,8 @@ fn change_cursors(world: &mut World) {
     if world.storage.crashed() {
         return;
     }
-    let staying = ids.into_iter().filter(|id| !world.model.is_leaving(*id));
-    let staying: Vec<CursorId> = staying.collect();
+    let there = world.model.cursors.keys().copied();
+    let staying: Vec<CursorId> = there.filter(|id| !world.model.is_leaving(*id)).collect();
     if let Some(id) = world.rng.choice(&staying).copied() {
         let name = world.model.cursors[&id].name.clone();
         let owed = world.model.debt(id);
