@@ -34,25 +34,27 @@ impl Broker {
         };
         connection.last_seen = journal.now;
         connection.intake = Intake::Open;
-        if connection.input.is_empty() {
+        let mut input = std::mem::take(&mut connection.input);
+        if input.is_empty() {
             self.take_packets(journal, id, bytes);
-        } else {
-            let mut input = std::mem::take(&mut connection.input);
             input.extend_from_slice(bytes);
+        } else {
+            input.extend_from_slice(bytes);
+            let before = input.len();
             self.take_packets(journal, id, &mut input);
-            bytes.clear();
-            std::mem::swap(bytes, &mut input);
-        }
-        if let Some(connection) = self.connections.get_mut(id)
-            && connection.phase != Phase::Closing
-        {
-            let waits = connection.intake == Intake::Stopped && !bytes.is_empty();
-            connection.put_by = waits.then(|| connection.put_by.unwrap_or(journal.now));
-            if !bytes.is_empty() {
-                connection.input = BytesMut::from(bytes.as_ref());
+            if input.len() < before {
+                // What was taken out shares the buffer, and would keep all of it.
+                input = BytesMut::from(input.as_ref());
             }
         }
         bytes.clear();
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.phase != Phase::Closing
+        {
+            let waits = connection.intake == Intake::Stopped && !input.is_empty();
+            connection.put_by = waits.then(|| connection.put_by.unwrap_or(journal.now));
+            connection.input = input;
+        }
         if std::mem::take(&mut self.room_made) {
             self.feed_hungry();
         }

@@ -1,7 +1,10 @@
 //! What the protocol asks of a server, and what a bad peer costs.
 
 use super::harness::*;
-use crate::mqtt::packet::{Packet, PublishPropertySet, QoS, ReasonCode, RetainHandling, Version};
+use crate::mqtt::{
+    encode::encode,
+    packet::{Packet, PublishPropertySet, QoS, ReasonCode, RetainHandling, Version},
+};
 
 #[test]
 fn overlapping_subscriptions_give_one_copy_at_the_highest_qos_with_all_identifiers() {
@@ -375,4 +378,27 @@ fn who_does_not_speak_mqtt_gets_no_answer_in_it() {
     node.send_bytes(&stranger, b"\x10\x0a\x00\x04HTTP\x05\x02\x00\x00");
     assert_eq!(stranger.all(&mut node), []);
     assert!(node.is_closed(&stranger));
+}
+
+#[test]
+fn a_packet_that_comes_in_pieces_is_not_copied_for_each_of_them() {
+    let mut node = TestNode::new();
+    let device = node.connect(v5("pump"));
+    let mut bytes = bytes::BytesMut::new();
+    let large = publish("t", &"x".repeat(100_000), QoS::AtMostOnce, 0);
+    encode(Version::V5, &large, &mut bytes).unwrap();
+    let (pieces, last) = bytes.split_at(bytes.len() - 1);
+    let mut places = Vec::new();
+    for piece in pieces.chunks(100) {
+        node.send_bytes(&device, piece);
+        places.push(node.core.broker().connections[device.id].input.as_ptr());
+    }
+    places.dedup();
+    assert!(
+        places.len() < 20,
+        "1,000 pieces were moved {} times",
+        places.len()
+    );
+    node.send_bytes(&device, last);
+    assert!(node.core.broker().connections[device.id].input.is_empty());
 }
