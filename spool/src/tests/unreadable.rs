@@ -42,6 +42,25 @@ fn tail_that_cannot_be_read_is_cut_and_its_file_is_kept_as_it_is() {
 }
 
 #[test]
+fn newest_segment_without_a_readable_header_and_first_frame_is_entered_and_kept() {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let before = append_alone(&mut log, route);
+    let mut log = log.kill();
+    let cut = append_alone(&mut log, route);
+    let file = log.disk.files()[&segment(2)].clone();
+    (0..2).for_each(|page| spoil_page(&log, &segment(2), page, FOR_GOOD));
+    let log = log.kill();
+    assert_eq!(log.seqs(cursor), [before]);
+    let entries = entered(&log);
+    let [(LossReason::TailCut, 1, first, last)] = entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert!((first..=last).contains(&cut));
+    assert_eq!(log.disk.files()["quarantine-0000000000000002"], file);
+}
+
+#[test]
 fn sector_that_can_be_read_again_at_once_is_no_loss() {
     let mut log = Log::new();
     let (cursor, route) = log.reader("sink");

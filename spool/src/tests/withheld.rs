@@ -59,13 +59,23 @@ fn record_that_can_be_read_again_within_a_minute_is_served() {
 fn nothing_is_given_up_while_no_part_of_a_file_can_be_read() {
     let (mut log, cursor, seqs) = with_records(true);
     let pages = u64::from(SEGMENT) / PAGE;
+    spoil_page(&log, 3, FOR_GOOD);
+    require_withheld(&log, cursor);
     (0..pages).for_each(|page| spoil_page(&log, page, FOR_GOOD));
     for _ in 0..3 {
         assert!(log.spool.read(cursor, Seq::ZERO, ALL).is_err());
         wait_a_minute(&mut log);
     }
     assert_eq!(entered(&log), []);
-    (0..pages).for_each(|page| spoil_page(&log, page, NO_MORE));
+    // The minute of what still cannot be read begins when the rest is back.
+    let others = (0..pages).filter(|&page| page != 3);
+    others.for_each(|page| spoil_page(&log, page, NO_MORE));
+    for _ in 0..3 {
+        require_withheld(&log, cursor);
+        log.keep_house();
+    }
+    assert_eq!(entered(&log), []);
+    spoil_page(&log, 3, NO_MORE);
     log.keep_house();
     assert_eq!(log.seqs(cursor), seqs);
     wait_a_minute(&mut log);
