@@ -190,18 +190,10 @@ impl Simulated {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         for _ in 0..count {
-            let total: usize = state.images.values().map(|image| image.live().len()).sum();
-            if total == 0 {
+            let Some((place, image)) = random_place(&mut state.rng, &mut state.images) else {
                 return;
-            }
-            let mut place = state.rng.usize(..total);
-            for image in state.images.values_mut() {
-                if place < image.live().len() {
-                    image.flip(place, state.rng.u8(..8));
-                    break;
-                }
-                place -= image.live().len();
-            }
+            };
+            image.flip(place, state.rng.u8(..8));
         }
     }
 
@@ -222,18 +214,10 @@ impl Simulated {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         for _ in 0..count {
-            let total: usize = state.images.values().map(|image| image.live().len()).sum();
-            if total == 0 {
+            let Some((place, image)) = random_place(&mut state.rng, &mut state.images) else {
                 return;
-            }
-            let mut place = state.rng.usize(..total);
-            for image in state.images.values_mut() {
-                if place < image.live().len() {
-                    image.spoil(place, reads);
-                    break;
-                }
-                place -= image.live().len();
-            }
+            };
+            image.spoil(place, reads);
         }
     }
 
@@ -371,6 +355,23 @@ impl Storage for Simulated {
             total_bytes: state.capacity,
         })
     }
+}
+
+/// A random byte of a random file, weighted by the length of the files; none where all are empty.
+fn random_place<'a>(
+    rng: &mut fastrand::Rng,
+    images: &'a mut BTreeMap<u64, Image>,
+) -> Option<(usize, &'a mut Image)> {
+    let total: usize = images.values().map(|image| image.live().len()).sum();
+    let mut place = (total > 0).then(|| rng.usize(..total))?;
+    for image in images.values_mut() {
+        let len = image.live().len();
+        if place < len {
+            return Some((place, image));
+        }
+        place -= len;
+    }
+    None
 }
 
 #[cfg(test)]
