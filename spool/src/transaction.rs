@@ -206,6 +206,13 @@ impl<'a> Transaction<'a> {
         self.state.is_waiting_full()
     }
 
+    /// Whether so many bytes more leave it at most half as large as a transaction may be; true while it is empty.
+    pub fn is_within_half(&self, more: usize) -> bool {
+        let batch = self.state.pending.back();
+        let taken = batch.map_or(0, |batch| batch.room_since(&self.start.mark));
+        taken == 0 || taken + more as u64 <= self.state.largest_transaction() / 2
+    }
+
     /// The last position assigned, in this transaction or before it.
     pub fn appended(&self) -> Seq {
         Seq(self.state.next_seq.saturating_sub(1))

@@ -76,7 +76,7 @@ pub(crate) enum Intake {
     Open,
     /// Stopped at a bound.
     Stopped,
-    /// It is to be read again, and has not been yet.
+    /// What is here of it is to be read, and has not been yet.
     Reopened,
 }
 

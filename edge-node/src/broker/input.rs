@@ -22,7 +22,8 @@ const INPUT_BYTES: usize = 64 << 10;
 const INPUT_BYTES_WHILE_FULL: usize = 2 << 10;
 
 impl Broker {
-    /// A client sent bytes: takes all whole packets out of them, up to a bound. What is left stays for later.
+    /// A client sent bytes: takes all whole packets out of them, up to a bound, and as many as surely fit this transaction. What
+    /// is left stays for later.
     pub fn handle_input(
         &mut self,
         journal: &mut Journal<'_>,
@@ -51,7 +52,7 @@ impl Broker {
         if let Some(connection) = self.connections.get_mut(id)
             && connection.phase != Phase::Closing
         {
-            let waits = connection.intake == Intake::Stopped && !input.is_empty();
+            let waits = connection.intake != Intake::Open && !input.is_empty();
             connection.put_by = waits.then(|| connection.put_by.unwrap_or(journal.now));
             connection.input = input;
         }
@@ -88,6 +89,12 @@ impl Broker {
             let Some(connection) = self.connections.get_mut(id) else {
                 return;
             };
+            let size = connection.decoder.size_of_next(input);
+            if !journal.has_place_for(size.unwrap_or_default()) {
+                connection.intake = Intake::Reopened;
+                self.actions.push_back(Action::Resume(id));
+                return;
+            }
             let result = match connection.decoder.decode(input) {
                 Ok(Some(packet)) => {
                     self.counters.packets += 1;
@@ -226,7 +233,7 @@ impl Broker {
     /// Whether bytes of this client are to be read at all.
     pub fn wants_input(&self, id: ConnectionId) -> bool {
         let reads = |connection: &Connection| {
-            connection.intake != Intake::Stopped && connection.phase != Phase::Closing
+            connection.intake == Intake::Open && connection.phase != Phase::Closing
         };
         !self.stopping && self.connections.get(id).is_some_and(reads)
     }

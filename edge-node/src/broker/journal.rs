@@ -83,6 +83,11 @@ impl<'a> Journal<'a> {
         self.transaction.is_waiting_full()
     }
 
+    /// Whether a packet of so many bytes may be taken into this transaction, so that what it records fits beside what came before.
+    pub(crate) fn has_place_for(&self, packet_bytes: usize) -> bool {
+        self.transaction.is_within_half(packet_bytes)
+    }
+
     /// Whether nothing was appended yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.transaction.appended() == self.before

@@ -119,6 +119,13 @@ impl Decoder {
         Ok(Some(packet))
     }
 
+    /// Bytes of the first packet of `buffer`, which need not be whole; `None` while its header says no valid length.
+    pub fn size_of_next(&self, buffer: &[u8]) -> Option<usize> {
+        let kind = self.kind(*buffer.first()?).ok()?;
+        let length = header::remaining_length(buffer, kind, self.version).ok()??;
+        Some(length.header_bytes + length.remaining)
+    }
+
     fn kind(&self, first: u8) -> Result<Kind, DecodeError> {
         let kind = Kind::parse(first, self.version)?;
         if !kind.is_sent_by(self.sender, self.version) {

@@ -259,11 +259,11 @@ fn the_keep_alive_of_a_client_that_is_to_be_read_again_is_suspended_until_it_is(
     let (mut node, client) = unread_client();
     node.wait(14_900);
     node.commit();
-    assert!(node.core.wants_input(client.id));
-    // Longer than it may be silent; it is read after what is due by then.
+    // Longer than it may be silent; what is here of it is read after what is due by then.
     node.wait(15_100);
     assert!(!node.is_closed(&client));
     node.settle();
+    assert!(node.core.wants_input(client.id));
     node.wait(15_100);
     assert!(node.is_closed(&client));
 }

@@ -1,7 +1,10 @@
 //! Publishes that fit no transaction with others, and those that fit none at all.
 
 use super::harness::*;
-use crate::mqtt::packet::{Ack, Connect, Packet, QoS, ReasonCode, Version};
+use crate::{
+    broker::sink_cursor,
+    mqtt::packet::{Ack, Connect, Packet, QoS, ReasonCode, Version},
+};
 
 /// A node whose transactions hold one publish of `LARGE` bytes, not two, and none of `TOO_LARGE`.
 fn small() -> TestNode {
@@ -53,26 +56,98 @@ fn a_publish_that_fits_no_transaction_with_others_is_stored_in_the_next() {
     }
 }
 
+/// More of QoS 0 than a transaction holds, in fewer bytes than are read at once: each record names its sender.
+fn chatter(count: usize) -> Vec<Packet> {
+    vec![sized(1, QoS::AtMostOnce, 0); count]
+}
+
+/// A node with a sink, and a client with a session and a long name.
+fn talkative() -> (TestNode, super::harness::Client) {
+    let mut node = TestNode::with_sink(1, limits(), |options| {
+        options.bound_bytes = Some(16 << 20);
+        options.segment_bytes = Some(256 << 10);
+    });
+    let device = node.connect(durable(&"n".repeat(1_000)));
+    (node, device)
+}
+
+/// How many records the sink is owed.
+fn owed(node: &TestNode) -> u64 {
+    let cursors = node.core.spool().status().cursors;
+    let of_sink = |cursor: &&spool::CursorStatus| cursor.name == sink_cursor(SINK);
+    cursors.iter().find(of_sink).unwrap().pending_records
+}
+
 #[test]
-fn every_connection_has_a_transaction_of_its_own_for_what_fitted_none_with_others() {
-    let mut node = small();
-    let mut devices = ["first", "second"].map(|name| node.connect(v5(name)));
-    let packets = [
-        sized(LARGE, QoS::AtMostOnce, 0),
+fn what_one_read_brings_beyond_a_transaction_is_stored_in_the_next() {
+    let (mut node, mut device) = talkative();
+    let mut packets = chatter(500);
+    packets.push(subscribe("t", QoS::AtLeastOnce));
+    node.send_all(&device, &packets);
+    assert!(!node.core.wants_input(device.id), "nothing comes meanwhile");
+    node.settle();
+
+    let answers = device.all(&mut node);
+    assert!(matches!(answers[..], [Packet::SubAck(_)]), "{answers:?}");
+    assert!(node.core.wants_input(device.id) && !node.is_closed(&device));
+    assert_eq!(owed(&node), 500);
+    assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 0);
+}
+
+#[test]
+fn a_receipt_behind_more_than_a_transaction_holds_is_taken_in_the_next() {
+    let (mut node, mut device) = talkative();
+    node.subscribe(&mut device, "own", QoS::ExactlyOnce);
+    node.send(&device, publish("own", "x", QoS::ExactlyOnce, 1));
+    node.settle();
+    let received = device.publishes(&mut node);
+    let mut packets = chatter(500);
+    packets.push(pubrec(&received[0]));
+    node.send_all(&device, &packets);
+    node.settle();
+    let released = device.all(&mut node);
+    assert!(matches!(released[..], [Packet::PubRel(_)]), "{released:?}");
+    assert!(!node.is_closed(&device));
+}
+
+#[test]
+fn a_publish_of_qos_0_that_fits_no_transaction_with_others_is_stored_in_the_next() {
+    let (mut node, device) = talkative();
+    let both = [
         sized(LARGE, QoS::AtLeastOnce, 1),
-        sized(LARGE, QoS::AtLeastOnce, 2),
+        sized(LARGE, QoS::AtMostOnce, 0),
     ];
-    for device in &devices {
-        node.send_all(device, &packets);
+    node.send_all(&device, &both);
+    node.settle();
+    assert_eq!(owed(&node), 2);
+    assert_eq!(node.lost(spool::LossReason::Qos0NotStored), 0);
+}
+
+/// What fits a transaction of its own, and none that has to name a route of `KEEPERS` sessions as well.
+const BARELY: usize = 180_000;
+const KEEPERS: usize = 60;
+
+#[test]
+fn every_connection_has_a_transaction_of_its_own_for_what_fitted_none_with_its_route() {
+    let mut node = small();
+    let filters = std::iter::repeat_n("+", KEEPERS).chain(["second"]);
+    for (n, filter) in filters.enumerate() {
+        let mut keeper = node.connect(durable(&format!("keeper-{n}")));
+        node.subscribe(&mut keeper, filter, QoS::AtLeastOnce);
+        node.drop_connection(keeper);
     }
-    let mut acknowledged = [0; 2];
-    while acknowledged[1] == 0 {
-        node.commit();
-        for (device, count) in devices.iter_mut().zip(&mut acknowledged) {
-            *count += device.all(&mut node).len();
-        }
-        assert!(acknowledged[0] < 2, "the other has waited as long");
+    let topics = ["first", "second"];
+    let mut devices = topics.map(|topic| node.connect(v5(topic)));
+    for (device, topic) in devices.iter().zip(topics) {
+        let barely = publish(topic, &"x".repeat(BARELY), QoS::AtLeastOnce, 1);
+        node.send(device, barely);
     }
+    assert_eq!(node.core.broker().withholding().len(), 2);
+    // The commit has the routes.
+    node.commit();
+    assert_eq!(node.core.broker().withholding().len(), 0);
+    node.settle();
+    let acknowledged = devices.each_mut().map(|device| device.all(&mut node).len());
     assert_eq!(acknowledged, [1, 1]);
 }
 
