@@ -58,7 +58,7 @@ pub struct Drain<R, S> {
     /// Changes with each commit.
     pub commits: watch::Receiver<Seq>,
     /// Sends every event that the source has for the sink from the cursor's low mark up to here, whoever is owed it, and
-    /// then ends. `None`: what the cursor is owed, for ever.
+    /// then ends; what the receiver refuses of it is counted in the status and no dead letter. `None`: what the cursor is owed, for ever.
     pub until: Option<Seq>,
 }
 
@@ -216,7 +216,15 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
                 Action::Expire { seq, bytes } => self.expire(seq, bytes),
                 Action::Bury { seq, reason, tries } => {
                     self.items.remove(&seq);
-                    tracing::warn!(sink = self.drain.name, seq = seq.0, tries, %reason, "an event becomes a dead letter");
+                    let sink = &self.drain.name;
+                    match self.drain.until {
+                        None => {
+                            tracing::warn!(sink, seq = seq.0, tries, %reason, "an event becomes a dead letter");
+                        }
+                        Some(_) => {
+                            tracing::debug!(sink, seq = seq.0, tries, %reason, "an event that is sent again is refused");
+                        }
+                    }
                     self.graves.push(Grave { seq, reason, tries });
                 }
             }

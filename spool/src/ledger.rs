@@ -32,7 +32,7 @@ pub enum LossReason {
     SlowSubscriber,
     /// A sink refused the event for good and the dead-letter lane was full.
     DeadLetterBound,
-    /// More than eight hops.
+    /// More than eight hops, and the dead-letter lane was full.
     TooManyHops,
     /// The operator removed the cursor.
     CursorRemoved,

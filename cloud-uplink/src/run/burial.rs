@@ -31,6 +31,9 @@ pub(super) enum BuryError {
 impl<R: RecordSource, S: Sink> Drain<R, S> {
     /// Where it `gives_up`, what finds no room is gone, with an entry in the ledger.
     pub(super) fn bury(&self, graves: &[Grave], gives_up: bool) -> Buries {
+        if self.until.is_some() {
+            return self.pass(graves);
+        }
         let mut buries = Buries::default();
         // Read before the transaction, which holds up every other writer.
         let mut found: Vec<(&Grave, Entry)> = Vec::new();
@@ -49,19 +52,31 @@ impl<R: RecordSource, S: Sink> Drain<R, S> {
             let Some((_, buried)) = buries.done.iter().find(|(seq, _)| *seq == grave.seq) else {
                 continue;
             };
-            let bytes = entry.body.len() as u64;
-            if *buried == Buried::AtBound {
-                // What this one says stands in the ledger: counted there, it would be told of in its turn.
-                if !self.source.tells_of_loss(entry) {
-                    self.lose(LossReason::DeadLetterBound, grave.seq, bytes);
-                }
-                self.spool.ack(self.cursor, &[grave.seq]);
+            if *buried != Buried::AtBound {
+                continue;
             }
-            if grave.reason == DeadReason::TooManyHops {
-                self.lose(LossReason::TooManyHops, grave.seq, bytes);
+            // What this one says stands in the ledger: counted there, it would be told of in its turn.
+            if !self.source.tells_of_loss(entry) {
+                let reason = match grave.reason {
+                    DeadReason::TooManyHops => LossReason::TooManyHops,
+                    _ => LossReason::DeadLetterBound,
+                };
+                self.lose(reason, grave.seq, entry.body.len() as u64);
             }
+            self.spool.ack(self.cursor, &[grave.seq]);
         }
         buries
+    }
+
+    /// What is sent again was had, or lost, before: its refusal is nobody's loss, and takes no room from what is owed.
+    fn pass(&self, graves: &[Grave]) -> Buries {
+        let seqs: Vec<Seq> = graves.iter().map(|grave| grave.seq).collect();
+        self.spool.ack(self.cursor, &seqs);
+        let done = seqs.into_iter().map(|seq| (seq, Buried::NotOwed));
+        Buries {
+            done: done.collect(),
+            error: None,
+        }
     }
 
     fn append(&self, found: &[(&Grave, Entry)], gives_up: bool, buries: &mut Buries) {

@@ -137,4 +137,6 @@ pub enum Buried {
     AtBound,
     /// The spool had dropped the record meanwhile; the ledger says why.
     Gone,
+    /// It was sent again, and is owed to nobody: nothing is kept, and nothing lost.
+    NotOwed,
 }

@@ -74,11 +74,12 @@ impl Uplink {
         let ago = |at: Instant| duration_ms(now.saturating_duration_since(at));
         let drain = self.drain.per_second(now);
         let retry = self.backoff.resting(now).or_else(|| self.blocked_until());
+        let state = self.state(now, pending);
         let catch_up = drain
-            .filter(|rate| *rate > 0.0)
+            .filter(|rate| *rate > 0.0 && state == LinkState::Connected)
             .map(|rate| (pending as f64 / rate * 1000.0) as u64);
         UplinkStatus {
-            state: self.state(now, pending),
+            state,
             pending,
             acknowledged: self.seen.acknowledged,
             repeated: self.seen.repeated,

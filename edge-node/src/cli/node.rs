@@ -138,7 +138,7 @@ fn sinks(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
 }
 
 fn replays(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
-    let mut table = Table::new(&["replay", "from", "to", "done up to", "sent", ""]);
+    let mut table = Table::new(&["replay", "from", "to", "done up to", "sent", "refused", ""]);
     for sink in sinks {
         let Some(replay) = &sink.replay else { continue };
         let state = match replay {
@@ -152,6 +152,7 @@ fn replays(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
             replay.last.to_string(),
             replay.up_to.to_string(),
             replay.sent.to_string(),
+            replay.refused.to_string(),
             state.to_owned(),
         ]);
     }

@@ -287,6 +287,9 @@ pub struct ReplayStatus {
     pub up_to: u64,
     /// Events of it that the receiver acknowledged since the node started.
     pub sent: u64,
+    /// Events of it that the receiver refused for good since the node started: neither dead letters nor losses, since they
+    /// were owed to nobody.
+    pub refused: u64,
     /// Whether it has come to its end.
     pub done: bool,
     /// Whether the operator ended it before.

@@ -94,6 +94,24 @@ fn what_finds_no_place_among_the_dead_letters_is_in_the_ledger_unless_it_tells_o
 }
 
 #[test]
+fn what_went_too_far_is_a_loss_only_where_it_finds_no_place_among_the_dead_letters_and_counted_once()
+ {
+    for (letters, lost) in [(1, None), (0, Some((LossReason::TooManyHops, 1)))] {
+        let spool = open(&Simulated::new(1));
+        let (drain, seq) = owed_one_event(&spool, 1, letters);
+        while spool.commit_once() {}
+        let far = Grave {
+            reason: DeadReason::TooManyHops,
+            ..grave(seq)
+        };
+        drain.bury(&[far], false);
+        let ledger = spool.status().ledger;
+        let counted: Vec<_> = ledger.iter().map(|it| (it.reason, it.count)).collect();
+        assert_eq!(counted, Vec::from_iter(lost), "{letters}");
+    }
+}
+
+#[test]
 fn on_a_full_log_a_dead_letter_is_tried_again_until_it_is_given_up_to_the_ledger() {
     let spool = open(&Simulated::new(1));
     let (drain, seq) = owed_one_event(&spool, 1, 10);

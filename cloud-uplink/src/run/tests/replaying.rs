@@ -33,6 +33,35 @@ fn a_range_is_sent_again_to_its_end_and_no_further_while_the_debt_goes_on() {
 }
 
 #[test]
+fn what_is_refused_when_it_is_sent_again_is_counted_and_neither_a_dead_letter_nor_a_loss() {
+    run(async {
+        let bench = Bench::new(DeadLetters {
+            records: 1,
+            bytes: 10_000,
+        });
+        bench.publish((1..=50).chain([FAR + 1]));
+        let last = bench.position(FAR + 1);
+        let range = bench.history(bench.position(1), last.0);
+        let sink = TestSink::new(|_, numbers| {
+            let had = |number: &u64| match number.is_multiple_of(10) {
+                true => Outcome::Refused {
+                    error: "409".to_owned(),
+                },
+                false => Outcome::Accepted,
+            };
+            Some(Answer::Each(numbers.iter().map(had).collect()))
+        });
+        let replay = bench.start_from(range, Some(last), &sink, Limits::default());
+        assert_eq!(replay.task.await.unwrap(), End::Drained);
+        let status = replay.handle.status();
+        assert_eq!((status.acknowledged, status.dead_letters), (45, 6));
+        assert_eq!(status.dead_letters_lost, 0);
+        assert_eq!(bench.source.dead_letters(), DeadLetters::default());
+        assert_eq!(bench.lost(), BTreeMap::new());
+    });
+}
+
+#[test]
 fn a_range_that_was_interrupted_goes_on_behind_what_was_acknowledged() {
     run(async {
         let bench = Bench::new(DeadLetters::default());

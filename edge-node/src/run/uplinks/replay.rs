@@ -107,11 +107,13 @@ impl ReplaySlot {
         let slot = self.lock();
         let replay = slot.as_ref()?;
         let Range { first, last } = replay.range;
+        let seen = replay.drain.status();
         Some(ReplayStatus {
             first: first.0,
             last: last.0,
             up_to: replay.up_to(spool).0,
-            sent: replay.drain.status().acknowledged,
+            sent: seen.acknowledged,
+            refused: seen.dead_letters,
             done: matches!(replay.state, State::Done),
             stopped: matches!(replay.state, State::Stopped { .. }),
         })
