@@ -65,7 +65,7 @@ pub struct Uplink {
     flights: BTreeMap<BatchId, Flight>,
     in_flight_events: usize,
     burying: BTreeMap<Seq, Waiting>,
-    /// Since when the log has no room for dead letters, and none was kept.
+    /// Since when the log has no room for the dead letters there are, and none was kept.
     no_room_since: Option<Instant>,
     held_bytes: usize,
     next_batch: BatchId,
@@ -248,7 +248,8 @@ impl Uplink {
             return;
         };
         self.stalled = None;
-        if buried == Buried::Kept {
+        // Where none is left that looks for room, what is known of it grows old.
+        if buried == Buried::Kept || self.burying.is_empty() {
             self.no_room_since = None;
         }
         self.seen.dead_letters += 1;

@@ -114,6 +114,27 @@ fn dead_letters_are_given_up_once_none_has_found_room_for_a_minute() {
 }
 
 #[test]
+fn a_dead_letter_has_its_minute_though_an_earlier_one_was_given_up() {
+    let mut bench = Bench::new(Limits::default());
+    let refused = || Outcome::Refused {
+        error: "no".to_owned(),
+    };
+    for (seq, gives_up) in [(1, true), (2, false)] {
+        bench.offer(seq..=seq);
+        let (batch, _) = bench.sent();
+        bench.answer(batch, Answer::All(refused()));
+        bench.uplink.handle_no_grave(bench.now, "full");
+        if gives_up {
+            bench.now += Duration::from_secs(60);
+        }
+        assert_eq!(bench.uplink.gives_up_graves(bench.now), gives_up, "{seq}");
+        bench
+            .uplink
+            .handle_buried(bench.now, Seq(seq), Buried::AtBound);
+    }
+}
+
+#[test]
 fn transport_errors_and_refused_credentials_are_never_held_against_an_event() {
     let mut bench = Bench::new(Limits {
         refused_tries: 1,
