@@ -114,6 +114,7 @@ struct Flight {
 struct Seen {
     started: Option<Instant>,
     last_ack: Option<Instant>,
+    canary_refused: Option<Instant>,
     last_error: Option<(Instant, String)>,
     acknowledged: u64,
     repeated: u64,

@@ -31,6 +31,11 @@ impl Uplink {
         };
         match outcome {
             Some(Outcome::Accepted) => self.note_ack(now, batch),
+            // That the receiver takes no such event says nothing of those that are owed to it.
+            Some(outcome) if outcome.is_refusal() => {
+                self.seen.canary_refused = Some(now);
+                self.note_error(now, format!("the canary: {}", outcome.error()));
+            }
             Some(outcome) => self.fail_sink(now, batch, outcome),
             None => self.fail_sink(now, batch, &unanswered()),
         }

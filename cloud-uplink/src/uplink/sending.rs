@@ -107,7 +107,9 @@ impl Uplink {
         if !self.flights.is_empty() || self.queue.len() > 0 {
             return None;
         }
-        Some(self.seen.last_ack.or(self.seen.started)? + every)
+        let seen = &self.seen;
+        let last = seen.last_ack.or(seen.started).max(seen.canary_refused);
+        Some(last? + every)
     }
 
     fn send_canary(&mut self, now: Instant) {

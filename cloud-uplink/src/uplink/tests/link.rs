@@ -64,6 +64,36 @@ fn an_idle_link_is_tried_with_a_canary() {
 }
 
 #[test]
+fn a_receiver_that_refuses_canaries_is_asked_as_seldom_as_one_that_takes_them_and_is_sent_events_at_once()
+ {
+    let every = Duration::from_secs(30);
+    let mut bench = Bench::new(Limits {
+        canary_every: Some(every),
+        ..Limits::default()
+    });
+    let refused = Outcome::Refused {
+        error: "what is this?".to_owned(),
+    };
+    let too_large = Outcome::TooLarge {
+        error: "413".to_owned(),
+    };
+    for (number, refusal) in (0..).zip([doubtful(), refused, too_large]) {
+        bench.wait();
+        let batch = BatchId(number);
+        assert_eq!(bench.actions(), [Action::Canary { batch }]);
+        let error = format!("the canary: {}", refusal.error());
+        bench.answer(batch, Answer::All(refusal));
+        assert_eq!(bench.state(), LinkState::Idle, "it was not acknowledged");
+        let status = bench.uplink.status(bench.now, 0);
+        assert_eq!(status.last_error, Some(error));
+        let next = bench.uplink.next_deadline(bench.now);
+        assert_eq!(next, Some(bench.now + every));
+    }
+    bench.offer(1..=1);
+    assert_eq!(bench.sent().1, [1]);
+}
+
+#[test]
 fn after_an_outage_one_batch_goes_first_and_the_others_follow_its_answer() {
     let mut bench = Bench::new(Limits {
         batch_events: 10,
