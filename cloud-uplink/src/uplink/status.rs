@@ -32,11 +32,11 @@ pub struct UplinkStatus {
     pub next_retry_ms: Option<u64>,
     /// Acknowledged events per second, a moving average.
     pub drain_per_second: Option<f64>,
-    /// Until nothing is pending at that rate; `None` when nothing drains.
+    /// Until nothing is pending at that rate; `None` unless the link is connected, and so drains.
     pub catch_up_ms: Option<u64>,
     /// Events per second the receiver is taken to allow; `None`: it never asked for less, or that is long ago.
     pub rate_limit: Option<f64>,
-    /// Dead letters since the start.
+    /// Events that became dead letters since the start; of a range that is sent again, those refused for good.
     pub dead_letters: u64,
     /// Of them, lost because the dead-letter lane was at its bound.
     pub dead_letters_lost: u64,

@@ -172,4 +172,12 @@ fn catching_up_is_estimated_from_what_drains() {
     let status = bench.uplink.status(bench.now, 500);
     assert_eq!(status.drain_per_second, Some(100.0));
     assert_eq!(status.catch_up_ms, Some(5000));
+    let batch = bench.sent().0;
+    bench.answer(batch, unavailable());
+    let status = bench.uplink.status(bench.now, 500);
+    assert_eq!(status.catch_up_ms, None, "nothing drains");
+    bench.wait_for_send();
+    bench.now += Duration::from_secs(61);
+    assert_eq!(bench.state(), LinkState::Connecting);
+    assert_eq!(bench.uplink.status(bench.now, 500).catch_up_ms, None);
 }
