@@ -175,23 +175,24 @@ impl Broker {
         }
     }
 
-    fn subscribed(&mut self, client: &str, filter: String, options: SubscriptionOptions) {
+    /// A session has a subscription, or has it on other terms.
+    pub(super) fn subscribed(
+        &mut self,
+        client: &str,
+        filter: String,
+        options: SubscriptionOptions,
+    ) {
         let Some(id) = self.clients.get(client).copied() else {
             return;
         };
         self.link(id, &filter, options);
-        self.with_session(client, |session| {
-            session.kept.subscriptions.insert(filter, options)
-        });
+        self.with_session(client, |session| session.subscribe(filter, options));
     }
 
     fn unsubscribed(&mut self, client: &str, filter: &str) {
         if let Some(id) = self.clients.get(client).copied() {
             self.unlink(id, filter);
-            self.with_session(client, |session| {
-                session.kept.subscriptions.remove(filter);
-                session.errands.stop_search(filter);
-            });
+            self.with_session(client, |session| session.unsubscribe(filter));
         }
     }
 

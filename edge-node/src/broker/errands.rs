@@ -26,6 +26,9 @@ use crate::record::Record;
 /// Errands of one read: at the largest packet size, so many packets are in memory.
 const AT_ONCE: usize = 16;
 
+/// Topics with a retained message that are looked at in one step of a search: nobody else is served meanwhile.
+pub(super) const LOOKED_AT_ONCE: usize = 1024;
+
 /// One message to be sent by position.
 #[derive(Clone, Debug)]
 pub enum Errand {
@@ -139,12 +142,14 @@ impl Errands {
     }
 
     fn next_found(&mut self, committed: Seq, retained: &Retained) -> Vec<Errand> {
+        let mut looks = LOOKED_AT_ONCE;
         while self.found.is_empty()
+            && looks > 0
             && let Some(mut search) = self.searches.first_entry()
         {
-            let seqs = retained.find(search.get_mut(), AT_ONCE);
+            let seqs = retained.find(search.get_mut(), AT_ONCE, &mut looks);
             let grant = search.get().grant;
-            if seqs.len() < AT_ONCE {
+            if search.get().is_over {
                 search.remove();
             }
             let errand = |seq| Errand::Retained(grant, seq);
@@ -159,9 +164,16 @@ impl Errands {
         next
     }
 
+    /// Whether a search goes on that has found nothing yet.
+    fn is_searching(&self) -> bool {
+        self.found.is_empty() && !self.searches.is_empty()
+    }
+
     /// Whether others may be run.
     fn may_run(&self, committed: Seq) -> bool {
-        self.running.is_empty() && self.dry_at.is_none_or(|dry| dry < committed)
+        self.ticket.is_none()
+            && self.running.is_empty()
+            && self.dry_at.is_none_or(|dry| dry < committed)
     }
 
     /// How many are in flight and not on this connection yet.
@@ -192,10 +204,13 @@ impl Broker {
             .saturating_sub(session.errands.unsent());
         let window = connection.window.saturating_sub(sent);
         let mut errands = session.errands.next_again(committed, window);
+        let mut goes_on = false;
         if errands.is_empty() && session.errands.again.is_empty() && room {
             errands = session.errands.next_found(committed, &self.retained);
+            // Without an errand: others have their turn, then it is looked further.
+            goes_on = session.errands.is_searching();
         }
-        if !errands.is_empty() {
+        if !errands.is_empty() || goes_on {
             session.errands.running.clone_from(&errands);
             let ticket = self.next_ticket();
             if let Some(session) = self.sessions.get_mut(id) {

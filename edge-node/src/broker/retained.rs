@@ -53,8 +53,10 @@ pub(super) struct Search {
     filter: TopicFilter,
     /// What is retained later comes as it is published.
     upto: Seq,
-    /// The last topic found.
+    /// The last topic looked at.
     after: Option<String>,
+    /// Whether there is no further one.
+    pub(super) is_over: bool,
 }
 
 impl Retained {
@@ -107,12 +109,15 @@ impl Retained {
         self.by_topic.values().map(|kept| kept.seq)
     }
 
-    /// The next positions, at most `limit`; fewer: that is all.
-    pub(super) fn find(&self, search: &mut Search, limit: usize) -> Vec<Seq> {
+    /// The next positions, at most `most`, for at most so many looks at a topic.
+    pub(super) fn find(&self, search: &mut Search, most: usize, looks: &mut usize) -> Vec<Seq> {
         let text = search.filter.as_str();
-        let stood = |kept: &&Kept| kept.seq <= search.upto;
+        let upto = search.upto;
+        let stood = |kept: &Kept| kept.seq <= upto;
         let Some(wildcard) = text.find(['+', '#']) else {
-            let kept = self.by_topic.get(text).filter(stood);
+            *looks = looks.saturating_sub(1);
+            search.is_over = true;
+            let kept = self.by_topic.get(text).filter(|kept| stood(kept));
             return kept.map(|kept| kept.seq).into_iter().collect();
         };
         // `a/#` matches `a` as well, so the common prefix ends before the separator.
@@ -121,18 +126,26 @@ impl Retained {
             Some(topic) => Bound::Excluded(topic.as_str()),
             None => Bound::Included(prefix),
         };
-        let found: Vec<_> = self
+        let mut topics = self
             .by_topic
             .range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(topic, _)| topic.starts_with(prefix))
-            .filter(|(topic, kept)| stood(kept) && search.filter.matches(topic))
-            .take(limit)
-            .collect();
-        let seqs = found.iter().map(|(_, kept)| kept.seq).collect();
-        if let Some((topic, _)) = found.last() {
-            search.after = Some((*topic).clone());
+            .take_while(|(topic, _)| topic.starts_with(prefix));
+        let (mut found, mut last) = (Vec::new(), None);
+        while found.len() < most && *looks > 0 {
+            let Some((topic, kept)) = topics.next() else {
+                search.is_over = true;
+                break;
+            };
+            *looks -= 1;
+            last = Some(topic);
+            if stood(kept) && search.filter.matches(topic) {
+                found.push(kept.seq);
+            }
         }
-        seqs
+        if let Some(topic) = last {
+            search.after = Some(topic.clone());
+        }
+        found
     }
 
     /// Topics whose message has expired.
@@ -165,8 +178,8 @@ impl From<RetainedGrant> for Grant {
 }
 
 impl Broker {
-    /// A new subscription is given what is retained.
-    pub(super) fn send_retained(
+    /// A new subscription is to be given what is retained.
+    pub(super) fn search_retained(
         &mut self,
         journal: &Journal<'_>,
         session: SessionId,
@@ -188,11 +201,11 @@ impl Broker {
             filter: subscription.filter,
             upto: journal.appended(),
             after: None,
+            is_over: false,
         };
         if let Some(found) = self.sessions.get_mut(session) {
             found.errands.search(request.filter.clone(), search);
             self.hungry.insert(Reader::Session(session));
-            self.run_errands(session);
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
     errands::Errands,
     feed::Feed,
     flight::{self, Flights, Place},
+    subscriptions::subscription_bytes,
 };
 use crate::record::{Change, StoredWill, SubscriptionOptions};
 
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) feed: Feed,
     pub(crate) flights: Flights,
     pub(crate) errands: Errands,
+    /// Bytes that its subscriptions take.
+    pub(super) subscription_bytes: usize,
     pub(crate) connection: Option<ConnectionId>,
 }
 
@@ -147,8 +150,23 @@ impl Session {
             },
             flights: Flights::default(),
             errands: Errands::default(),
+            subscription_bytes: 0,
             connection: None,
         }
+    }
+
+    pub(super) fn subscribe(&mut self, filter: String, options: SubscriptionOptions) {
+        let bytes = subscription_bytes(&filter);
+        if self.kept.subscriptions.insert(filter, options).is_none() {
+            self.subscription_bytes += bytes;
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, filter: &str) {
+        if self.kept.subscriptions.remove(filter).is_some() {
+            self.subscription_bytes -= subscription_bytes(filter);
+        }
+        self.errands.stop_search(filter);
     }
 
     pub(crate) fn is_durable(&self) -> bool {

@@ -85,13 +85,12 @@ impl Broker {
         for (name, cursor, filters) in snapshot.groups {
             self.open_group(name, cursor, filters, Seq::ZERO);
         }
-        for (client, kept) in snapshot.sessions {
-            let subscriptions = kept.subscriptions.clone();
-            let mut session = Session::new(client.into(), kept.cursor, Seq::ZERO);
-            session.kept = kept;
-            let id = self.add_session(session);
+        for (client, mut kept) in snapshot.sessions {
+            let subscriptions = std::mem::take(&mut kept.subscriptions);
+            let session = Session::new(client.as_str().into(), kept.cursor, Seq::ZERO);
+            self.add_session(Session { kept, ..session });
             for (filter, options) in subscriptions {
-                self.link(id, &filter, options);
+                self.subscribed(&client, filter, options);
             }
         }
         Ok(())

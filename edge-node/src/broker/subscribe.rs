@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use filters::Subscription;
-use spool::Seq;
+use spool::{Full, Seq};
 
 use super::{
     Broker,
@@ -33,13 +33,13 @@ impl Broker {
         let mut gate = Seq::ZERO;
         let mut reasons = Vec::with_capacity(subscribe.requests.len());
         let mut retained = Vec::new();
-        for request in &subscribe.requests {
-            match self.subscribe_one(
-                journal,
-                session,
-                request,
-                subscribe.subscription_identifier,
-            )? {
+        let identifier = subscribe.subscription_identifier;
+        // Whoever asks for more at once than it may have at all is refused the rest.
+        let (asked, beyond) = subscribe
+            .requests
+            .split_at(subscribe.requests.len().min(self.limits.subscriptions));
+        for request in asked {
+            match self.subscribe_one(journal, session, request, identifier)? {
                 Ok((seq, is_new)) => {
                     gate = gate.max(seq);
                     reasons.push(granted(request.qos));
@@ -52,18 +52,18 @@ impl Broker {
                         retained.push(request);
                     }
                 }
-                Err(reason) => {
-                    if reason == ReasonCode::QuotaExceeded {
-                        self.exceed(id, Excess::Subscriptions);
-                    }
-                    reasons.push(reason);
-                }
+                Err(reason) => reasons.push(reason),
             }
+        }
+        reasons.extend(beyond.iter().map(|_| ReasonCode::QuotaExceeded));
+        if reasons.contains(&ReasonCode::QuotaExceeded) {
+            self.exceed(id, Excess::Subscriptions);
         }
         self.answer_sub_ack(id, gate, subscribe.packet_id, reasons, false);
         for request in retained {
-            self.send_retained(journal, session, request, subscribe.subscription_identifier);
+            self.search_retained(journal, session, request, identifier);
         }
+        self.run_errands(session);
         Ok(())
     }
 
@@ -109,11 +109,16 @@ impl Broker {
             filter: request.filter.clone(),
             options,
         };
-        let seq = match new_group {
-            Some(name) => self.open_shared(journal, &name, session_id, change)?,
-            None => self.record_of(journal, session_id, change)?,
+        let appended = match new_group {
+            Some(name) => self.open_shared(journal, &name, session_id, change),
+            None => self.record_of(journal, session_id, change),
         };
-        Ok(Ok((seq, is_new)))
+        match appended {
+            Ok(seq) => Ok(Ok((seq, is_new))),
+            // With those before it: what is asked for at once is bounded by what the log takes at once.
+            Err(Full::TooLarge) => Ok(Err(ReasonCode::QuotaExceeded)),
+            Err(full) => Err(full.into()),
+        }
     }
 
     /// Opens a group with its first member, whose subscription `subscribed` is.
@@ -123,7 +128,7 @@ impl Broker {
         name: &str,
         member: SessionId,
         subscribed: Change,
-    ) -> Result<Seq, PeerError> {
+    ) -> Result<Seq, Full> {
         let opened = |cursor| Change::GroupOpened {
             name: name.to_owned(),
             cursor,
@@ -134,16 +139,14 @@ impl Broker {
             return Ok(self.open_cursor(journal, name, changes)?.1);
         }
         self.open_cursor(journal, name, |cursor| vec![opened(cursor)])?;
-        Ok(self.record_of(journal, member, subscribed)?)
+        self.record_of(journal, member, subscribed)
     }
 
     /// Whether a session may have one subscription more.
     fn has_place_for(&self, session: &Session, filter: &str) -> bool {
         let (bytes, all) = (subscription_bytes(filter), self.limits.subscription_bytes);
-        let held = session.kept.subscriptions.keys();
-        let own: usize = held.map(|filter| subscription_bytes(filter)).sum();
         session.kept.subscriptions.len() < self.limits.subscriptions
-            && own + bytes <= all / 16
+            && session.subscription_bytes + bytes <= all / 16
             && self.subscriptions.bytes() + bytes <= all
     }
 
@@ -156,6 +159,7 @@ impl Broker {
     ) -> Result<(), PeerError> {
         let mut gate = Seq::ZERO;
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        let mut leaves_group = false;
         for filter in unsubscribe.filters {
             let Some(session) = self.sessions.get(session_id) else {
                 return Ok(());
@@ -164,6 +168,7 @@ impl Broker {
                 reasons.push(ReasonCode::NoSubscriptionExisted);
                 continue;
             }
+            leaves_group |= filter.starts_with("$share/");
             let client = session.client.to_string();
             gate = gate.max(self.record_of(
                 journal,
@@ -172,7 +177,9 @@ impl Broker {
             )?);
             reasons.push(ReasonCode::Success);
         }
-        self.remove_empty_groups(journal);
+        if leaves_group {
+            self.remove_empty_groups(journal);
+        }
         self.answer_sub_ack(id, gate, unsubscribe.packet_id, reasons, true);
         Ok(())
     }

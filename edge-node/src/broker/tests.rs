@@ -21,6 +21,7 @@ mod retained;
 mod rules;
 mod sessions;
 mod sinks;
+mod subscribing;
 mod timers;
 mod transactions;
 mod wills;

@@ -1,0 +1,122 @@
+//! What a SUBSCRIBE or an UNSUBSCRIBE may cost, whatever is in it.
+
+use super::harness::*;
+use crate::{
+    broker::{Excess, errands::LOOKED_AT_ONCE},
+    mqtt::packet::{Packet, QoS, ReasonCode, Subscribe, SubscriptionRequest},
+    node::core::Reading,
+};
+
+fn subscribe_to(requests: Vec<SubscriptionRequest>) -> Packet {
+    Packet::Subscribe(Subscribe {
+        packet_id: id(1),
+        subscription_identifier: None,
+        user_properties: Vec::new(),
+        requests,
+    })
+}
+
+fn reasons(packet: Option<Packet>) -> Vec<ReasonCode> {
+    match packet {
+        Some(Packet::SubAck(ack)) => ack.reasons,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn retain(node: &mut TestNode, topics: impl Iterator<Item = String>) {
+    let device = node.connect(v5("retainer"));
+    let retained = |topic: String| {
+        change_publish(publish(&topic, "on", QoS::AtMostOnce, 0), |publish| {
+            publish.retain = true;
+        })
+    };
+    let packets: Vec<_> = topics.map(retained).collect();
+    node.send_all(&device, &packets);
+    node.settle();
+    node.drop_connection(device);
+}
+
+#[test]
+fn more_requests_at_once_than_subscriptions_are_refused_from_there_on_and_said_once() {
+    for filters in [
+        ["+/x"; 1_000].map(str::to_owned),
+        core::array::from_fn(|n| format!("{n}")),
+    ] {
+        let mut limits = limits();
+        limits.subscriptions = 100;
+        let mut node = TestNode::with_limits(limits);
+        let mut bomb = node.connect(v5("bomb"));
+        let requests = filters
+            .iter()
+            .map(|filter| request(filter, QoS::AtLeastOnce));
+        node.send(&bomb, subscribe_to(requests.collect()));
+        node.settle();
+        let mut expected = vec![ReasonCode::GrantedQos1; 100];
+        expected.resize(1_000, ReasonCode::QuotaExceeded);
+        assert_eq!(reasons(bomb.next(&mut node)), expected);
+        assert_eq!(node.excesses, [Excess::Subscriptions]);
+    }
+}
+
+#[test]
+fn what_is_retained_is_looked_through_in_steps_between_which_others_have_their_turn() {
+    let mut limits = limits();
+    limits.retained = 3 * LOOKED_AT_ONCE;
+    let mut node = TestNode::with_limits(limits);
+    let topics = (0..2 * LOOKED_AT_ONCE).map(|n| format!("state/{n}"));
+    retain(&mut node, topics.chain(["zone/x".to_owned()]));
+    let mut reader = node.connect(v5("reader"));
+    // That it looks for the first two takes them all twice.
+    let filters = ["+/none", "+/nothing", "+/x"];
+    let requests = filters.map(|filter| request(filter, QoS::AtLeastOnce));
+    node.send(&reader, subscribe_to(requests.to_vec()));
+    assert_eq!(
+        reasons(reader.next(&mut node)),
+        [ReasonCode::GrantedQos1; 3]
+    );
+    let mut steps = 0;
+    loop {
+        let mut readings = node.take_readings();
+        let Some(reading) = readings.pop() else { break };
+        assert_eq!(readings.len(), 0, "one step at once");
+        if let Reading::Errands(_, _, errands) = &reading {
+            steps += usize::from(errands.is_empty());
+        }
+        let found = reading.order().run(node.core.spool());
+        node.core.handle_reading(reading, found);
+    }
+    assert_eq!(steps, 6);
+    assert_eq!(payloads(&reader.publishes(&mut node)), ["on"]);
+}
+
+#[test]
+fn subscriptions_beyond_one_transaction_are_refused_and_taken_when_asked_for_again() {
+    let mut limits = limits();
+    limits.subscription_bytes = 64 << 20;
+    let mut node = TestNode::with_sink(1, limits, |options| {
+        options.bound_bytes = Some(16 << 20);
+        options.segment_bytes = Some(256 << 10);
+    });
+    let mut reader = node.connect(durable(&"n".repeat(1_000)));
+    let long = |n: usize| request(&format!("{n:02}{}", "x".repeat(3_000)), QoS::AtLeastOnce);
+    let mut asked = |range: std::ops::Range<usize>| {
+        node.send(&reader, subscribe_to(range.map(long).collect()));
+        node.settle();
+        reasons(reader.next(&mut node))
+    };
+    let first = asked(0..80);
+    let granted = first
+        .iter()
+        .take_while(|reason| **reason == ReasonCode::GrantedQos1);
+    let granted = granted.count();
+    assert!((40..50).contains(&granted), "{granted} of 80");
+    assert!(
+        first[granted..]
+            .iter()
+            .all(|reason| *reason == ReasonCode::QuotaExceeded)
+    );
+    assert_eq!(
+        asked(granted..80),
+        vec![ReasonCode::GrantedQos1; 80 - granted]
+    );
+}
