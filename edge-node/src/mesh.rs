@@ -11,8 +11,8 @@
 //!   An event that another node sent has the MQTT topic on which it entered in its extension `mqtttopic`, and is published
 //!   on that; subscribers here hear it by either topic and get the mesh topic as `subject` (docs/decisions).
 //! - `publish` answers 0 once the event is on stable storage. `batchPublish` takes all of its events or none, and says so.
-//! - A subscription is a durable cursor. Over a stream that breaks, delivery is at least once: what was handed to it in its
-//!   last 60 s (16,384 events of a group at most) is given again, with the same ids. What a client had taken off its
+//! - A subscription is a durable cursor. Over a stream that breaks, delivery is at least once: what it took in its
+//!   last 60 s, or had not taken (16,384 events of a group at most) is given again, with the same ids. What a client had taken off its
 //!   stream when it was killed is its own: that the node cannot know.
 //! - A group is kept for 24 h without members, the part of a broadcasting member for 10 minutes. What they hold lies in the
 //!   log, within its bound.

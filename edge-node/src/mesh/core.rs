@@ -1,18 +1,18 @@
 //! Who subscribes to what, what each was handed, and what has to be handed out again. A plain state machine: it knows no
 //! clock, no network and no log.
 //!
-//! EventMesh's streams have no acknowledgement. So an event that was handed to a stream stays owed to its group for
-//! [`KEPT`] and is given again, with the same id, when the stream ends before that: to any member where one of them gets
+//! EventMesh's streams have no acknowledgement. So an event stays owed to its group until [`KEPT`] after its stream took it,
+//! and is given again, with the same id, when the stream ends before that: to any member where one of them gets
 //! each event (CLUSTERING), to the same member when it returns where each gets it (BROADCASTING).
 //!
 //! ```text
 //!  handle_subscribe ──▶ Open ──▶ handle_opened ──▶ Answer
 //!        handle_commit ──▶ Read ──▶ handle_read ──▶ Deliver ──▶ handle_taken ──▶ room for the next Read
-//!                                                  └─ after 60 s on a stream that lives ──▶ Ack
+//!                                                                          └─ after 60 s on a stream that lives ──▶ Ack
 //! ```
 //!
 //! Invariants:
-//! - A position is in `Action::Ack` only if it was handed out and its stream lived for [`KEPT`] since, or there were
+//! - A position is in `Action::Ack` only if a stream took it and lived for [`KEPT`] since, or took it and there were
 //!   [`HANDED_MAX`] behind it, or it carries nothing a stream could take.
 //! - No more than [`QUEUED_EVENTS`] wait for one stream.
 
@@ -24,6 +24,7 @@ mod subscribe;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,15 +34,18 @@ use spool::Seq;
 use super::key::{Audience, GroupKey, Identity};
 pub(super) use action::{Action, Closed, Found, Reading, Refusal};
 use group::{Group, State};
-use member::Member;
 pub(super) use member::MemberId;
+use member::{Member, Queued};
 
 /// How long what was handed to a stream may still be given again.
 pub(super) const KEPT: Duration = Duration::from_secs(60);
 /// A member that shows no sign of life for so long is gone, as EventMesh has it.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// A stream that takes nothing for so long while events wait for it is ended: what it holds goes to others.
-pub(super) const STALL_MAX: Duration = Duration::from_secs(30);
+/// A stream that takes nothing for so long while events wait for it is ended: what waits goes to others. Longer than
+/// [`KEPT`], so that a subscriber who takes much at once and handles it slowly has that behind it, and gets on.
+pub(super) const STALL_MAX: Duration = Duration::from_secs(2 * KEPT.as_secs());
+/// The same for a stream that holds up its group: the oldest event of one that has [`HANDED_MAX`] waits for it.
+pub(super) const HOLD_UP_MAX: Duration = Duration::from_secs(10);
 /// How long a group is kept without members.
 pub(super) const GROUP_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the part of a broadcasting member is kept without it. A process that started again is another member, so
@@ -157,6 +161,7 @@ impl<M> Core<M> {
             group.retry_at = Some(now + RETRY);
             return;
         };
+        let shared_key = Arc::new(key.clone());
         let mut next = reading.next;
         let mut done = Vec::new();
         for (seq, found) in reading.entries {
@@ -167,26 +172,26 @@ impl<M> Core<M> {
                 done.push(seq);
                 continue;
             };
-            let Some(id) = group.next_member(&self.members) else {
+            while group.is_full(self.handed)
+                && let Some(first) = group.release_first()
+            {
+                done.push(first);
+                self.handed -= 1;
+            }
+            let full = group.is_full(self.handed);
+            let free = (!full).then(|| group.next_member(&self.members)).flatten();
+            let Some(id) = free else {
                 next = Seq(seq.0.saturating_sub(1));
                 break;
             };
-            group.hand(now, seq, id);
+            group.hand(seq, id);
             self.handed += 1;
             if let Some(member) = self.members.get_mut(&id) {
-                member.queue(now, bytes);
+                let group = Arc::clone(&shared_key);
+                member.queue(now, Queued { group, seq, bytes });
             }
-            self.actions.push_back(Action::Deliver {
-                member: id,
-                bytes,
-                message,
-            });
-            while group.handed.len() > HANDED_MAX
-                || (self.handed > HANDED_TOTAL_MAX && group.handed.len() > 1)
-            {
-                done.extend(group.release_first());
-                self.handed -= 1;
-            }
+            let member = id;
+            self.actions.push_back(Action::Deliver { member, message });
         }
         // A commit or a broken stream may have come while it was read.
         let whole = next == reading.next && group.rewound.is_none() && !group.stale;
@@ -201,15 +206,18 @@ impl<M> Core<M> {
         self.pump(key);
     }
 
-    /// A stream took an event that waited for it.
-    pub(super) fn handle_taken(&mut self, now: Instant, id: MemberId, bytes: usize) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.taken(now, bytes);
-            self.pump_member(id);
+    /// A stream took the event that waited longest for it.
+    pub(super) fn handle_taken(&mut self, now: Instant, id: MemberId) {
+        let Some(taken) = self.members.get_mut(&id).and_then(|it| it.take(now)) else {
+            return;
+        };
+        if let Some(group) = self.groups.get_mut(&*taken.group) {
+            group.taken(now, taken.seq, id);
         }
+        self.pump_member(id);
     }
 
-    /// A stream ended, whoever ended it: what it was handed is given again.
+    /// A stream ended, whoever ended it: what it had not taken, or not for long, is given again.
     pub(super) fn handle_end(&mut self, now: Instant, id: MemberId) {
         if self.members.remove(&id).is_none() {
             return;
@@ -217,7 +225,7 @@ impl<M> Core<M> {
         self.pending.retain(|pending| pending.member != id);
         for group in self.groups.values_mut() {
             group.leave(now, id);
-            self.handed -= group.take_back(id);
+            self.handed -= group.take_back(now, id);
         }
         self.pump_all();
     }
@@ -243,8 +251,15 @@ impl<M> Core<M> {
     /// What time has brought.
     pub(super) fn handle_deadline(&mut self, now: Instant) {
         self.looked_at = now;
+        let held_up = self.groups.values().filter(|it| it.is_full(self.handed));
+        let holding_up: BTreeSet<MemberId> = held_up.filter_map(Group::waits_for).collect();
         for (id, member) in &self.members {
-            if let Some(why) = member.overdue(now) {
+            let patience = if holding_up.contains(id) {
+                HOLD_UP_MAX
+            } else {
+                STALL_MAX
+            };
+            if let Some(why) = member.overdue(now, patience) {
                 self.actions.push_back(Action::Close(*id, why));
             }
         }
@@ -305,20 +320,23 @@ impl<M> Core<M> {
         };
         for key in member.topics.values() {
             if let Some(group) = self.groups.get_mut(key) {
-                self.actions.extend(group.read_on(key, &self.members));
+                self.actions
+                    .extend(group.read_on(key, &self.members, self.handed));
             }
         }
     }
 
     fn pump_all(&mut self) {
         for (key, group) in &mut self.groups {
-            self.actions.extend(group.read_on(key, &self.members));
+            self.actions
+                .extend(group.read_on(key, &self.members, self.handed));
         }
     }
 
     fn pump(&mut self, key: &GroupKey) {
         if let Some(group) = self.groups.get_mut(key) {
-            self.actions.extend(group.read_on(key, &self.members));
+            self.actions
+                .extend(group.read_on(key, &self.members, self.handed));
         }
     }
 }

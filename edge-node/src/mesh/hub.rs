@@ -46,7 +46,7 @@ pub(super) enum Input {
         /// Told when the answer is on its way to the client.
         answered: oneshot::Sender<()>,
     },
-    Taken(MemberId, usize),
+    Taken(MemberId),
     Ended(MemberId),
     Heartbeat(Client, oneshot::Sender<bool>),
     Unsubscribe(Client, Vec<TopicFilter>, oneshot::Sender<()>),
@@ -168,7 +168,7 @@ impl Driver {
                 self.streams.insert(id, stream);
                 self.core.handle_subscribe(now, id, client, items);
             }
-            Input::Taken(id, bytes) => self.core.handle_taken(now, id, bytes),
+            Input::Taken(id) => self.core.handle_taken(now, id),
             Input::Ended(id) => {
                 self.streams.remove(&id);
                 self.core.handle_end(now, id);
@@ -198,13 +198,9 @@ impl Driver {
                     after,
                     events,
                 } => self.read(key, cursor, after, events),
-                Action::Deliver {
-                    member,
-                    bytes,
-                    message,
-                } => {
+                Action::Deliver { member, message } => {
                     if let Some(stream) = self.streams.get(&member) {
-                        stream.outbox.put(Out::Event { bytes, message });
+                        stream.outbox.put(Out::Event(message));
                     }
                 }
                 Action::Answer(member, result) => self.answer(member, result.map_err(|it| it.0)),
@@ -285,7 +281,8 @@ impl Driver {
             );
             stream.outbox.put(Out::End(match why {
                 Closed::Stalled => Some(tonic::Status::resource_exhausted(
-                    "the stream took no event for 30 s while some were waiting; what it was given goes to others",
+                    "the stream took no event while some were waiting, for 120 s, or for 10 s while its group waited for it; \
+                     they go to others",
                 )),
                 Closed::Stopping => Some(tonic::Status::unavailable("the node is stopping")),
                 Closed::Silent | Closed::Refused => None,

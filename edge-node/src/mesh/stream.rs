@@ -17,10 +17,7 @@ use super::{
 
 /// What a stream gives its client next.
 pub(super) enum Out {
-    Event {
-        bytes: usize,
-        message: Box<CloudEvent>,
-    },
+    Event(Box<CloudEvent>),
     Answer {
         message: Box<CloudEvent>,
         answered: Option<oneshot::Sender<()>>,
@@ -44,11 +41,14 @@ impl Outbox {
     }
 }
 
-/// The events of one subscriber, as gRPC polls them: no faster than the client takes them.
+/// The events of one subscriber, as gRPC polls them: no faster than the client takes them. One counts as taken when the next
+/// is asked for: a large one waits between gRPC and HTTP/2 until the window has room, for as long as a slow link takes.
 pub(super) struct Deliveries {
     id: MemberId,
     hub: Hub,
     out: mpsc::UnboundedReceiver<Out>,
+    /// Whether gRPC holds an event of which the hub is not told yet.
+    holds_event: bool,
     ended: bool,
 }
 
@@ -59,6 +59,7 @@ impl Deliveries {
             id,
             hub,
             out,
+            holds_event: false,
             ended: false,
         };
         (Outbox(outbox), deliveries)
@@ -72,10 +73,13 @@ impl Stream for Deliveries {
         if self.ended {
             return Poll::Ready(None);
         }
+        if std::mem::take(&mut self.holds_event) {
+            self.hub.tell(Input::Taken(self.id));
+        }
         let out = std::task::ready!(self.out.poll_recv(cx));
         Poll::Ready(match out {
-            Some(Out::Event { bytes, message }) => {
-                self.hub.tell(Input::Taken(self.id, bytes));
+            Some(Out::Event(message)) => {
+                self.holds_event = true;
                 Some(Ok(*message))
             }
             Some(Out::Answer { message, answered }) => {
@@ -96,5 +100,27 @@ impl Stream for Deliveries {
 impl Drop for Deliveries {
     fn drop(&mut self) {
         self.hub.tell(Input::Ended(self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_taken_when_the_next_is_asked_for() {
+        let (hub, mut inputs) = Hub::new();
+        let (outbox, mut deliveries) = Deliveries::new(MemberId(1), hub);
+        outbox.put(Out::Event(Box::default()));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut poll = || Pin::new(&mut deliveries).poll_next(&mut context);
+        assert!(matches!(poll(), Poll::Ready(Some(Ok(_)))));
+        assert!(inputs.try_recv().is_err(), "gRPC may hold it still");
+        assert!(poll().is_pending());
+        assert!(matches!(inputs.try_recv(), Ok(Input::Taken(MemberId(1)))));
+        assert!(poll().is_pending());
+        assert!(inputs.try_recv().is_err(), "it is taken once");
     }
 }

@@ -17,12 +17,8 @@ pub(in crate::mesh) enum Action<M> {
         /// At most so many.
         events: usize,
     },
-    /// Give a stream an event; call `handle_taken` with `bytes` when the stream takes it.
-    Deliver {
-        member: MemberId,
-        bytes: usize,
-        message: M,
-    },
+    /// Give a stream an event; call `handle_taken` when the stream takes it, which it does in the order of these.
+    Deliver { member: MemberId, message: M },
     /// Answer the subscription of this stream that is oldest without an answer.
     Answer(MemberId, Result<(), Refusal>),
     /// End a stream, then call `handle_end`.

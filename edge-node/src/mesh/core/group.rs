@@ -6,7 +6,7 @@ use std::{
 
 use spool::{CursorId, Seq};
 
-use super::{Action, KEPT, Member, MemberId, QUEUED_EVENTS};
+use super::{Action, HANDED_MAX, HANDED_TOTAL_MAX, KEPT, Member, MemberId, QUEUED_EVENTS};
 use crate::mesh::key::GroupKey;
 
 /// A durable group, as the mesh has it in memory.
@@ -48,7 +48,15 @@ pub(super) enum State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Handed {
     to: MemberId,
-    at: Instant,
+    /// Not yet: it waits for its stream.
+    taken_at: Option<Instant>,
+}
+
+impl Handed {
+    /// Whether its stream is taken to have brought it.
+    fn has_arrived(self, now: Instant) -> bool {
+        self.taken_at.is_some_and(|at| now >= at + KEPT)
+    }
 }
 
 impl Group {
@@ -90,16 +98,20 @@ impl Group {
         }
     }
 
-    /// Asks for more if there may be more and a member has room.
+    /// Asks for more if there may be more and a member has room. `handed`: by all groups.
     pub(super) fn read_on<M>(
         &mut self,
         key: &GroupKey,
         members: &BTreeMap<MemberId, Member>,
+        handed: usize,
     ) -> Option<Action<M>> {
         let State::Open(cursor) = self.state else {
             return None;
         };
         if self.reading || self.at_end || self.retry_at.is_some() {
+            return None;
+        }
+        if self.is_full(handed) && self.waits_for().is_some() {
             return None;
         }
         let room = self.room(members);
@@ -138,16 +150,36 @@ impl Group {
         Some(id)
     }
 
-    pub(super) fn hand(&mut self, now: Instant, seq: Seq, to: MemberId) {
-        self.handed.insert(seq, Handed { to, at: now });
+    pub(super) fn hand(&mut self, seq: Seq, to: MemberId) {
+        let taken_at = None;
+        self.handed.insert(seq, Handed { to, taken_at });
     }
 
-    /// Positions handed out so long ago that their streams are taken to have brought them. In order of the log, so that
+    /// Its stream took a position.
+    pub(super) fn taken(&mut self, now: Instant, seq: Seq, by: MemberId) {
+        if let Some(handed) = self.handed.get_mut(&seq).filter(|it| it.to == by) {
+            handed.taken_at = Some(now);
+        }
+    }
+
+    /// Whether one position has to be released before the next is handed out. `handed`: by all groups.
+    pub(super) fn is_full(&self, handed: usize) -> bool {
+        let own = self.handed.len();
+        own >= HANDED_MAX || (handed >= HANDED_TOTAL_MAX && own > 1)
+    }
+
+    /// The member that has not taken the first position.
+    pub(super) fn waits_for(&self) -> Option<MemberId> {
+        let (_, first) = self.handed.first_key_value()?;
+        first.taken_at.is_none().then_some(first.to)
+    }
+
+    /// Positions taken so long ago that their streams are taken to have brought them. In order of the log, so that
     /// the cursor keeps few gaps.
     pub(super) fn release_old(&mut self, now: Instant) -> Vec<Seq> {
         let mut seqs = Vec::new();
         while let Some(first) = self.handed.first_entry()
-            && now >= first.get().at + KEPT
+            && first.get().has_arrived(now)
         {
             seqs.push(*first.key());
             first.remove();
@@ -155,20 +187,24 @@ impl Group {
         seqs
     }
 
+    /// Releases the first position, unless it waits for its stream.
     pub(super) fn release_first(&mut self) -> Option<Seq> {
-        self.handed.pop_first().map(|(seq, _)| seq)
+        let first = self.handed.first_entry()?;
+        first.get().taken_at?;
+        Some(first.remove_entry().0)
     }
 
-    /// Takes back what a stream was handed, so that it is read again; how many that were.
-    pub(super) fn take_back(&mut self, id: MemberId) -> usize {
+    /// Takes back what a stream was handed and has not brought, so that it is read again; how many that were.
+    pub(super) fn take_back(&mut self, now: Instant, id: MemberId) -> usize {
         let before = self.handed.len();
+        let is_back = |it: &Handed| it.to == id && !it.has_arrived(now);
         let first = self
             .handed
             .iter()
-            .find(|(_, it)| it.to == id)
+            .find(|(_, it)| is_back(it))
             .map(|(seq, _)| *seq);
         let Some(first) = first else { return 0 };
-        self.handed.retain(|_, it| it.to != id);
+        self.handed.retain(|_, it| !is_back(it));
         let again = Seq(first.0.saturating_sub(1));
         self.after = self.after.min(again);
         self.at_end = false;

@@ -1,8 +1,13 @@
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use filters::TopicFilter;
+use spool::Seq;
 
-use super::{Client, Closed, Item, QUEUED_BYTES, QUEUED_EVENTS, SILENCE_MAX, STALL_MAX};
+use super::{Client, Closed, Item, QUEUED_BYTES, QUEUED_EVENTS, SILENCE_MAX};
 use crate::mesh::key::GroupKey;
 
 /// One stream, for as long as it lives.
@@ -17,10 +22,17 @@ pub(super) struct Member {
     /// Whether its first subscription was answered; no event goes before that.
     pub(super) answered: bool,
     seen_at: Instant,
-    queued_events: usize,
+    queue: VecDeque<Queued>,
     queued_bytes: usize,
     /// When it last took something, or had nothing to take.
     moved_at: Instant,
+}
+
+/// An event that waits for a stream to take it.
+pub(super) struct Queued {
+    pub(super) group: Arc<GroupKey>,
+    pub(super) seq: Seq,
+    pub(super) bytes: usize,
 }
 
 impl Member {
@@ -31,7 +43,7 @@ impl Member {
             topics: BTreeMap::new(),
             answered: false,
             seen_at: now,
-            queued_events: 0,
+            queue: VecDeque::new(),
             queued_bytes: 0,
             moved_at: now,
         }
@@ -52,27 +64,29 @@ impl Member {
         if !self.answered || self.queued_bytes >= QUEUED_BYTES {
             return 0;
         }
-        QUEUED_EVENTS.saturating_sub(self.queued_events)
+        QUEUED_EVENTS.saturating_sub(self.queue.len())
     }
 
-    pub(super) fn queue(&mut self, now: Instant, bytes: usize) {
-        if self.queued_events == 0 {
+    pub(super) fn queue(&mut self, now: Instant, event: Queued) {
+        if self.queue.is_empty() {
             self.moved_at = now;
         }
-        self.queued_events += 1;
-        self.queued_bytes += bytes;
+        self.queued_bytes += event.bytes;
+        self.queue.push_back(event);
     }
 
-    pub(super) fn taken(&mut self, now: Instant, bytes: usize) {
-        self.queued_events = self.queued_events.saturating_sub(1);
-        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+    /// What its stream takes next.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Queued> {
+        let event = self.queue.pop_front()?;
+        self.queued_bytes -= event.bytes;
         self.moved_at = now;
         self.seen_at = now;
+        Some(event)
     }
 
-    /// Why its stream is to be ended, if it is.
-    pub(super) fn overdue(&self, now: Instant) -> Option<Closed> {
-        if self.queued_events > 0 && now >= self.moved_at + STALL_MAX {
+    /// Why its stream is to be ended, if it is. `patience`: how long it may take nothing while events wait for it.
+    pub(super) fn overdue(&self, now: Instant, patience: Duration) -> Option<Closed> {
+        if !self.queue.is_empty() && now >= self.moved_at + patience {
             Some(Closed::Stalled)
         } else if now >= self.seen_at + SILENCE_MAX {
             Some(Closed::Silent)

@@ -143,6 +143,81 @@ fn an_event_is_acknowledged_when_its_stream_has_lived_for_a_minute_and_is_not_gi
 }
 
 #[test]
+fn an_event_that_no_stream_took_is_not_acknowledged_however_long_it_waits() {
+    let mut mesh = Mesh::new();
+    let slow = mesh.subscribe("10.0.0.1", "1", &[("a", Mode::Clustering)]);
+    mesh.takes_nothing.insert(slow);
+    for event in 1..=5 {
+        mesh.publish("a", event);
+    }
+    for _ in 0..4 {
+        mesh.pass_alive(Duration::from_secs(25), &["1"]);
+        mesh.take(slow);
+        mesh.poll();
+    }
+    assert_eq!(mesh.closed(slow), None);
+    assert_eq!(mesh.taken(slow), [1, 2, 3, 4]);
+    assert_eq!(mesh.acked("a"), [1], "taken 75 s ago");
+    mesh.end(slow);
+    let next = mesh.subscribe("10.0.0.1", "2", &[("a", Mode::Clustering)]);
+    assert_eq!(mesh.delivered(next), [2, 3, 4, 5]);
+}
+
+#[test]
+fn a_slow_subscriber_gets_on_though_its_stream_is_ended() {
+    let mut mesh = Mesh::new();
+    let first = mesh.subscribe("10.0.0.1", "1", &[("a", Mode::Clustering)]);
+    for event in 0..200 {
+        mesh.publish("a", event);
+    }
+    mesh.takes_nothing.insert(first);
+    for event in 200..300 {
+        mesh.publish("a", event);
+    }
+    mesh.pass_alive(STALL_MAX, &["1"]);
+    assert_eq!(mesh.closed(first), Some(Closed::Stalled));
+    let again = mesh.subscribe("10.0.0.1", "1", &[("a", Mode::Clustering)]);
+    assert_eq!(mesh.acked("a"), (0..200).collect::<Vec<_>>());
+    assert_eq!(mesh.delivered(again), (200..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_stream_took_long_ago_is_not_given_again_though_another_has_not_taken_what_came_before() {
+    let mut mesh = Mesh::new();
+    let stalled = mesh.subscribe("10.0.0.1", "1", &[("a", Mode::Clustering)]);
+    mesh.takes_nothing.insert(stalled);
+    mesh.publish("a", 1);
+    let quick = mesh.subscribe("10.0.0.1", "2", &[("a", Mode::Clustering)]);
+    mesh.publish("a", 2);
+    assert_eq!(mesh.taken(quick), [2]);
+    mesh.pass_alive(KEPT, &["1", "2"]);
+    mesh.end(quick);
+    mesh.end(stalled);
+    let next = mesh.subscribe("10.0.0.1", "3", &[("a", Mode::Clustering)]);
+    assert_eq!(mesh.delivered(next), [1]);
+}
+
+#[test]
+fn a_stream_that_holds_up_its_group_at_its_bound_is_ended_sooner() {
+    let mut mesh = Mesh::new();
+    let stalled = mesh.subscribe("10.0.0.1", "1", &[("a", Mode::Clustering)]);
+    mesh.takes_nothing.insert(stalled);
+    mesh.publish("a", 0);
+    let quick = mesh.subscribe("10.0.0.1", "2", &[("a", Mode::Clustering)]);
+    for event in 1..HANDED_MAX as u64 - 1 {
+        mesh.publish("a", event);
+    }
+    mesh.publish_at_once("a", HANDED_MAX as u64 - 1..HANDED_MAX as u64 + 3);
+    let handed = mesh.delivered(stalled).len() + mesh.delivered(quick).len();
+    assert_eq!(handed, HANDED_MAX);
+    mesh.pass_alive(HOLD_UP_MAX - TICK, &["1", "2"]);
+    assert_eq!((mesh.closed(stalled), mesh.acked("a")), (None, vec![]));
+    mesh.pass_alive(TICK, &["1", "2"]);
+    assert_eq!(mesh.closed(stalled), Some(Closed::Stalled));
+    assert_eq!(mesh.delivered(quick).len(), HANDED_MAX + 3);
+}
+
+#[test]
 fn what_may_be_given_again_is_bounded_by_number() {
     let mut mesh = Mesh::new();
     mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
@@ -176,9 +251,9 @@ fn a_member_that_takes_nothing_gets_no_more_than_its_bound_and_loses_its_stream_
         mesh.publish("a", event);
     }
     assert_eq!(mesh.delivered(slow).len(), QUEUED_EVENTS);
-    let quick = mesh.subscribe("10.0.0.2", "7", &[("a", Mode::Clustering)]);
+    let quick = mesh.subscribe("10.0.0.1", "8", &[("a", Mode::Clustering)]);
     assert_eq!(mesh.delivered(quick), [QUEUED_EVENTS as u64]);
-    mesh.pass(STALL_MAX);
+    mesh.pass_alive(STALL_MAX, &["7", "8"]);
     assert_eq!(mesh.closed(slow), Some(Closed::Stalled));
     assert_eq!(mesh.closed(quick), None);
     assert_eq!(mesh.delivered(quick).len(), QUEUED_EVENTS + 1);

@@ -35,7 +35,9 @@ struct Cursor {
 
 #[derive(Default)]
 struct Stream {
-    delivered: Vec<(Instant, u64)>,
+    delivered: Vec<u64>,
+    waiting: VecDeque<u64>,
+    taken: Vec<(Instant, u64)>,
     answers: Vec<Result<(), Refusal>>,
     closed: Option<Closed>,
     ended: Option<Instant>,
@@ -110,6 +112,14 @@ impl Mesh {
         self.poll();
     }
 
+    /// Publishes some events in one commit.
+    pub(super) fn publish_at_once(&mut self, topic: &str, events: std::ops::Range<u64>) {
+        let events = events.map(|event| (topic.to_owned(), event, true));
+        self.log.extend(events);
+        self.core.handle_commit();
+        self.poll();
+    }
+
     pub(super) fn publish_nothing(&mut self, topic: &str, event: u64) {
         self.log.push((topic.to_owned(), event, false));
         self.core.handle_commit();
@@ -133,6 +143,17 @@ impl Mesh {
             self.poll();
         }
         self.now = until;
+    }
+
+    /// The same, while the clients of these numbers at `10.0.0.1` send heartbeats.
+    pub(super) fn pass_alive(&mut self, time: Duration, pids: &[&str]) {
+        let until = self.now + time;
+        while self.now < until {
+            self.pass(Duration::from_secs(1).min(until - self.now));
+            for pid in pids {
+                self.heartbeat("10.0.0.1", pid);
+            }
+        }
     }
 
     /// The node starts again: the log is what it was, the streams are gone.
@@ -176,16 +197,13 @@ impl Mesh {
                 self.removed.push(key.to_string());
                 self.core.handle_removed(&key, true);
             }
-            Action::Deliver {
-                member,
-                bytes,
-                message,
-            } => {
+            Action::Deliver { member, message } => {
                 let stream = self.streams.get_mut(&member).unwrap();
                 assert_eq!(stream.ended, None, "delivered to a stream that ended");
-                stream.delivered.push((self.now, message));
+                stream.delivered.push(message);
+                stream.waiting.push_back(message);
                 if !self.takes_nothing.contains(&member) {
-                    self.core.handle_taken(self.now, member, bytes);
+                    self.take(member);
                 }
             }
             Action::Answer(member, result) => {
@@ -209,6 +227,14 @@ impl Mesh {
             }
             Action::Open(_) | Action::Read { .. } => unreachable!("performed by poll"),
         }
+    }
+
+    /// The stream takes the next event that waits for it.
+    pub(super) fn take(&mut self, id: MemberId) {
+        let stream = self.streams.get_mut(&id).unwrap();
+        let event = stream.waiting.pop_front().expect("an event waits");
+        stream.taken.push((self.now, event));
+        self.core.handle_taken(self.now, id);
     }
 
     fn open(&mut self, key: &GroupKey) {
@@ -272,11 +298,13 @@ impl Mesh {
     }
 
     pub(super) fn delivered(&self, id: MemberId) -> Vec<u64> {
-        self.streams[&id]
-            .delivered
-            .iter()
-            .map(|(_, event)| *event)
-            .collect()
+        self.streams[&id].delivered.clone()
+    }
+
+    /// What a stream took.
+    pub(super) fn taken(&self, id: MemberId) -> Vec<u64> {
+        let taken = self.streams[&id].taken.iter();
+        taken.map(|(_, event)| *event).collect()
     }
 
     pub(super) fn answers(&mut self, id: MemberId) -> Vec<Result<(), Refusal>> {
@@ -305,12 +333,12 @@ impl Mesh {
             .collect()
     }
 
-    /// Of one event: was it on a stream that lived for a minute after?
+    /// Of one event: did a stream take it that lived for a minute after?
     pub(super) fn arrived(&self, event: u64) -> bool {
         self.streams.values().any(|stream| {
             let end = stream.ended.unwrap_or(self.now);
             let at = stream
-                .delivered
+                .taken
                 .iter()
                 .filter(|(_, it)| *it == event)
                 .map(|(at, _)| *at)
