@@ -377,6 +377,19 @@ pub enum Change {
         position: u64,
         answer: Answer,
     },
+    /// A session is to be given what is retained here for this subscription of it.
+    RetainedAsked { client: String, filter: String },
+    /// It has been given all that it asked for.
+    RetainedGiven { client: String },
+    /// As `SentRetained`, found on this topic for what was asked for at the position `asked`.
+    SentFound {
+        client: String,
+        packet_id: NonZeroU16,
+        seq: Seq,
+        identifier: Option<u32>,
+        asked: Seq,
+        topic: String,
+    },
 }
 
 impl Change {

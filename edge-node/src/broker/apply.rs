@@ -149,7 +149,12 @@ impl Broker {
                 scope,
                 count,
             } => self.apply_gap_told(reason, scope, count),
+            Change::RetainedAsked { client, filter } => {
+                self.with_session(&client, |session| session.ask(seq, filter));
+            }
             Change::WillRefused { ref client }
+            | Change::RetainedGiven { ref client }
+            | Change::SentFound { ref client, .. }
             | Change::SessionConnected { ref client, .. }
             | Change::SessionDisconnected { ref client, .. }
             | Change::Released { ref client, .. }

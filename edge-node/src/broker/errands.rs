@@ -47,6 +47,8 @@ pub enum Errand {
 pub struct RetainedGrant {
     pub(crate) qos: u8,
     pub(crate) identifier: Option<u32>,
+    /// Where a durable session asked for it, if a start is to go on with that.
+    pub(crate) asked: Option<Seq>,
 }
 
 /// The errands of a session.
@@ -87,6 +89,12 @@ impl Errands {
     /// Whether something that was in flight is still to be sent again.
     pub(super) fn has_resends(&self) -> bool {
         !self.again.is_empty()
+    }
+
+    /// Whether everything retained that was asked for was found and sent.
+    pub(super) fn has_found_all(&self) -> bool {
+        let all = self.found.is_empty() && self.searches.is_empty();
+        all && self.running.iter().all(Errand::is_resend)
     }
 
     /// What is in flight is to be sent again.
@@ -266,6 +274,7 @@ impl Broker {
         if entries.is_some() {
             self.feed_hungry();
         }
+        self.note_given(journal, id);
         self.flush(connection_id);
     }
 

@@ -121,6 +121,14 @@ impl Flights {
         self.ahead.remove(&seq)
     }
 
+    /// Whether a retained message of QoS 1 is among them.
+    pub(super) fn has_retained(&self) -> bool {
+        let is_retained = |flight: &Flight| {
+            flight.qos == QoS::AtLeastOnce && matches!(flight.place, Place::Retained(..))
+        };
+        self.by_id.values().any(is_retained)
+    }
+
     /// In the order of sending.
     pub(crate) fn in_order(&self) -> Vec<(NonZeroU16, Flight)> {
         let mut all: Vec<_> = self

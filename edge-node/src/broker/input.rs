@@ -59,6 +59,9 @@ impl Broker {
         if std::mem::take(&mut self.room_made) {
             self.feed_hungry();
         }
+        if let Some(session) = self.connections.get(id).and_then(Connection::session) {
+            self.note_given(journal, session);
+        }
     }
 
     /// A stopped client is read again: takes the packets that were already here.

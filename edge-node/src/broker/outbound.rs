@@ -12,6 +12,7 @@ use super::{
     answer::{Answer, Gate},
     connection::ConnectionId,
     delivery::Offered,
+    errands::RetainedGrant,
     fault::PeerError,
     flight::{self, Place},
     group::GroupId,
@@ -75,7 +76,10 @@ impl Broker {
         }
 
         let shared = group.and_then(|group| Some(self.groups.get(group)?.name.clone()));
-        match self.change(journal, sent(client, packet_id, &place, shared)) {
+        match self.change(
+            journal,
+            sent(client, packet_id, &place, shared, message.topic),
+        ) {
             Ok(gate) => self.fly_once_durable(id, packet_id, place, group, gate, encoded),
             Err(full) => {
                 self.wait_for_log(id, &place, group, full, journal.now);
@@ -214,15 +218,36 @@ impl Broker {
 }
 
 /// What the log is told before the first PUBLISH of a message leaves.
-fn sent(client: String, packet_id: NonZeroU16, place: &Place, shared: Option<String>) -> Change {
-    match place {
-        Place::Retained(grant, seq) => Change::SentRetained {
-            client,
-            packet_id,
-            seq: *seq,
-            identifier: grant.identifier,
+fn sent(
+    client: String,
+    packet_id: NonZeroU16,
+    place: &Place,
+    shared: Option<String>,
+    topic: &str,
+) -> Change {
+    match *place {
+        Place::Retained(
+            RetainedGrant {
+                identifier, asked, ..
+            },
+            seq,
+        ) => match asked {
+            Some(asked) => Change::SentFound {
+                client,
+                packet_id,
+                seq,
+                identifier,
+                asked,
+                topic: topic.to_owned(),
+            },
+            None => Change::SentRetained {
+                client,
+                packet_id,
+                seq,
+                identifier,
+            },
         },
-        place => Change::Sent {
+        ref place => Change::Sent {
             client,
             packet_id,
             seq: place.seq(),

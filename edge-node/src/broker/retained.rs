@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use filters::{Subscription, TopicFilter};
 use serde::{Deserialize, Serialize};
-use spool::{Entry, NodeTime, Seq};
+use spool::{Entry, Full, NodeTime, Seq};
 
 use super::{
     Broker,
@@ -57,6 +57,46 @@ pub(super) struct Search {
     after: Option<String>,
     /// Whether there is no further one.
     pub(super) is_over: bool,
+}
+
+/// What is retained and a durable session is yet to be given, since it asked for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    filter: String,
+    /// The last topic whose message of QoS 2 was sent: topics come in their order.
+    after: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn new(filter: String) -> Asked {
+        Asked {
+            filter,
+            after: None,
+        }
+    }
+
+    pub(super) fn is_for(&self, filter: &str) -> bool {
+        self.filter == filter
+    }
+
+    /// The message of this topic was sent at QoS 2.
+    pub(super) fn sent(&mut self, topic: String) {
+        self.after = Some(topic);
+    }
+}
+
+impl Search {
+    /// What is retained up to a position for this filter; none for a shared subscription.
+    fn of(filter: &str, grant: RetainedGrant, upto: Seq) -> Option<Search> {
+        let subscription = Subscription::parse(filter).ok()?;
+        subscription.group.is_none().then_some(Search {
+            grant,
+            filter: subscription.filter,
+            upto,
+            after: None,
+            is_over: false,
+        })
+    }
 }
 
 impl Retained {
@@ -178,6 +218,26 @@ impl From<RetainedGrant> for Grant {
 }
 
 impl Broker {
+    /// Has the log know that a durable session is to be given what is retained, and gives the position where it says so.
+    pub(super) fn ask_retained(
+        &mut self,
+        journal: &mut Journal<'_>,
+        session: SessionId,
+        request: &SubscriptionRequest,
+    ) -> Result<Option<Seq>, Full> {
+        let Some(found) = self.sessions.get(session) else {
+            return Ok(None);
+        };
+        if !found.is_durable() || request.qos == QoS::AtMostOnce || self.retained.len() == 0 {
+            return Ok(None);
+        }
+        let asked = Change::RetainedAsked {
+            client: found.client.to_string(),
+            filter: request.filter.clone(),
+        };
+        self.change(journal, asked).map(Some)
+    }
+
     /// A new subscription is to be given what is retained.
     pub(super) fn search_retained(
         &mut self,
@@ -185,28 +245,72 @@ impl Broker {
         session: SessionId,
         request: &SubscriptionRequest,
         identifier: Option<u32>,
+        asked: Option<Seq>,
     ) {
-        let Ok(subscription) = Subscription::parse(&request.filter) else {
-            return;
-        };
-        if subscription.group.is_some() {
-            return;
-        }
         let grant = RetainedGrant {
             qos: request.qos as u8,
             identifier,
+            asked,
         };
-        let search = Search {
-            grant,
-            filter: subscription.filter,
-            upto: journal.appended(),
-            after: None,
-            is_over: false,
-        };
-        if let Some(found) = self.sessions.get_mut(session) {
+        let upto = journal.appended();
+        if let (Some(found), Some(search)) = (
+            self.sessions.get_mut(session),
+            Search::of(&request.filter, grant, upto),
+        ) {
             found.errands.search(request.filter.clone(), search);
             self.hungry.insert(Reader::Session(session));
         }
+    }
+
+    /// After a start: what a session was being given is searched from the beginning, for what of it arrived is not known.
+    pub(super) fn search_again(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        for (at, asked) in &session.kept.asked {
+            let Some(options) = session.kept.subscriptions.get(&asked.filter) else {
+                continue;
+            };
+            let grant = RetainedGrant {
+                qos: options.qos,
+                identifier: options.identifier,
+                asked: Some(*at),
+            };
+            if let Some(search) = Search::of(&asked.filter, grant, *at) {
+                session.errands.search(asked.filter.clone(), search);
+            }
+        }
+    }
+
+    /// Has the log know that a session was given everything retained that it asked for, if it was.
+    pub(super) fn note_given(&mut self, journal: &mut Journal<'_>, id: SessionId) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let is_given = session.errands.has_found_all() && !session.flights.has_retained();
+        if !session.kept.asked.is_empty() && is_given {
+            let client = session.client.to_string();
+            // Without room it is noted later, or given once more after a start.
+            let _ = self.change(journal, Change::RetainedGiven { client });
+        }
+    }
+
+    /// Whether this was sent at QoS 2, by this run or one before.
+    fn has_flown(&self, id: SessionId, grant: RetainedGrant, topic: &str) -> bool {
+        let session = self.sessions.get(id);
+        let asked = session.zip(grant.asked);
+        let asked = asked.and_then(|(session, at)| session.kept.asked.get(&at));
+        let after = asked.and_then(|asked| asked.after.as_deref());
+        after.is_some_and(|after| topic <= after)
+    }
+
+    /// What sessions are yet to be given, by client, for a checkpoint.
+    pub(super) fn asked(&self) -> BTreeMap<&str, &BTreeMap<Seq, Asked>> {
+        let asking = self.sessions.iter().map(|(_, session)| session);
+        asking
+            .filter(|session| !session.kept.asked.is_empty())
+            .map(|session| (&*session.client, &session.kept.asked))
+            .collect()
     }
 
     /// Sends a retained message to a new subscriber; false if it has no room.
@@ -238,6 +342,7 @@ impl Broker {
                 self.send_acknowledged(now, id, &message, &granted, qos, place, None, false)
                     == Offered::Sent
             }
+            QoS::ExactlyOnce if self.has_flown(id, grant, message.topic) => true,
             QoS::ExactlyOnce => {
                 let place = Place::Retained(grant, entry.seq);
                 self.send_exactly_once(id, &message, &granted, place, None, journal)

@@ -11,6 +11,7 @@ use super::{
     errands::Errands,
     feed::Feed,
     flight::{self, Flights, Place},
+    retained::Asked,
     subscriptions::subscription_bytes,
 };
 use crate::record::{Change, StoredWill, SubscriptionOptions};
@@ -49,6 +50,9 @@ pub(crate) struct Kept {
     pub(crate) inbound: BTreeMap<NonZeroU16, Seq>,
     /// Outbound QoS 2 identifiers.
     pub(crate) outbound: BTreeMap<NonZeroU16, Outbound>,
+    /// What is retained and it is yet to be given, by the position where it asked; a part of its own in a checkpoint.
+    #[serde(skip)]
+    pub(super) asked: BTreeMap<Seq, Asked>,
 }
 
 /// How far an outbound QoS 2 message is.
@@ -101,6 +105,20 @@ impl Kept {
                 identifier,
                 ..
             } => self.fly(packet_id, Outbound::Retained { seq, identifier }),
+            Change::SentFound {
+                packet_id,
+                seq,
+                identifier,
+                asked,
+                topic,
+                ..
+            } => {
+                self.fly(packet_id, Outbound::Retained { seq, identifier });
+                if let Some(asked) = self.asked.get_mut(&asked) {
+                    asked.sent(topic);
+                }
+            }
+            Change::RetainedGiven { .. } => self.asked.clear(),
             Change::Received { packet_id, .. } => self.fly(packet_id, Outbound::Received),
             Change::Completed { packet_id, .. } => drop(self.outbound.remove(&packet_id)),
             // These change more than one session.
@@ -162,7 +180,18 @@ impl Session {
         }
     }
 
+    /// What is retained for this filter is to be given, whatever was before.
+    pub(super) fn ask(&mut self, at: Seq, filter: String) {
+        self.forget_asked(&filter);
+        self.kept.asked.insert(at, Asked::new(filter));
+    }
+
+    fn forget_asked(&mut self, filter: &str) {
+        self.kept.asked.retain(|_, asked| !asked.is_for(filter));
+    }
+
     pub(super) fn unsubscribe(&mut self, filter: &str) {
+        self.forget_asked(filter);
         if self.kept.subscriptions.remove(filter).is_some() {
             self.subscription_bytes -= subscription_bytes(filter);
         }

@@ -7,7 +7,7 @@ use spool::{CursorId, NodeTime, Seq, clock::ClockMark};
 
 use super::{
     Broker,
-    retained::Retained,
+    retained::{Asked, Retained},
     session::{Kept, Session},
     start::Identity,
 };
@@ -57,6 +57,7 @@ impl Broker {
             self.judge.births(),
             &self.gaps.told,
             self.devices.registry.commands.askers(),
+            self.asked(),
         );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
@@ -70,7 +71,8 @@ impl Broker {
         let (derivations, rest) = next_part(rest)?;
         let (births, rest) = next_part(rest)?;
         let (told, rest) = next_part(rest)?;
-        let (askers, _) = next_part(rest)?;
+        let (askers, rest) = next_part(rest)?;
+        let (mut asked, _) = next_part::<BTreeMap<String, BTreeMap<Seq, Asked>>>(rest)?;
         self.judge.restore(memories);
         self.judge.restore_derivations(derivations);
         self.judge.restore_births(births);
@@ -87,6 +89,7 @@ impl Broker {
         }
         for (client, mut kept) in snapshot.sessions {
             let subscriptions = std::mem::take(&mut kept.subscriptions);
+            kept.asked = asked.remove(&client).unwrap_or_default();
             let session = Session::new(client.as_str().into(), kept.cursor, Seq::ZERO);
             self.add_session(Session { kept, ..session });
             for (filter, options) in subscriptions {

@@ -80,6 +80,7 @@ impl Broker {
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
             restore_flights(self, id);
+            self.search_again(id);
             let Some(session) = self.sessions.get(id) else {
                 continue;
             };
@@ -136,7 +137,11 @@ fn restore_flights(broker: &mut Broker, id: SessionId) {
             }
             Outbound::Retained { seq, identifier } => {
                 broker.actions.push_back(Action::Pin(seq));
-                let grant = RetainedGrant { qos: 2, identifier };
+                let grant = RetainedGrant {
+                    qos: 2,
+                    identifier,
+                    asked: None,
+                };
                 (Place::Retained(grant, seq), flight::Phase::Published)
             }
             Outbound::Received => (Place::Stored(Seq::ZERO), flight::Phase::Released),

@@ -40,16 +40,11 @@ impl Broker {
             .split_at(subscribe.requests.len().min(self.limits.subscriptions));
         for request in asked {
             match self.subscribe_one(journal, session, request, identifier)? {
-                Ok((seq, is_new)) => {
-                    gate = gate.max(seq);
+                Ok(taken) => {
+                    gate = gate.max(taken.seq);
                     reasons.push(granted(request.qos));
-                    let wanted = match request.retain_handling {
-                        RetainHandling::Send => true,
-                        RetainHandling::SendIfNew => is_new,
-                        RetainHandling::DoNotSend => false,
-                    };
-                    if wanted {
-                        retained.push(request);
+                    if taken.wants_retained {
+                        retained.push((request, taken.asked));
                     }
                 }
                 Err(reason) => reasons.push(reason),
@@ -60,8 +55,8 @@ impl Broker {
             self.exceed(id, Excess::Subscriptions);
         }
         self.answer_sub_ack(id, gate, subscribe.packet_id, reasons, false);
-        for request in retained {
-            self.search_retained(journal, session, request, identifier);
+        for (request, asked) in retained {
+            self.search_retained(journal, session, request, identifier, asked);
         }
         self.run_errands(session);
         Ok(())
@@ -74,7 +69,7 @@ impl Broker {
         session_id: SessionId,
         request: &SubscriptionRequest,
         identifier: Option<u32>,
-    ) -> Result<Result<(Seq, bool), ReasonCode>, PeerError> {
+    ) -> Result<Result<Subscribed, ReasonCode>, PeerError> {
         let Ok(subscription) = Subscription::parse(&request.filter) else {
             return Ok(Err(ReasonCode::TopicFilterInvalid));
         };
@@ -109,16 +104,51 @@ impl Broker {
             filter: request.filter.clone(),
             options,
         };
-        let appended = match new_group {
-            Some(name) => self.open_shared(journal, &name, session_id, change),
-            None => self.record_of(journal, session_id, change),
+        let wants_retained = match request.retain_handling {
+            _ if subscription.group.is_some() => false,
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
         };
+        let appended = self.record_subscription(
+            journal,
+            session_id,
+            request,
+            wants_retained,
+            new_group,
+            change,
+        );
         match appended {
-            Ok(seq) => Ok(Ok((seq, is_new))),
+            Ok((asked, seq)) => Ok(Ok(Subscribed {
+                seq,
+                wants_retained,
+                asked,
+            })),
             // With those before it: what is asked for at once is bounded by what the log takes at once.
             Err(Full::TooLarge) => Ok(Err(ReasonCode::QuotaExceeded)),
             Err(full) => Err(full.into()),
         }
+    }
+
+    /// Writes a subscription, and before it that what is retained is to be given, if it is.
+    fn record_subscription(
+        &mut self,
+        journal: &mut Journal<'_>,
+        session: SessionId,
+        request: &SubscriptionRequest,
+        wants_retained: bool,
+        new_group: Option<String>,
+        subscribed: Change,
+    ) -> Result<(Option<Seq>, Seq), Full> {
+        let asked = match wants_retained {
+            true => self.ask_retained(journal, session, request)?,
+            false => None,
+        };
+        let seq = match new_group {
+            Some(name) => self.open_shared(journal, &name, session, subscribed)?,
+            None => self.record_of(journal, session, subscribed)?,
+        };
+        Ok((asked, seq))
     }
 
     /// Opens a group with its first member, whose subscription `subscribed` is.
@@ -213,6 +243,15 @@ impl Broker {
         };
         self.answer(id, Gate::Committed(gate), Answer::Whole(Box::new(packet)));
     }
+}
+
+/// A subscription that was taken.
+struct Subscribed {
+    /// What has to be committed before it is granted.
+    seq: Seq,
+    wants_retained: bool,
+    /// Where a durable session asked for what is retained.
+    asked: Option<Seq>,
 }
 
 fn granted(qos: QoS) -> ReasonCode {

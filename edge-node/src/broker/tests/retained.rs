@@ -1,7 +1,7 @@
 //! Retained messages: what a new subscription gets, and what survives.
 
 use super::harness::*;
-use crate::mqtt::packet::{Ack, Packet, PublishPropertySet, QoS};
+use crate::mqtt::packet::{Ack, Packet, Publish, PublishPropertySet, QoS};
 
 fn retain(node: &mut TestNode, topic: &str, text: &str, qos: QoS) {
     let mut device = node.connect(v5("retainer"));
@@ -108,9 +108,11 @@ fn the_acknowledgement_of_a_retained_message_is_none_of_the_copy_that_is_owed() 
     node.settle();
     let retained = reader.publishes(&mut node);
     assert_eq!((retained.len(), retained[0].retain), (1, true));
+    // It alone was not acknowledged.
     let mut node = node.restart();
     let mut reader = node.connect(durable("reader"));
-    assert_eq!(reader.publishes(&mut node), []);
+    let again = reader.publishes(&mut node);
+    assert_eq!((again.len(), again[0].retain), (1, true));
 }
 
 #[test]
@@ -151,6 +153,109 @@ fn what_is_retained_for_a_new_subscription_comes_though_its_connection_breaks() 
         .collect();
     let all: Vec<String> = (1..=40).map(|n| format!("state/{n:02}")).collect();
     assert_eq!(topics, all);
+}
+
+fn topics(publishes: &[Publish]) -> Vec<&str> {
+    publishes.iter().map(|one| one.topic.as_str()).collect()
+}
+
+/// A node that retains a message of this QoS on each of `state/01` to `state/20`, and their names.
+fn with_states(qos: QoS) -> (TestNode, Vec<String>) {
+    let mut node = TestNode::new();
+    let states: Vec<_> = (1..=20).map(|n| format!("state/{n:02}")).collect();
+    for state in &states {
+        retain(&mut node, state, "on", qos);
+    }
+    (node, states)
+}
+
+#[test]
+fn what_is_retained_for_a_new_subscription_comes_though_the_power_fails_before_it_is_acknowledged()
+{
+    for checkpoint in [false, true] {
+        let (mut node, states) = with_states(QoS::AtLeastOnce);
+        let mut reader = node.connect(with_receive_maximum(durable("reader"), 5));
+        let asked = subscribe_with(request("state/#", QoS::AtLeastOnce), Some(7));
+        node.send(&reader, asked);
+        node.settle();
+        let first = reader.publishes(&mut node);
+        assert_eq!(topics(&first), states[..5]);
+        for publish in &first {
+            node.send(&reader, puback(publish));
+        }
+        node.settle();
+        if checkpoint {
+            node.checkpoint();
+            node.commit();
+        }
+        let mut node = node.crash();
+        let mut reader = node.connect(durable("reader"));
+        let again = take_publishes(&mut node, &mut reader);
+        assert_eq!(topics(&again), states);
+        assert!(again.iter().all(|publish| publish.retain));
+        let identifiers = |set: &PublishPropertySet| set.subscription_identifiers.clone();
+        assert_eq!(again[0].properties.set().map(identifiers), Some(vec![7]));
+        // All of it is acknowledged.
+        let mut node = node.crash();
+        let mut reader = node.connect(durable("reader"));
+        assert_eq!(reader.publishes(&mut node), []);
+    }
+}
+
+#[test]
+fn what_is_retained_at_qos_2_comes_once_to_a_new_subscription_though_the_power_fails() {
+    let (mut node, states) = with_states(QoS::ExactlyOnce);
+    let mut reader = node.connect(with_receive_maximum(durable("reader"), 5));
+    node.send(&reader, subscribe("state/#", QoS::ExactlyOnce));
+    node.settle();
+    let mut taken = reader.publishes(&mut node);
+    assert_eq!(topics(&taken), states[..5]);
+    // Two are done, one is received, and two are on their way.
+    for publish in &taken[..3] {
+        node.send(&reader, pubrec(publish));
+    }
+    node.commit();
+    for publish in &taken[..2] {
+        let done = Ack::success(publish.packet_id.unwrap());
+        node.send(&reader, Packet::PubComp(done));
+    }
+    node.commit();
+    node.checkpoint();
+    let mut node = node.crash();
+    taken.truncate(3);
+    let mut reader = node.connect(durable("reader"));
+    loop {
+        let came = reader.all(&mut node);
+        if came.is_empty() {
+            break;
+        }
+        for packet in came {
+            let answer = match packet {
+                Packet::Publish(publish) => {
+                    let answer = pubrec(&publish);
+                    taken.push(publish);
+                    answer
+                }
+                Packet::PubRel(ack) => Packet::PubComp(ack),
+                other => panic!("{other:?}"),
+            };
+            node.send(&reader, answer);
+        }
+        node.settle();
+    }
+    assert_eq!(topics(&taken), states);
+}
+
+#[test]
+fn what_is_retained_comes_to_no_subscription_that_was_taken_back_before_a_crash() {
+    let (mut node, _) = with_states(QoS::AtLeastOnce);
+    let mut reader = node.connect(with_receive_maximum(durable("reader"), 1));
+    node.subscribe(&mut reader, "state/#", QoS::AtLeastOnce);
+    node.send(&reader, unsubscribe("state/#"));
+    node.settle();
+    let mut node = node.crash();
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(reader.publishes(&mut node), []);
 }
 
 #[test]
