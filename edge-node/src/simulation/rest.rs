@@ -59,6 +59,10 @@ impl World {
             .collect();
         let now = node.now();
         self.model.retained.check(&self.model.messages, &got, now);
+        for (client, peer) in self.peers.iter().enumerate() {
+            let holds = |topic: &str| peer.holds(topic);
+            self.model.check_given(client, holds, &got, now);
+        }
     }
 }
 

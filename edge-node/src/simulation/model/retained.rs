@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spool::NodeTime;
 
-use super::Message;
+use super::{Message, Model};
 use crate::mqtt::packet::QoS;
 
 /// Every sending of a retained message and every acknowledgement of one, by topic.
@@ -55,6 +55,26 @@ impl Retained {
                 }
                 many => panic!("{many:?} are retained on {topic}"),
             }
+        }
+    }
+}
+
+impl Model {
+    /// Nothing moves any more: a client that holds a subscription was given what is retained there.
+    pub(crate) fn check_given(
+        &self,
+        client: usize,
+        holds: impl Fn(&str) -> bool,
+        retained: &BTreeSet<usize>,
+        now: NodeTime,
+    ) {
+        for number in retained {
+            let message = &self.messages[*number];
+            let is_owed = message.qos != QoS::AtMostOnce && holds(&message.topic);
+            assert!(
+                !is_owed || message.got.contains(&client) || message.may_be_expired(now),
+                "message {number} is retained, and client {client} was never given it: {message:?}"
+            );
         }
     }
 }
