@@ -213,7 +213,7 @@ where
     /// Sends nothing of a stream for a while, and then again what was not taken.
     async fn wait_with(&mut self, stream: Stream) -> Result<(), Stop<S::Error>> {
         let until_ms = self.line.now_ms().saturating_add(self.link.patience_ms());
-        self.message.clear();
+        self.message.forget(stream);
         self.flight.forget(stream);
         self.shared.outbox.lock().await.stop(stream, until_ms);
         self.link.wake(false);

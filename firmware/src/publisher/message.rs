@@ -1,5 +1,6 @@
 use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
+    Stream,
     envelope::{Envelope, Event},
     kind::KindId,
 };
@@ -24,6 +25,16 @@ impl Message {
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
+    }
+
+    /// What is left of this stream counts as not sent. What is left of another one stays: nobody looks for it again.
+    pub(super) fn forget(&mut self, stream: Stream) {
+        let message = self.bytes.get(..self.len).map(Envelope::decode);
+        if let Some(Ok(envelope)) = message
+            && envelope.head().stream == stream
+        {
+            self.clear();
+        }
     }
 
     /// Whether there is a next event; one that was taken before is passed over.

@@ -203,6 +203,34 @@ fn what_was_taken_of_a_batch_does_not_come_again_with_what_was_refused() {
 }
 
 #[test]
+fn a_refused_event_takes_nothing_of_a_batch_of_another_stream_with_it() {
+    let scene = Scene::new(1);
+    let mut is_refused = false;
+    scene.broker.answers(move |came| {
+        let is_alarm = came.id() == alarm_id(1);
+        let is_first = is_alarm && !std::mem::replace(&mut is_refused, true);
+        Some(if is_first { 0x97 } else { 0 })
+    });
+    scene.world.is_up.set(false);
+    scene.live(async |shared, here| {
+        for number in 0..20 {
+            assert!(event(shared, here, 1, number).await);
+        }
+        assert!(event(shared, here, 0, 0).await);
+        rest(here, 100).await; // the readings are one batch in flash then
+        scene.world.is_up.set(true);
+        rest(here, 1_000).await;
+        assert!(event(shared, here, 1, 20).await);
+        rest(here, 30_000).await;
+    });
+    let ids = scene.broker.ids();
+    let of_readings = ids.iter().filter(|id| **id != alarm_id(1));
+    let expected = (1..=21).map(|seq| format!("0000000500000001-1-{seq}"));
+    assert!(of_readings.eq(&expected.collect::<Vec<_>>()), "{ids:?}");
+    assert_eq!(ids.len(), 23, "the alarm came twice");
+}
+
+#[test]
 fn an_event_whose_acknowledgement_is_lost_comes_again_on_another_connection() {
     let scene = Scene::new(1);
     let mut is_lost = false;
