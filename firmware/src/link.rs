@@ -98,8 +98,8 @@ pub enum Heard<'a> {
     Refused(wire::Stream),
     /// A command or a configuration, to be acknowledged if it has an identifier.
     Command(&'a [u8], Option<u16>),
-    /// The broker took a publish, or did not.
-    Taken(u8),
+    /// The broker answered a publish: there is room for another. Whether events were stored is said by the node's answers.
+    Answered,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,13 @@ enum State {
     },
 }
 
+/// A publish that the broker has not answered.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: u16,
+    is_events: bool,
+}
+
 /// The state of the conversation.
 #[derive(Debug)]
 pub struct Link {
@@ -147,7 +154,7 @@ pub struct Link {
     attempts: u32,
     random: u64,
     next_id: u16,
-    in_flight: Vec<u16, MOST_IN_FLIGHT>,
+    in_flight: Vec<InFlight, MOST_IN_FLIGHT>,
     window: usize,
     keep_alive_ms: u64,
     last_sent_ms: u64,
@@ -216,7 +223,7 @@ impl Link {
                 if since_ms.saturating_add(self.manners.patience_ms.into()) <= now_ms {
                     return self.close();
                 }
-                let id = self.take_id();
+                let id = self.take_id(false);
                 Action::Table { index, id }
             }
             State::Live => self.poll_live(now_ms),
@@ -253,10 +260,14 @@ impl Link {
         }
         if self.has_losses && self.has_window() {
             self.has_losses = false;
-            return Action::Report { id: self.take_id() };
+            return Action::Report {
+                id: self.take_id(false),
+            };
         }
         if self.has_events && self.has_window() {
-            return Action::Event { id: self.take_id() };
+            return Action::Event {
+                id: self.take_id(true),
+            };
         }
         if self.keep_alive_ms > 0 && self.ping_ms() <= now_ms {
             self.said(now_ms);
@@ -359,7 +370,7 @@ impl Link {
     /// There was nothing to send: the identifier is free again.
     pub fn nothing_to_send(&mut self, id: u16) {
         self.has_events = false;
-        self.in_flight.retain(|other| *other != id);
+        self.in_flight.retain(|sent| sent.id != id);
     }
 
     /// Follows a packet; `is_answer` tells the topic of an answer from that of a command.
@@ -404,16 +415,25 @@ impl Link {
                 Heard::Command(payload, id)
             }
             Packet::Publish { payload, .. } => self.handle_answer(now_ms, payload),
-            Packet::Puback { id, reason } => {
-                self.in_flight.retain(|other| *other != id);
-                Heard::Taken(reason)
-            }
+            Packet::Puback { id, reason } => self.handle_puback(id, reason),
             Packet::Pingresp => Heard::Nothing,
             Packet::Connack { .. } | Packet::Suback { .. } | Packet::Disconnect { .. } => {
                 self.close();
                 Heard::Nothing
             }
         }
+    }
+
+    /// Events that were not taken stay in the outbox, and the node says when to send them again. Whatever else it did not
+    /// take is said again on the next connection.
+    fn handle_puback(&mut self, id: u16, reason: u8) -> Heard<'static> {
+        let sent = self.in_flight.iter().position(|sent| sent.id == id);
+        let sent = sent.map(|index| self.in_flight.remove(index));
+        if reason >= 0x80 && sent.is_none_or(|sent| !sent.is_events) {
+            self.close();
+            return Heard::Nothing;
+        }
+        Heard::Answered
     }
 
     fn handle_answer<'a>(&mut self, now_ms: u64, payload: &'a [u8]) -> Heard<'a> {
@@ -429,9 +449,7 @@ impl Link {
                 Heard::Welcome(welcome.time_ms, stored)
             }
             Ok(Answer::Ack(stored)) => {
-                if self.unanswered_since_ms.is_some() {
-                    self.unanswered_since_ms = Some(now_ms);
-                }
+                self.note_word(now_ms);
                 Heard::Stored(stored)
             }
             Ok(Answer::BirthWanted(_)) if is_born => {
@@ -444,10 +462,11 @@ impl Link {
             Ok(Answer::Refused(refused)) if refused.reason.is_final() => {
                 Heard::Refused(refused.stream)
             }
-            Ok(Answer::Refused(refused)) => Heard::Stopped(
-                refused.stream,
-                now_ms.saturating_add(refused.after_ms.into()),
-            ),
+            Ok(Answer::Refused(refused)) => {
+                self.note_word(now_ms);
+                let until_ms = now_ms.saturating_add(refused.after_ms.into());
+                Heard::Stopped(refused.stream, until_ms)
+            }
             Ok(Answer::BirthRefused { after_ms, .. }) => {
                 let wait_ms = self.backoff_ms().max(after_ms.into());
                 self.state = State::Closing { wait_ms };
@@ -464,6 +483,13 @@ impl Link {
                 self.close();
                 Heard::Nothing
             }
+        }
+    }
+
+    /// The node said something of events.
+    fn note_word(&mut self, now_ms: u64) {
+        if self.unanswered_since_ms.is_some() {
+            self.unanswered_since_ms = Some(now_ms);
         }
     }
 
@@ -502,7 +528,7 @@ impl Link {
 
     /// An identifier for a publish outside the window.
     pub(crate) fn take_free_id(&mut self) -> u16 {
-        self.take_id()
+        self.take_id(false)
     }
 
     fn has_window(&self) -> bool {
@@ -510,12 +536,12 @@ impl Link {
     }
 
     /// An identifier for a publish that is about to be sent.
-    fn take_id(&mut self) -> u16 {
+    fn take_id(&mut self, is_events: bool) -> u16 {
         let mut id = self.next_packet_id();
-        while self.in_flight.contains(&id) {
+        while self.in_flight.iter().any(|sent| sent.id == id) {
             id = self.next_packet_id();
         }
-        let _ = self.in_flight.push(id); // the window is no larger than the list
+        let _ = self.in_flight.push(InFlight { id, is_events }); // the window is no larger than the list
         id
     }
 

@@ -180,6 +180,9 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         let (incarnation, boot) = (self.incarnation, self.boot);
         for queue in &mut self.queues {
             queue.rewind();
+            if !is_online {
+                queue.stopped_until_ms = None;
+            }
             if !is_online && queue.class.commit == Commit::Offline {
                 let done = queue
                     .commit(&mut self.flash, incarnation, boot, &mut self.scratch)

@@ -265,8 +265,7 @@ where
                 drop(outbox);
                 self.command(payload, id).await?;
             }
-            Heard::Taken(reason) if reason >= 0x80 => return Err(Stop::Broken),
-            Heard::Taken(_) => self.link.wake(false),
+            Heard::Answered => self.link.wake(false),
         }
         Ok(())
     }

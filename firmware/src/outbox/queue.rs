@@ -76,7 +76,6 @@ impl<const RING: usize> Queue<RING> {
     pub(super) fn rewind(&mut self) {
         self.walk = Walk::from(self.log.keep);
         self.sent = 0;
-        self.stopped_until_ms = None;
     }
 
     pub(super) fn deadline_ms(&self) -> Option<u64> {

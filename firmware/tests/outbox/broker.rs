@@ -8,9 +8,13 @@ use std::{
 use embedded_io_async::{Read, Write};
 use flash_model::Random;
 use wire::{
-    answer::{BirthReason, Stored, Welcome, encode_ack, encode_birth_wanted, encode_welcome},
+    answer::{
+        BirthReason, RefusalReason, Refused, Stored, Welcome, encode_ack, encode_birth_wanted,
+        encode_refused, encode_welcome,
+    },
     birth::Presence,
     command::{Command, CommandId, Configured, Outcome},
+    envelope::Envelope,
 };
 
 use crate::{
@@ -38,6 +42,10 @@ pub(crate) struct Broker {
     pub(crate) works_with: RefCell<Vec<u32>>,
     pub(crate) configured: RefCell<Vec<(u32, Configured)>>,
     pub(crate) trouble: Cell<Trouble>,
+    /// Has no room for events of this stream, and is to be asked again after so many milliseconds.
+    pub(crate) no_room_for: Cell<Option<(u8, u32)>>,
+    /// How often it had none.
+    pub(crate) refusals: Cell<u32>,
     pub(crate) cuts: Cell<u32>,
     random: RefCell<Random>,
 }
@@ -57,6 +65,8 @@ impl Broker {
             works_with: RefCell::default(),
             configured: RefCell::default(),
             trouble: Cell::default(),
+            no_room_for: Cell::default(),
+            refusals: Cell::default(),
             cuts: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
         }
@@ -104,8 +114,14 @@ impl Broker {
         let topic_len = usize::from(u16::from_be_bytes([body[0], body[1]]));
         let topic = std::str::from_utf8(&body[2..2 + topic_len]).unwrap();
         let (id, payload) = (&body[2 + topic_len..4 + topic_len], &body[5 + topic_len..]);
-        write(wire, &[0x40, 2, id[0], id[1]]).await?;
         let mut buffer = [0; 256];
+        if let Some(refused) = self.refused(topic, payload) {
+            self.refusals.set(self.refusals.get() + 1);
+            let refused = encode_refused(&refused, &mut buffer).unwrap();
+            self.answer(wire, "a/pump-7", refused).await?;
+            return write(wire, &[0x40, 4, id[0], id[1], 0x97, 0]).await;
+        }
+        write(wire, &[0x40, 2, id[0], id[1]]).await?;
         match topic {
             "b/pump-7" => self.presence(wire, payload, born).await,
             "d/pump-7" => {
@@ -134,6 +150,19 @@ impl Broker {
             }
             other => panic!("{other}"),
         }
+    }
+
+    fn refused(&self, topic: &str, payload: &[u8]) -> Option<Refused> {
+        let (stream, after_ms) = self.no_room_for.get()?;
+        let is_data = topic.starts_with("d/");
+        let head = is_data.then(|| Envelope::decode(payload).unwrap().head())?;
+        (head.stream.number() == stream).then_some(Refused {
+            incarnation: head.incarnation.unwrap_or(5),
+            stream: head.stream,
+            mark: head.mark,
+            reason: RefusalReason::NoRoom,
+            after_ms,
+        })
     }
 
     async fn presence(

@@ -197,6 +197,35 @@ fn events_under_ids_that_the_node_has_already_arrive_under_others() {
 }
 
 #[test]
+fn a_node_without_room_is_asked_again_when_it_said_and_other_streams_go_on_over_one_connection() {
+    let world = World::new();
+    let here = Here(world.clone());
+    let broker = Broker::new(&world, 1);
+    let shared = Outside::new(open(&Driver::new(), 5).unwrap());
+    let outside = (here.clone(), here.clone(), NoCommands);
+    let mut client = Client::new(&shared, identity(), outside, Manners::default(), 3);
+    broker.no_room_for.set(Some((0, 60_000)));
+    let work = async {
+        let committed = publish(&shared, &here, 0, 20).await;
+        here.wait_until(here.uptime_ms() + 150_000).await;
+        assert_eq!(numbers(&broker, 1).len(), 20);
+        assert!(numbers(&broker, 0).is_empty());
+        // At most a window of them each minute.
+        let refusals = broker.refusals.replace(0);
+        assert!((3..=24).contains(&refusals), "{refusals}");
+        broker.no_room_for.set(None);
+        here.wait_until(here.uptime_ms() + 60_000).await;
+        committed
+    };
+    let done = world.run(1_000_000, select3(client.run(), broker.serve(), work));
+    let Some(Either3::Third(committed)) = done else {
+        panic!("the client ended")
+    };
+    assert_eq!(numbers(&broker, 0), committed);
+    assert_eq!(broker.works_with.borrow().len(), 1, "births");
+}
+
+#[test]
 fn without_a_link_nothing_is_lost_and_attempts_go_on() {
     let world = World::new();
     let here = Here(world.clone());
