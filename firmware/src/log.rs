@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //!
-//! - A page is erased right before its header is written, never earlier, and its state is never taken from how it looks:
-//!   a page whose header is not whole holds nothing.
+//! - A page is erased right before its header is written, never earlier, and its state is never taken from how it looks.
+//!   Records that name its number show that a header was there, should it be lost.
 //! - No word is written twice between two erases.
 //! - An appended record is whole, or it is no record; others are not touched. What follows a torn record is found by
 //!   trying every word.
@@ -118,6 +118,12 @@ impl Log {
             let number = self.page_number(flash, index, scratch).await?;
             newest = newest.max(number.unwrap_or(0));
         }
+        while self
+            .has_lost_its_head(flash, newest.saturating_add(1), scratch)
+            .await?
+        {
+            newest = newest.saturating_add(1);
+        }
         for index in 0..self.region.pages {
             let number = self.page_number(flash, index, scratch).await?;
             if let Some(number) = number.filter(|number| self.is_in_turn(*number, newest)) {
@@ -125,6 +131,14 @@ impl Log {
             }
         }
         if newest > 0 {
+            oldest = oldest.min(newest);
+            while self.is_in_turn(oldest.saturating_sub(1), newest)
+                && self
+                    .has_lost_its_head(flash, oldest.saturating_sub(1), scratch)
+                    .await?
+            {
+                oldest = oldest.saturating_sub(1);
+            }
             self.keep = start_of::<S>(oldest);
             self.tail = start_of::<S>(newest);
             self.tail.offset = self.end_of_page(flash, newest, scratch).await?;
@@ -157,12 +171,12 @@ impl Log {
             } else {
                 page_len::<S>()
             };
-            let is_page = at.offset > first
-                || self
+            let is_another = at.offset == first
+                && self
                     .page_number(flash, self.index(at.number), scratch)
                     .await?
-                    == Some(at.number);
-            if !is_page || at.offset >= end {
+                    .is_some_and(|number| number != at.number);
+            if is_another || at.offset >= end {
                 walk.at = self.tail.min(start_of::<S>(at.number.saturating_add(1)));
             } else if let Some((kind, len)) = self.read(flash, at, end, scratch).await? {
                 walk.at.offset = at.offset.saturating_add(stored_len::<S>(len));
@@ -178,13 +192,48 @@ impl Log {
         Ok(None)
     }
 
+    /// Whether a page has records and cannot say any more that it is there.
+    async fn has_lost_its_head<S: NorFlash>(
+        &self,
+        flash: &mut S,
+        number: u32,
+        scratch: &mut [u8],
+    ) -> Result<bool, LogError<S::Error>> {
+        if !self.is_strange(flash, number, scratch).await? {
+            return Ok(false);
+        }
+        let mut at = start_of::<S>(number);
+        while at.offset < page_len::<S>() {
+            if self
+                .read(flash, at, page_len::<S>(), scratch)
+                .await?
+                .is_some()
+            {
+                return Ok(true);
+            }
+            at.offset = at.offset.saturating_add(word::<S>());
+        }
+        Ok(false)
+    }
+
     /// Whether the page after the newest looks like one whose header was lost.
     pub(crate) async fn is_next_page_strange<S: NorFlash>(
         &self,
         flash: &mut S,
         scratch: &mut [u8],
     ) -> Result<bool, LogError<S::Error>> {
-        let index = self.index(self.tail.number.saturating_add(1));
+        let number = self.tail.number.saturating_add(1);
+        self.is_strange(flash, number, scratch).await
+    }
+
+    /// Whether something stands where the header of a page would, and is none.
+    async fn is_strange<S: NorFlash>(
+        &self,
+        flash: &mut S,
+        number: u32,
+        scratch: &mut [u8],
+    ) -> Result<bool, LogError<S::Error>> {
+        let index = self.index(number);
         if self.page_number(flash, index, scratch).await?.is_some() {
             return Ok(false);
         }

@@ -202,6 +202,28 @@ fn an_event_that_cannot_be_read_any_more_is_reported() {
     assert_eq!(left, [0, 2]);
 }
 
+#[test]
+fn a_page_whose_head_cannot_be_read_any_more_keeps_its_events() {
+    let first = 2 * u32::try_from(PAGE).unwrap();
+    // The page that is written, which is the first there is; then one with another behind it.
+    for (alarms, number) in [(3, 1), (40, 2), (40, 1)] {
+        let driver = Driver::new();
+        let mut outbox = open(&driver, 1).unwrap();
+        for number in 0..alarms {
+            publish(&mut outbox, ALARMS, 0, &[number; 8]).unwrap();
+        }
+        drop(outbox);
+        driver.rot(first + number * PAGE_OF_ALARMS);
+        let mut outbox = open(&driver, 2).unwrap();
+        publish(&mut outbox, ALARMS, 0, &[alarms; 8]).unwrap();
+        let came = std::iter::from_fn(|| next(&mut outbox)).flatten();
+        let numbers: Vec<_> = came.map(|(_, data)| data[0]).collect();
+        let expected: Vec<_> = (0..=alarms).collect();
+        assert_eq!(numbers, expected, "{alarms} alarms, page {number}");
+        assert_eq!(outbox.dropped(), []);
+    }
+}
+
 /// The first page that is used is the second of the region: pages are numbered from 1.
 const PAGE_OF_ALARMS: u32 = 1024;
 
