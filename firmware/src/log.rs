@@ -250,7 +250,7 @@ impl Log {
         scratch: &mut [u8],
     ) -> Result<(), LogError<S::Error>> {
         let stored = stored_len::<S>(payload.len());
-        let most = page_len::<S>().saturating_sub(start_of::<S>(0).offset);
+        let most = most_stored::<S>();
         let Ok(len) = u16::try_from(payload.len()) else {
             return Err(LogError::Size);
         };
@@ -479,8 +479,12 @@ fn head_of(scratch: &[u8]) -> [u8; 4] {
 
 /// The longest payload of a record.
 pub(crate) fn most_payload<S: NorFlash>() -> usize {
-    let most = page_len::<S>().saturating_sub(start_of::<S>(0).offset);
-    (most as usize).saturating_sub(HEAD)
+    (most_stored::<S>() as usize).saturating_sub(HEAD)
+}
+
+/// How much of a page is for records.
+pub(crate) fn most_stored<S: NorFlash>() -> u32 {
+    page_len::<S>().saturating_sub(start_of::<S>(0).offset)
 }
 
 fn record_crc(number: u32, head: [u8; 4], payload: &[u8]) -> u32 {

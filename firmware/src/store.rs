@@ -1,6 +1,6 @@
 //! What a device must remember over a reset beside its events, as values under keys in a log of its own.
 //!
-//! A value's newest record counts. When a page is full the next one is begun and what is still needed copied to it, so all
+//! A value's newest record counts; an empty one says that there is none any more. When a page is full the next one is begun and what is still needed copied to it, so all
 //! values together must fit into a page. A power cut while copying leaves the older records, from which it goes on.
 
 use embedded_storage_async::nor_flash::NorFlash;
@@ -12,6 +12,11 @@ const TAG: u8 = 0xff;
 
 /// The most values.
 pub(crate) const MAX_VALUES: usize = 24;
+
+/// How many values there are beside the tables, and how many bytes all of them take at most: counter, commands of four
+/// origins, a setting, renames.
+const OTHERS: usize = 7;
+const OTHERS_LEN: u32 = 512;
 
 /// Names a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +104,11 @@ impl Store {
             if key == Key::Boot {
                 skipped_before_boot = walk.skipped;
             }
-            self.note(key, record.at)?;
+            if record.payload.len() > key.id().len() {
+                self.note(key, record.at)?;
+            } else {
+                self.newest.retain(|(other, _)| *other != key);
+            }
         }
         let is_strange = self.log.is_next_page_strange(flash, scratch).await?;
         self.is_boot_doubtful = walk.skipped > skipped_before_boot || is_strange;
@@ -130,12 +139,21 @@ impl Store {
         Ok(record.and_then(|record| record.payload.get(2..)))
     }
 
-    /// Forgets a value; it may come back with the next reset.
-    pub(crate) fn forget(&mut self, key: Key) {
+    /// Forgets a value.
+    pub(crate) async fn forget<S: NorFlash>(
+        &mut self,
+        flash: &mut S,
+        key: Key,
+        scratch: &mut [u8],
+    ) -> Result<(), LogError<S::Error>> {
         self.newest.retain(|(other, _)| *other != key);
+        self.log
+            .append(flash, key.number(), &key.id(), scratch)
+            .await?;
+        self.copy_old_pages(flash, scratch).await
     }
 
-    /// Stores a value. When this returns, it is in flash.
+    /// Stores a value. When this returns, it is in flash. One that finds no room beside the others is not written.
     pub(crate) async fn set<S: NorFlash>(
         &mut self,
         flash: &mut S,
@@ -148,8 +166,36 @@ impl Store {
             .extend_from_slice(&key.id())
             .and_then(|()| payload.extend_from_slice(value));
         fits.map_err(|_| LogError::Size)?;
+        if !self.has_room(flash, key, payload.len(), scratch).await? {
+            return Err(LogError::Full);
+        }
         self.append(flash, key, &payload, scratch).await?;
         self.copy_old_pages(flash, scratch).await
+    }
+
+    /// Whether a page can hold a record of so many bytes and all other values. Tables leave room for what a device must be
+    /// able to remember.
+    async fn has_room<S: NorFlash>(
+        &self,
+        flash: &mut S,
+        key: Key,
+        len: usize,
+        scratch: &mut [u8],
+    ) -> Result<bool, LogError<S::Error>> {
+        let mut stored = crate::log::stored_len::<S>(len);
+        let mut values = 1;
+        for (_, at) in self.newest.iter().filter(|(other, _)| *other != key) {
+            let record = self.log.next(flash, &mut Walk::from(*at), scratch).await?;
+            let len = record.map_or(0, |record| record.payload.len());
+            stored = stored.saturating_add(crate::log::stored_len::<S>(len));
+            values += 1;
+        }
+        let most = crate::log::most_stored::<S>();
+        let (least_values, least_bytes) = match key {
+            Key::Kind(_) => (OTHERS, OTHERS_LEN.min(most / 2)),
+            _ => (0, 0),
+        };
+        Ok(values + least_values <= MAX_VALUES && stored.saturating_add(least_bytes) <= most)
     }
 
     /// Appends a record, in a new page if need be.

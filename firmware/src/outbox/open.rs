@@ -169,7 +169,7 @@ async fn scan<S: NorFlash, const RING: usize>(
         before = Some((span, walk.skipped));
         queue.note_waiting(span, incarnation);
         if !waiting.contains(&span.kind) {
-            waiting.push(span.kind).map_err(|_| OpenError::Kinds)?;
+            let _ = waiting.push(span.kind); // a full list counts for all
         }
     }
     // What was being written when the power went, or cannot be read any more, came behind the last event.
@@ -224,14 +224,18 @@ async fn announce<S: NorFlash>(
     flash: &mut S,
     store: &mut Store,
     kinds: &[Kind<'_>],
-    waiting: &[[u8; 2]],
+    waiting: &Vec<[u8; 2], 16>,
     scratch: &mut [u8],
 ) -> Result<(), OpenError<S::Error>> {
     let old: Vec<Key, 32> = store.keys().collect();
     for key in old {
         let Key::Kind(id) = key else { continue };
-        if !waiting.contains(&id) && kinds.iter().all(|kind| kind.id().0 != id) {
-            store.forget(key);
+        // Of as many kinds as that, others may wait that were not counted.
+        if !waiting.is_full()
+            && !waiting.contains(&id)
+            && kinds.iter().all(|kind| kind.id().0 != id)
+        {
+            store.forget(flash, key, scratch).await?;
         }
     }
     for kind in kinds {

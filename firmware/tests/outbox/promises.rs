@@ -457,3 +457,31 @@ fn a_kind_that_changed_under_its_version_is_refused_by_name() {
     let opened: Result<Box, _> = block_on(Outbox::open(driver.clone(), &layout(), &[CHANGED], 1));
     assert_eq!(opened.map(drop), Err(OpenError::Changed(CHANGED.id())));
 }
+
+#[test]
+fn a_device_opens_its_outbox_through_any_number_of_kinds_over_its_life() {
+    let driver = Driver::new();
+    for version in 1..=60 {
+        let kind = Kind { version, ..READING };
+        let opened: Result<Box, _> = block_on(Outbox::open(driver.clone(), &layout(), &[kind], 1));
+        let outbox = opened.unwrap_or_else(|error| panic!("version {version}: {error:?}"));
+        assert_eq!((outbox.boot(), outbox.tables()), (version.into(), 1));
+    }
+}
+
+#[test]
+fn kinds_that_find_no_room_are_refused_and_the_firmware_before_goes_on() {
+    const MANY: u16 = 30;
+    let driver = Driver::new();
+    drop(open(&driver, 1).unwrap());
+    let kinds: Vec<_> = (1..=MANY)
+        .map(|version| Kind { version, ..READING })
+        .collect();
+    for _ in 0..3 {
+        let opened: Result<Box, _> = block_on(Outbox::open(driver.clone(), &layout(), &kinds, 1));
+        assert_eq!(opened.map(drop), Err(OpenError::Kinds));
+    }
+    let mut outbox = open(&driver, 1).unwrap();
+    publish(&mut outbox, ALARMS, 0, &[1]).unwrap();
+    assert_eq!(next(&mut outbox).unwrap()[0].1, [1]);
+}
