@@ -113,34 +113,25 @@ impl Log {
         flash: &mut S,
         scratch: &mut [u8],
     ) -> Result<(), LogError<S::Error>> {
-        let (mut newest, mut oldest) = (0, u32::MAX);
+        let mut newest = 0;
         for index in 0..self.region.pages {
             let number = self.page_number(flash, index, scratch).await?;
             newest = newest.max(number.unwrap_or(0));
         }
-        while self
-            .has_lost_its_head(flash, newest.saturating_add(1), scratch)
+        // A page whose head is lost is known by its records.
+        let next = start_of::<S>(newest.saturating_add(1));
+        self.tail = Self::page_after::<S>(next);
+        if self
+            .next(flash, &mut Walk::from(next), scratch)
             .await?
+            .is_some()
         {
-            newest = newest.saturating_add(1);
+            newest = next.number;
         }
-        for index in 0..self.region.pages {
-            let number = self.page_number(flash, index, scratch).await?;
-            if let Some(number) = number.filter(|number| self.is_in_turn(*number, newest)) {
-                oldest = oldest.min(number);
-            }
-        }
+        let oldest = newest.saturating_add(1).saturating_sub(self.region.pages);
+        self.keep = start_of::<S>(oldest.max(1));
+        self.tail = start_of::<S>(newest);
         if newest > 0 {
-            oldest = oldest.min(newest);
-            while self.is_in_turn(oldest.saturating_sub(1), newest)
-                && self
-                    .has_lost_its_head(flash, oldest.saturating_sub(1), scratch)
-                    .await?
-            {
-                oldest = oldest.saturating_sub(1);
-            }
-            self.keep = start_of::<S>(oldest);
-            self.tail = start_of::<S>(newest);
             self.tail.offset = self.end_of_page(flash, newest, scratch).await?;
         }
         Ok(())
@@ -192,30 +183,6 @@ impl Log {
         Ok(None)
     }
 
-    /// Whether a page has records and cannot say any more that it is there.
-    async fn has_lost_its_head<S: NorFlash>(
-        &self,
-        flash: &mut S,
-        number: u32,
-        scratch: &mut [u8],
-    ) -> Result<bool, LogError<S::Error>> {
-        if !self.is_strange(flash, number, scratch).await? {
-            return Ok(false);
-        }
-        let mut at = start_of::<S>(number);
-        while at.offset < page_len::<S>() {
-            if self
-                .read(flash, at, page_len::<S>(), scratch)
-                .await?
-                .is_some()
-            {
-                return Ok(true);
-            }
-            at.offset = at.offset.saturating_add(word::<S>());
-        }
-        Ok(false)
-    }
-
     /// Whether the page after the newest looks like one whose header was lost.
     pub(crate) async fn is_next_page_strange<S: NorFlash>(
         &self,
@@ -223,16 +190,6 @@ impl Log {
         scratch: &mut [u8],
     ) -> Result<bool, LogError<S::Error>> {
         let number = self.tail.number.saturating_add(1);
-        self.is_strange(flash, number, scratch).await
-    }
-
-    /// Whether something stands where the header of a page would, and is none.
-    async fn is_strange<S: NorFlash>(
-        &self,
-        flash: &mut S,
-        number: u32,
-        scratch: &mut [u8],
-    ) -> Result<bool, LogError<S::Error>> {
         let index = self.index(number);
         if self.page_number(flash, index, scratch).await?.is_some() {
             return Ok(false);
@@ -331,10 +288,6 @@ impl Log {
             .saturating_add(1)
             .saturating_sub(self.region.pages);
         replaced < self.keep.number
-    }
-
-    fn is_in_turn(&self, number: u32, newest: u32) -> bool {
-        number > newest.saturating_sub(self.region.pages)
     }
 
     fn index(&self, number: u32) -> u32 {

@@ -6,7 +6,7 @@
 use embedded_storage_async::nor_flash::NorFlash;
 use heapless::Vec;
 
-use crate::log::{Cursor, Log, LogError, Region, Walk};
+use crate::log::{Cursor, Log, LogError, Region, Walk, most_stored, stored_len};
 
 const TAG: u8 = 0xff;
 
@@ -67,10 +67,18 @@ impl Key {
     }
 }
 
+/// Where the newest record of a value is, and how long.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    key: Key,
+    at: Cursor,
+    len: u16,
+}
+
 #[derive(Debug)]
 pub(crate) struct Store {
     log: Log,
-    newest: Vec<(Key, Cursor), MAX_VALUES>,
+    newest: Vec<Newest, MAX_VALUES>,
     /// Whether something that cannot be read stands behind the newest boot counter.
     is_boot_doubtful: bool,
 }
@@ -105,9 +113,9 @@ impl Store {
                 skipped_before_boot = walk.skipped;
             }
             if record.payload.len() > key.id().len() {
-                self.note(key, record.at)?;
+                self.note(key, record.at, record.payload.len())?;
             } else {
-                self.newest.retain(|(other, _)| *other != key);
+                self.newest.retain(|value| value.key != key);
             }
         }
         let is_strange = self.log.is_next_page_strange(flash, scratch).await?;
@@ -122,7 +130,7 @@ impl Store {
 
     /// The keys that have a value.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
-        self.newest.iter().map(|(key, _)| *key)
+        self.newest.iter().map(|value| value.key)
     }
 
     /// The value of `key`, in `scratch`.
@@ -132,10 +140,11 @@ impl Store {
         key: Key,
         scratch: &'b mut [u8],
     ) -> Result<Option<&'b [u8]>, LogError<S::Error>> {
-        let Some((_, at)) = self.newest.iter().find(|(other, _)| *other == key) else {
+        let Some(value) = self.newest.iter().find(|value| value.key == key) else {
             return Ok(None);
         };
-        let record = self.log.next(flash, &mut Walk::from(*at), scratch).await?;
+        let mut walk = Walk::from(value.at);
+        let record = self.log.next(flash, &mut walk, scratch).await?;
         Ok(record.and_then(|record| record.payload.get(2..)))
     }
 
@@ -146,11 +155,9 @@ impl Store {
         key: Key,
         scratch: &mut [u8],
     ) -> Result<(), LogError<S::Error>> {
-        self.newest.retain(|(other, _)| *other != key);
-        self.log
-            .append(flash, key.number(), &key.id(), scratch)
-            .await?;
-        self.copy_old_pages(flash, scratch).await
+        self.set(flash, key, &[], scratch).await?;
+        self.newest.retain(|value| value.key != key);
+        Ok(())
     }
 
     /// Stores a value. When this returns, it is in flash. One that finds no room beside the others is not written.
@@ -166,7 +173,7 @@ impl Store {
             .extend_from_slice(&key.id())
             .and_then(|()| payload.extend_from_slice(value));
         fits.map_err(|_| LogError::Size)?;
-        if !self.has_room(flash, key, payload.len(), scratch).await? {
+        if !self.has_room::<S>(key, payload.len()) {
             return Err(LogError::Full);
         }
         self.append(flash, key, &payload, scratch).await?;
@@ -175,27 +182,18 @@ impl Store {
 
     /// Whether a page can hold a record of so many bytes and all other values. Tables leave room for what a device must be
     /// able to remember.
-    async fn has_room<S: NorFlash>(
-        &self,
-        flash: &mut S,
-        key: Key,
-        len: usize,
-        scratch: &mut [u8],
-    ) -> Result<bool, LogError<S::Error>> {
-        let mut stored = crate::log::stored_len::<S>(len);
-        let mut values = 1;
-        for (_, at) in self.newest.iter().filter(|(other, _)| *other != key) {
-            let record = self.log.next(flash, &mut Walk::from(*at), scratch).await?;
-            let len = record.map_or(0, |record| record.payload.len());
-            stored = stored.saturating_add(crate::log::stored_len::<S>(len));
-            values += 1;
+    fn has_room<S: NorFlash>(&self, key: Key, len: usize) -> bool {
+        let others = self.newest.iter().filter(|value| value.key != key);
+        let lens = others.map(|value| usize::from(value.len)).chain([len]);
+        let stored = lens.map(stored_len::<S>).sum::<u32>();
+        let most = most_stored::<S>();
+        match key {
+            Key::Kind(_) => {
+                self.newest.len().saturating_add(OTHERS) < MAX_VALUES
+                    && stored <= most.saturating_sub(OTHERS_LEN.min(most / 2))
+            }
+            _ => stored <= most,
         }
-        let most = crate::log::most_stored::<S>();
-        let (least_values, least_bytes) = match key {
-            Key::Kind(_) => (OTHERS, OTHERS_LEN.min(most / 2)),
-            _ => (0, 0),
-        };
-        Ok(values + least_values <= MAX_VALUES && stored.saturating_add(least_bytes) <= most)
     }
 
     /// Appends a record, in a new page if need be.
@@ -209,10 +207,10 @@ impl Store {
         self.log
             .append(flash, key.number(), payload, scratch)
             .await?;
-        let stored = crate::log::stored_len::<S>(payload.len());
+        let stored = stored_len::<S>(payload.len());
         let mut at = self.log.tail();
         at.offset = at.offset.saturating_sub(stored);
-        self.note(key, at)
+        self.note(key, at, payload.len())
     }
 
     /// Copies what only older pages hold, so that they can be erased.
@@ -222,7 +220,9 @@ impl Store {
         scratch: &mut [u8],
     ) -> Result<(), LogError<S::Error>> {
         let page = self.log.tail().number;
-        while let Some((key, at)) = self.newest.iter().find(|(_, at)| at.number < page).copied() {
+        while let Some(&Newest { key, at, .. }) =
+            self.newest.iter().find(|value| value.at.number < page)
+        {
             let mut payload: Vec<u8, MAX_VALUE> = Vec::new();
             if let Some(record) = self.log.next(flash, &mut Walk::from(at), scratch).await? {
                 payload
@@ -238,10 +238,12 @@ impl Store {
         Ok(())
     }
 
-    fn note<E>(&mut self, key: Key, at: Cursor) -> Result<(), LogError<E>> {
-        match self.newest.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, place)) => *place = at,
-            None => self.newest.push((key, at)).map_err(|_| LogError::Full)?,
+    fn note<E>(&mut self, key: Key, at: Cursor, len: usize) -> Result<(), LogError<E>> {
+        let len = u16::try_from(len).map_err(|_| LogError::Size)?;
+        let newest = Newest { key, at, len };
+        match self.newest.iter_mut().find(|value| value.key == key) {
+            Some(place) => *place = newest,
+            None => self.newest.push(newest).map_err(|_| LogError::Full)?,
         }
         Ok(())
     }

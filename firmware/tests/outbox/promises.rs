@@ -205,7 +205,7 @@ fn an_event_that_cannot_be_read_any_more_is_reported() {
 #[test]
 fn a_page_whose_head_cannot_be_read_any_more_keeps_its_events() {
     let first = 2 * u32::try_from(PAGE).unwrap();
-    // The page that is written, which is the first there is; then one with another behind it.
+    // The only page there is, the one that is written, and the oldest.
     for (alarms, number) in [(3, 1), (40, 2), (40, 1)] {
         let driver = Driver::new();
         let mut outbox = open(&driver, 1).unwrap();
