@@ -221,13 +221,7 @@ impl Log {
         let head = [low, high, kind, low ^ high ^ kind ^ CHECK];
         let crc = record_crc(self.tail.number, head, payload);
         let bytes = scratch.get_mut(..stored as usize).ok_or(LogError::Size)?;
-        bytes.fill(0);
-        for (place, byte) in bytes
-            .iter_mut()
-            .zip(head.iter().chain(&crc.to_le_bytes()).chain(payload))
-        {
-            *place = *byte;
-        }
+        fill(bytes, &[&head, &crc.to_le_bytes(), payload]);
         // A write that fails or is abandoned has touched the words, so the next record goes behind them.
         let at = self.tail;
         self.tail.offset = self.tail.offset.saturating_add(stored);
@@ -253,14 +247,11 @@ impl Log {
         flash
             .erase(from, from.saturating_add(page_len::<S>()))
             .await?;
-        bytes.fill(0);
         let [a, b] = MAGIC;
         let [n0, n1, n2, n3] = number.to_le_bytes();
         let head = [a, b, FORMAT, self.tag, n0, n1, n2, n3];
         let crc = Crc::new().with(&head).value();
-        for (place, byte) in bytes.iter_mut().zip(head.iter().chain(&crc.to_le_bytes())) {
-            *place = *byte;
-        }
+        fill(bytes, &[&head, &crc.to_le_bytes()]);
         flash.write(from, bytes).await?;
         self.tail = first;
         Ok(())
@@ -423,6 +414,15 @@ impl Log {
             end = offset;
         }
         Ok(end)
+    }
+}
+
+/// Writes these one behind the other, and zeros to the end.
+fn fill(bytes: &mut [u8], parts: &[&[u8]]) {
+    bytes.fill(0);
+    let parts = parts.iter().copied().flatten();
+    for (place, byte) in bytes.iter_mut().zip(parts) {
+        *place = *byte;
     }
 }
 

@@ -24,7 +24,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
     Stream,
-    birth::Presence,
+    birth::decode_kinds,
     kind::Table,
     topic::{DeviceId, Prefix},
 };
@@ -296,8 +296,5 @@ where
 
 /// The table in the announcement of a kind.
 fn first_table(announcement: &[u8]) -> Option<Table<'_>> {
-    match Presence::decode(announcement) {
-        Ok(Presence::Kinds(kinds)) => kinds.iter().next(),
-        _ => None,
-    }
+    decode_kinds(announcement).ok()?.iter().next()
 }

@@ -2,7 +2,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use heapless::Vec;
 use wire::{
     Mark,
-    birth::{LossReason, Presence, encode_kinds},
+    birth::{LossReason, decode_kinds, encode_kinds},
     kind::{Announced, Kind, KindId},
 };
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     class::Class,
     log::{Cursor, Log, LogError, Walk},
-    store::{Key, MAX_VALUE, Store},
+    store::{Key, MAX_VALUE, MAX_VALUES, Store},
 };
 
 /// Why an outbox cannot be opened. The flash holds what it held.
@@ -227,18 +227,25 @@ async fn announce<S: NorFlash>(
     waiting: &Vec<[u8; 2], 16>,
     scratch: &mut [u8],
 ) -> Result<(), OpenError<S::Error>> {
-    let old: Vec<Key, 32> = store.keys().collect();
+    let old: Vec<Key, MAX_VALUES> = store.keys().collect();
     for key in old {
         let Key::Kind(id) = key else { continue };
         // Of as many kinds as that, others may wait that were not counted.
-        if !waiting.is_full()
-            && !waiting.contains(&id)
-            && kinds.iter().all(|kind| kind.id().0 != id)
-        {
+        let waits = waiting.is_full() || waiting.contains(&id);
+        if !waits && kinds.iter().all(|kind| kind.id().0 != id) {
             store.forget(flash, key, scratch).await?;
+            continue;
+        }
+        let stored = store.value(flash, key, scratch).await?;
+        let Some(Ok(tables)) = stored.map(decode_kinds) else {
+            continue;
+        };
+        for table in tables.iter() {
+            refuse_changed(kinds, table.event_type, table.version, table.id)?;
         }
     }
     for kind in kinds {
+        refuse_changed(kinds, kind.event_type, kind.version, kind.id())?;
         let mut message = [0; MAX_VALUE - 2];
         let message =
             encode_kinds(&[Announced::new(*kind)], &mut message).map_err(|_| OpenError::Kinds)?;
@@ -246,39 +253,24 @@ async fn announce<S: NorFlash>(
         match store.value(flash, key, scratch).await? {
             Some(stored) if stored == message => continue,
             Some(_) => return Err(OpenError::Twin(kind.id())),
-            None => {}
+            None => store.set(flash, key, message, scratch).await?,
         }
-        refuse_changed(flash, store, kind, scratch).await?;
-        store.set(flash, key, message, scratch).await?;
     }
     Ok(())
 }
 
-/// Refuses a kind with type and version of another one whose events wait.
-async fn refuse_changed<S: NorFlash>(
-    flash: &mut S,
-    store: &Store,
-    kind: &Kind<'_>,
-    scratch: &mut [u8],
-) -> Result<(), OpenError<S::Error>> {
-    let keys: Vec<Key, 32> = store.keys().collect();
-    for key in keys {
-        if !matches!(key, Key::Kind(_)) {
-            continue;
-        }
-        let Some(stored) = store.value(flash, key, scratch).await? else {
-            continue;
-        };
-        let Ok(Presence::Kinds(tables)) = Presence::decode(stored) else {
-            continue;
-        };
-        let is_changed = tables.iter().any(|table| {
-            (table.event_type, table.version) == (kind.event_type, kind.version)
-                && table.id != kind.id()
-        });
-        if is_changed {
-            return Err(OpenError::Changed(kind.id()));
-        }
+/// Refuses a kind that has type and version of another one.
+fn refuse_changed<E>(
+    kinds: &[Kind<'_>],
+    event_type: &str,
+    version: u16,
+    id: KindId,
+) -> Result<(), OpenError<E>> {
+    let mut alike = kinds
+        .iter()
+        .filter(|kind| (kind.event_type, kind.version) == (event_type, version));
+    match alike.find(|kind| kind.id() != id) {
+        Some(changed) => Err(OpenError::Changed(changed.id())),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -370,16 +370,33 @@ impl<'a> Presence<'a> {
                 version: reader.varint32()?,
                 configured: Configured::take(&mut reader)?,
             },
-            KINDS => {
-                let kinds = List::take(&mut reader)?;
-                check_ids(&kinds)?;
-                Presence::Kinds(kinds)
-            }
+            KINDS => Presence::Kinds(take_kinds(&mut reader)?),
             other => return Err(DecodeError::Message(other)),
         };
         reader.end()?;
         Ok(presence)
     }
+}
+
+/// Reads what [`encode_kinds`] wrote, and nothing else: for a device, which reads no other message of this topic.
+///
+/// # Errors
+///
+/// The bytes are no message of kinds.
+pub fn decode_kinds(bytes: &[u8]) -> Result<List<'_, Table<'_>>, DecodeError> {
+    let (detail, mut reader) = take_head(bytes)?;
+    if detail != KINDS {
+        return Err(DecodeError::Message(detail));
+    }
+    let kinds = take_kinds(&mut reader)?;
+    reader.end()?;
+    Ok(kinds)
+}
+
+fn take_kinds<'a>(reader: &mut Reader<'a>) -> Result<List<'a, Table<'a>>, DecodeError> {
+    let kinds = List::take(reader)?;
+    check_ids(&kinds)?;
+    Ok(kinds)
 }
 
 impl<'a> Birth<'a> {
