@@ -11,6 +11,7 @@ pub use fold::fold_case;
 pub(crate) use fold::fold_into;
 pub use network::{Network, NetworkError};
 pub use range::NumberRange;
+pub(crate) use range::{higher, lower};
 pub use wildcard::{Wildcard, WildcardError};
 
 use crate::Number;

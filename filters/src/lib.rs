@@ -35,6 +35,7 @@ mod pattern;
 pub mod rules;
 #[cfg(any(feature = "sdk", test))]
 mod sdk;
+mod span;
 pub mod stage;
 mod topic;
 pub mod transform;

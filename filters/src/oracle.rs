@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     AttributeValue, Condition, DataView, EventView, Number, Pattern, Scalar, fold_case,
-    pattern::{Fields, Wanted},
+    pattern::{Asked, Fields},
 };
 
 /// Whether `serde_json` reads a payload, and every text in it.
@@ -36,12 +36,12 @@ pub fn matches(pattern: &Pattern, event: &EventView<'_>) -> bool {
         attributes.fields.insert(name.into(), Tree::leaf(value));
     }
     let Some(data) = data else {
-        return in_tree(pattern.root(), &attributes, false);
+        return in_tree(pattern.fields(), &attributes, false);
     };
     data.into_iter().any(|data| {
         let mut event = attributes.clone();
         event.fields.insert("data".into(), data);
-        in_tree(pattern.root(), &event, true)
+        in_tree(pattern.fields(), &event, true)
     })
 }
 
@@ -151,21 +151,19 @@ fn flatten<'a>(json: &'a Json, out: &mut Vec<&'a Json>) {
     }
 }
 
-fn in_tree(fields: &Fields, tree: &Tree, has_data: bool) -> bool {
+fn in_tree(mut fields: Fields<'_>, tree: &Tree, has_data: bool) -> bool {
     let none = Tree::default();
-    let own = fields.fields.iter().all(|field| {
-        let below = tree.fields.get(&*field.key).unwrap_or(&none);
-        let is_readable = has_data || &*field.key != "data";
-        is_readable
-            && match &field.wanted {
-                Wanted::Leaf(conditions) => {
-                    conditions.iter().any(|it| of_leaves(it, &below.leaves))
-                }
-                Wanted::Object(fields) => in_tree(fields, below, true),
-            }
-    });
-    let mut alternatives = fields.alternatives.iter();
-    own && (alternatives.len() == 0 || alternatives.any(|it| in_tree(it, tree, has_data)))
+    let below = |key: &str| {
+        let is_readable = has_data || key != "data";
+        is_readable.then(|| tree.fields.get(key).unwrap_or(&none))
+    };
+    fields.all(|asked| match asked {
+        Asked::Leaf(key, conditions) => {
+            below(key).is_some_and(|below| conditions.iter().any(|it| of_leaves(it, &below.leaves)))
+        }
+        Asked::Object(key, fields) => below(key).is_some_and(|it| in_tree(fields, it, true)),
+        Asked::Or(mut alternatives) => alternatives.any(|it| in_tree(it, tree, has_data)),
+    })
 }
 
 fn of_leaves(condition: &Condition, leaves: &[Scalar]) -> bool {

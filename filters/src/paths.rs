@@ -1,4 +1,4 @@
-use crate::hash::{IdTable, hash};
+use crate::hash::{IdTable, ends, hash};
 
 /// Where values stand in an event, as a trie of keys: attributes and `data` below the root, fields below `data`. Its nodes
 /// are numbered; it has those that some rule reads, and those on the way there.
@@ -14,11 +14,22 @@ pub(crate) struct Paths {
 struct Node {
     /// One bit for each child's length and first byte: most keys of an event are no child's, and end here.
     child_bits: u64,
+    child_count: u32,
+    last_child: PathId,
+    /// The child of its parent before it.
+    sibling: PathId,
     parent: PathId,
+    /// Of its key.
+    ends: (u64, u64),
     key_at: u32,
     key_len: u32,
     is_read: bool,
 }
+
+/// So many children are compared one by one, which is quicker than a look into the table.
+const FEW: u32 = 8;
+/// Bytes of a key of which its ends say all.
+const SHORT: usize = 16;
 
 /// A node of [`Paths`].
 pub(crate) type PathId = u32;
@@ -50,10 +61,26 @@ impl Paths {
     }
 
     fn find(&self, parent: PathId, key: &[u8]) -> Option<PathId> {
-        self.children.find(hash_of(parent, key), |id| {
-            self.node(id)
-                .is_some_and(|it| it.parent == parent && self.key_of(it) == key)
-        })
+        let above = self.node(parent)?;
+        if above.child_count > FEW {
+            return self.children.find(hash_of(parent, key), |id| {
+                self.node(id)
+                    .is_some_and(|it| it.parent == parent && self.key_of(it) == key)
+            });
+        }
+        let ends = ends(key);
+        let mut child = above.last_child;
+        for _ in 0..above.child_count {
+            let node = self.node(child)?;
+            if node.ends == ends
+                && node.key_len as usize == key.len()
+                && (key.len() <= SHORT || self.key_of(node) == key)
+            {
+                return Some(child);
+            }
+            child = node.sibling;
+        }
+        None
     }
 
     /// The fields of `parent`, for whoever looks for many.
@@ -72,15 +99,7 @@ impl Paths {
             return there;
         }
         let id = self.push(parent, key);
-        let Paths {
-            nodes,
-            children,
-            keys,
-        } = self;
-        children.insert(hash_of(parent, key), id, |id| {
-            let node = nodes.get(id as usize);
-            node.map_or(0, |it| hash_of(it.parent, key_in(keys, it)))
-        });
+        self.children.insert(hash_of(parent, key), id);
         id
     }
 
@@ -154,19 +173,26 @@ impl Paths {
 
     fn push(&mut self, parent: PathId, key: &[u8]) -> PathId {
         let id = as_u32(self.nodes.len());
+        let mut sibling = EVENT;
+        if id != EVENT
+            && let Some(parent) = self.nodes.get_mut(parent as usize)
+        {
+            parent.child_bits |= bit(key);
+            parent.child_count += 1;
+            sibling = std::mem::replace(&mut parent.last_child, id);
+        }
         self.nodes.push(Node {
             child_bits: 0,
+            child_count: 0,
+            last_child: EVENT,
+            sibling,
             parent,
+            ends: ends(key),
             key_at: as_u32(self.keys.len()),
             key_len: as_u32(key.len()),
             is_read: false,
         });
         self.keys.extend_from_slice(key);
-        if id != EVENT
-            && let Some(parent) = self.nodes.get_mut(parent as usize)
-        {
-            parent.child_bits |= bit(key);
-        }
         id
     }
 
@@ -216,4 +242,26 @@ fn bit(key: &[u8]) -> u64 {
 pub(crate) fn as_u32(size: usize) -> u32 {
     u32::try_from(size)
         .expect("the budget of a rule set ends before four thousand million of anything")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_found_below_its_parent_however_many_there_are_and_however_long() {
+        let long = |at: usize| format!("at both ends{at:02}as the others");
+        let short = (0..20).map(|len| "k".repeat(len));
+        let keys: Vec<String> = short.chain((0..20).map(long)).collect();
+        for count in 1..=keys.len() {
+            let mut paths = Paths::new();
+            let (known, others) = keys.split_at(count);
+            let ids: Vec<PathId> = known.iter().map(|it| paths.add(DATA, it)).collect();
+            let found = |key: &String| paths.child(DATA, key.as_bytes());
+            assert!(known.iter().map(found).eq(ids.iter().copied().map(Some)));
+            assert!(others.iter().all(|it| found(it).is_none()), "{count}");
+            let below = paths.child(EVENT, b"kk");
+            assert_eq!(below, None, "it is below `data`");
+        }
+    }
 }

@@ -1,12 +1,16 @@
 //! The pattern language of EventBridge and EventMesh, over CloudEvents attributes and `data`.
 
 mod error;
+mod fields;
 mod parse;
 mod reader;
 
 pub use error::{PatternError, PatternProblem};
 
+pub(crate) use fields::{Asked, Fields};
+
 use crate::Condition;
+use fields::Node;
 
 /// Bytes of the text of one pattern.
 pub const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -39,42 +43,20 @@ pub const MAX_BRANCHES: usize = 1_000;
 /// let error = Pattern::parse(r#"{"type": [{"prefx": "reading."}]}"#).unwrap_err();
 /// assert_eq!(error.to_string(), "line 1, column 12: `prefx` is no condition; did you mean `prefix`?");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    /// The event as one object: its attributes, and `data`.
-    root: Fields,
-}
-
-/// What is asked of one object. Keys are unique; there is at least one field or alternative.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields {
-    pub(crate) fields: Vec<Field>,
-    /// The objects of `$or`: none, or at least two.
-    pub(crate) alternatives: Vec<Fields>,
-}
-
-/// What is asked of one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    pub(crate) key: Box<str>,
-    pub(crate) wanted: Wanted,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// One of these, at least one of them there.
-    Leaf(Vec<Condition>),
-    Object(Fields),
+pub struct Pattern {
+    /// In the order of its text; see [`Fields`].
+    nodes: Vec<Node>,
+    /// Of all fields, one after the other.
+    keys: String,
+    /// Of all fields, one after the other.
+    conditions: Vec<Condition>,
 }
 
 impl Pattern {
     /// Reads a pattern; an error says where it stands and what would be right.
     pub fn parse(text: &str) -> Result<Pattern, PatternError> {
-        parse::pattern(text).map(|root| Pattern { root })
-    }
-
-    pub(crate) fn root(&self) -> &Fields {
-        &self.root
+        parse::pattern(text).map_err(|it| *it)
     }
 }
 

@@ -59,22 +59,21 @@ impl NumberRange {
             (Bound::Unbounded, _) | (_, Bound::Unbounded)
         )
     }
+}
 
-    /// What both ranges hold, if there is any.
-    pub fn intersect(&self, other: &NumberRange) -> Option<NumberRange> {
-        let low = tighter(&self.low, &other.low, Ordering::Greater);
-        let high = tighter(&self.high, &other.high, Ordering::Less);
-        NumberRange::new(low.clone(), high.clone())
-    }
+/// Of two lower bounds the one that lets fewer numbers pass.
+pub(crate) fn higher(one: Bound<Number>, other: Bound<Number>) -> Bound<Number> {
+    tighter(one, other, Ordering::Greater)
+}
+
+/// Of two upper bounds the one that lets fewer numbers pass.
+pub(crate) fn lower(one: Bound<Number>, other: Bound<Number>) -> Bound<Number> {
+    tighter(one, other, Ordering::Less)
 }
 
 /// The bound that lets fewer numbers pass: the one further to the side of `side`.
-fn tighter<'a>(
-    one: &'a Bound<Number>,
-    other: &'a Bound<Number>,
-    side: Ordering,
-) -> &'a Bound<Number> {
-    match (one, other) {
+fn tighter(one: Bound<Number>, other: Bound<Number>, side: Ordering) -> Bound<Number> {
+    match (&one, &other) {
         (Bound::Unbounded, _) => other,
         (_, Bound::Unbounded) => one,
         (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => {

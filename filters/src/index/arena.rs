@@ -1,10 +1,11 @@
 use std::{collections::HashMap, hash::BuildHasherDefault};
 
-use super::test::{Span, Test};
+use super::test::Test;
 use crate::{
     Condition, Network, Number, NumberRange, Scalar, Wildcard,
     hash::{IdTable, hash, hash_word},
     paths::as_u32,
+    span::Span,
 };
 
 /// What tests refer to. What is equal is there once.
@@ -75,20 +76,14 @@ impl Arena {
 
     pub(super) fn text(&mut self, text: &str, interner: &mut Interner) -> Span {
         let text = text.as_bytes();
-        let hash_of = |bytes: &[u8]| hash(0, bytes);
+        let hash = hash(0, text);
         let Interner { texts, spans, .. } = interner;
-        let bytes = &self.bytes;
         let span_of = |id: u32| spans.get(id as usize).copied();
-        let text_of = |id: u32| span_of(id).map_or(&[][..], |it| it.of(bytes));
-        if let Some(span) = texts
-            .find(hash_of(text), |id| text_of(id) == text)
-            .and_then(span_of)
-        {
+        let is_it = |id: u32| span_of(id).is_some_and(|it| it.of(&self.bytes) == text);
+        if let Some(span) = texts.find(hash, is_it).and_then(span_of) {
             return span;
         }
-        texts.insert(hash_of(text), as_u32(spans.len()), |id| {
-            hash_of(text_of(id))
-        });
+        texts.insert(hash, as_u32(spans.len()));
         let span = Span {
             start: as_u32(self.bytes.len()),
             len: as_u32(text.len()),
@@ -121,25 +116,17 @@ impl Arena {
     fn list(&mut self, conditions: &[Condition], interner: &mut Interner) -> Span {
         let compiled = conditions.iter().map(|it| self.test(it, interner));
         let list: Vec<Test> = compiled.collect();
-        let hash_of = |list: &[Test]| {
-            let words = list.iter().map(Hasher::of);
-            words.fold(list.len() as u64, hash_word)
-        };
+        let words = list.iter().map(|it| it.digest());
+        let hash = words.fold(list.len() as u64, hash_word);
         let Interner {
             lists, list_spans, ..
         } = interner;
-        let tests = &self.tests;
         let span_of = |id: u32| list_spans.get(id as usize).copied();
-        let list_of = |id: u32| span_of(id).map_or(&[][..], |it| it.of(tests));
-        if let Some(span) = lists
-            .find(hash_of(&list), |id| list_of(id) == list)
-            .and_then(span_of)
-        {
+        let is_it = |id: u32| span_of(id).is_some_and(|it| it.of(&self.tests) == list);
+        if let Some(span) = lists.find(hash, is_it).and_then(span_of) {
             return span;
         }
-        lists.insert(hash_of(&list), as_u32(list_spans.len()), |id| {
-            hash_of(list_of(id))
-        });
+        lists.insert(hash, as_u32(list_spans.len()));
         let span = Span {
             start: as_u32(self.tests.len()),
             len: as_u32(list.len()),

@@ -7,12 +7,13 @@ use super::{
     budget::{Budget, IndexError},
     entry::{Entry, Found, NO_TOPIC, Steps, Topics, What},
     select::{Selector, estimate_topic, is_access},
-    test::{Span, Step},
+    test::Step,
 };
 use crate::{
     Path, Pattern,
     paths::{DATA, EVENT, PathId, Paths, as_u32},
-    pattern::{Fields, Wanted},
+    pattern::{Asked, Fields},
+    span::Span,
 };
 
 /// Takes rules and makes an [`Index`] of them.
@@ -30,10 +31,12 @@ pub struct IndexBuilder {
     steps: Vec<Step>,
     entries: Vec<Entry>,
     checks: Vec<Arc<dyn Check>>,
-    /// Of the entries with a check: the sets of which each has something that must hold.
-    check_access: HashMap<u32, Vec<Vec<Step>>>,
+    /// Of each check: the sets of which each has something that must hold.
+    check_access: Vec<Vec<Vec<Step>>>,
     check_bytes: usize,
     unindexed: Vec<RuleId>,
+    /// Of the pattern that is being added; its memory is used again.
+    branches: Vec<Vec<Step>>,
 }
 
 impl IndexBuilder {
@@ -51,7 +54,8 @@ impl IndexBuilder {
             steps: Vec::new(),
             entries: Vec::new(),
             checks: Vec::new(),
-            check_access: HashMap::new(),
+            check_access: Vec::new(),
+            branches: Vec::new(),
             check_bytes: 0,
             unindexed: Vec::new(),
         }
@@ -68,10 +72,8 @@ impl IndexBuilder {
             When::Check(check) => self.add_check(topic, check),
         }
         let is_found_by_topic = self.topics.get(topic).is_some_and(|it| it.has_literal);
-        let added = self.entries.iter().skip(first).zip(as_u32(first)..);
-        let is_indexed =
-            is_found_by_topic || added.clone().all(|(entry, id)| self.has_access(entry, id));
-        if !is_indexed {
+        let added = self.entries.get(first..).unwrap_or_default();
+        if !is_found_by_topic && !added.iter().all(|it| self.has_access(it)) {
             self.unindexed.push(id);
         }
         self.check_budget(id)?;
@@ -80,33 +82,42 @@ impl IndexBuilder {
     }
 
     fn add_pattern(&mut self, topic: u32, pattern: &Pattern) {
-        let mut branches = vec![Vec::new()];
-        self.expand(EVENT, pattern.root(), &mut branches);
+        let mut branches = std::mem::take(&mut self.branches);
+        branches.truncate(1);
+        branches.resize_with(1, Vec::new);
+        branches.iter_mut().for_each(Vec::clear);
+        self.expand(EVENT, pattern.fields(), &mut branches);
         let has_alternatives = branches.len() > 1;
-        for mut steps in branches {
+        for steps in &mut branches {
             if has_alternatives {
                 steps.sort_by_cached_key(|it| self.paths.ancestors(it.path));
             }
-            self.add_steps(topic, &steps);
+            self.add_steps(topic, steps);
         }
+        self.branches = branches;
     }
 
     /// Adds what `fields` asks of the object at `path` to each of `branches`; alternatives make more of them.
-    fn expand(&mut self, path: PathId, fields: &Fields, branches: &mut Vec<Vec<Step>>) {
-        for field in &fields.fields {
-            let path = self.paths.add(path, &field.key);
-            match &field.wanted {
-                Wanted::Object(fields) => self.expand(path, fields, branches),
-                Wanted::Leaf(conditions) => {
+    fn expand(&mut self, path: PathId, fields: Fields<'_>, branches: &mut Vec<Vec<Step>>) {
+        let mut alternatives = None;
+        for asked in fields {
+            match asked {
+                Asked::Object(key, fields) => {
+                    let path = self.paths.add(path, key);
+                    self.expand(path, fields, branches);
+                }
+                Asked::Leaf(key, conditions) => {
+                    let path = self.paths.add(path, key);
                     let test = self.arena.any(conditions, &mut self.interner);
                     let step = Step { path, test };
                     branches.iter_mut().for_each(|it| it.push(step));
                 }
+                Asked::Or(all) => alternatives = Some(all),
             }
         }
-        if !fields.alternatives.is_empty() {
+        if let Some(alternatives) = alternatives {
             let before = std::mem::take(branches);
-            for alternative in &fields.alternatives {
+            for alternative in alternatives {
                 let mut own = before.clone();
                 self.expand(path, alternative, &mut own);
                 branches.append(&mut own);
@@ -132,7 +143,7 @@ impl IndexBuilder {
             .map(|set| set.iter().map(|it| self.access(it)).collect());
         let sets: Vec<Vec<Step>> = sets.collect();
         sets.iter().flatten().for_each(|it| self.read(*it));
-        self.check_access.insert(as_u32(self.entries.len()), sets);
+        self.check_access.push(sets);
         self.check_bytes += check.heap_bytes();
         let place = as_u32(self.checks.len());
         self.checks.push(Arc::clone(check));
@@ -165,23 +176,23 @@ impl IndexBuilder {
         self.selector.count(step, &self.arena);
     }
 
-    fn has_access(&self, entry: &Entry, id: u32) -> bool {
-        self.alternatives(entry, id).next().is_some()
+    fn has_access(&self, entry: &Entry) -> bool {
+        self.accesses(entry).next().is_some()
     }
 
     /// The sets of which each has something that must hold where `entry` does, if they can be used.
-    fn alternatives<'a>(&'a self, entry: &'a Entry, id: u32) -> impl Iterator<Item = &'a [Step]> {
-        let of_steps = match &entry.what {
-            What::Steps(steps) => steps.of(&self.steps),
-            What::Check(_) => &[],
+    fn accesses<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a [Step]> {
+        let (steps, sets) = match &entry.what {
+            What::Steps(steps) => (steps.of(&self.steps), None),
+            What::Check(place) => (&[][..], self.check_access.get(*place as usize)),
         };
-        let of_check = self.check_access.get(&id).map_or(&[][..], |it| it);
-        let sets = of_steps.chunks(1).chain(of_check.iter().map(|it| &**it));
-        sets.filter(|set| set.iter().all(|it| is_access(it.test, &self.arena)))
+        let sets = sets.into_iter().flatten().map(|it| &**it);
+        let all = steps.chunks(1).chain(sets);
+        all.filter(|set| set.iter().all(|it| is_access(it.test, &self.arena)))
     }
 
     /// The way to find `entry` that is expected to hold least often.
-    fn choose<'a>(&'a self, entry: &'a Entry, id: u32) -> Choice<'a> {
+    fn choose<'a>(&'a self, entry: &'a Entry) -> Choice<'a> {
         let mut best = (f64::INFINITY, Choice::Always);
         if self
             .topics
@@ -190,7 +201,7 @@ impl IndexBuilder {
         {
             best = (estimate_topic(self.topics.list.len()), Choice::Topic);
         }
-        for set in self.alternatives(entry, id) {
+        for set in self.accesses(entry) {
             let estimate = self.selector.estimate(set, &self.arena);
             if estimate < best.0 {
                 best = (estimate, Choice::Steps(set));
@@ -239,7 +250,7 @@ impl IndexBuilder {
         let mut by_topic = Vec::new();
         let mut topics_with_data = Vec::new();
         for (id, entry) in (0..).zip(&self.entries) {
-            found.push(match self.choose(entry, id) {
+            found.push(match self.choose(entry) {
                 Choice::Always => {
                     always.push(id);
                     Found::Always

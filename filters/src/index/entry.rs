@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 
-use super::test::{Span, Step, Test};
+use super::test::{Step, Test};
 use crate::{
     TopicFilter, TopicTrie,
     paths::{EVENT, as_u32},
+    span::Span,
 };
 
 /// One way for a rule to match: a combination of the branches of its `$or`, or its check. Most are whole in one line of the

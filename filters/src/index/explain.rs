@@ -2,8 +2,9 @@ use super::{
     Index, RuleId,
     arena::Arena,
     entry::{Entry, Found, What},
-    test::{Span, Step, Test},
+    test::{Step, Test},
 };
+use crate::span::Span;
 
 /// How an index finds one of its rules, and what that costs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasherDefault;
-
 use super::{
-    arena::{Arena, Hasher},
+    arena::Arena,
     test::{Step, Test},
 };
-use crate::{Wildcard, paths::PathId};
+use crate::{
+    Wildcard,
+    hash::{IdTable, hash_word},
+    paths::as_u32,
+};
 
 /// Bytes of a literal run by which a wildcard can be found.
 const MIN_RUN: usize = 3;
@@ -14,11 +15,13 @@ const MIN_RUN: usize = 3;
 /// them, mostly.
 #[derive(Debug, Default)]
 pub(super) struct Selector {
-    seen: HashSet<Step, BuildHasherDefault<Hasher>>,
-    counts: HashMap<(PathId, Kind), u32, BuildHasherDefault<Hasher>>,
+    seen: IdTable,
+    seen_steps: Vec<Step>,
+    /// By path and kind.
+    counts: Vec<[u32; KINDS]>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Value,
     Network,
@@ -28,6 +31,8 @@ enum Kind {
     OpenRange,
     Exists,
 }
+
+const KINDS: usize = Kind::Exists as usize + 1;
 
 impl Selector {
     /// Counts a test that may become an access.
@@ -43,10 +48,31 @@ impl Selector {
                 );
             }
         } else if let Some(kind) = kind(step.test, arena)
-            && self.seen.insert(step)
+            && self.is_new(step)
         {
-            *self.counts.entry((step.path, kind)).or_default() += 1;
+            let path = step.path as usize;
+            if self.counts.len() <= path {
+                self.counts.resize(path + 1, [0; KINDS]);
+            }
+            if let Some(count) = self
+                .counts
+                .get_mut(path)
+                .and_then(|it| it.get_mut(kind as usize))
+            {
+                *count += 1;
+            }
         }
+    }
+
+    fn is_new(&mut self, step: Step) -> bool {
+        let hash = hash_word(step.path.into(), step.test.digest());
+        let is_it = |id: u32| self.seen_steps.get(id as usize) == Some(&step);
+        if self.seen.find(hash, is_it).is_some() {
+            return false;
+        }
+        self.seen.insert(hash, as_u32(self.seen_steps.len()));
+        self.seen_steps.push(step);
+        true
     }
 
     /// The part of all events in which one of `steps` holds, by guess; more than 1 where they cannot be an access.
@@ -69,8 +95,9 @@ impl Selector {
         let Some(kind) = kind(step.test, arena) else {
             return f64::INFINITY;
         };
-        let count = self.counts.get(&(step.path, kind)).copied().unwrap_or(1);
-        let count = f64::from(count.max(1));
+        let counts = self.counts.get(step.path as usize);
+        let count = counts.and_then(|it| it.get(kind as usize)).copied();
+        let count = f64::from(count.unwrap_or_default().max(1));
         match kind {
             Kind::Value => 0.1 / count,
             Kind::Network => 0.11 / count,

@@ -1,4 +1,4 @@
-use crate::{index::test::Span, paths::as_u32};
+use crate::{paths::as_u32, span::Span};
 
 /// Texts of which all that a value begins with are found by one binary search and a walk over those that match; for endings,
 /// texts and values are turned around.

@@ -1,4 +1,4 @@
-use crate::{index::test::Span, paths::as_u32};
+use crate::{paths::as_u32, span::Span};
 
 /// Entries by the hash of path and value. Two values may share what is kept of a hash; the test of the entry tells them apart.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 use aho_corasick::AhoCorasick;
 
-use crate::{index::test::Span, paths::as_u32};
+use crate::{paths::as_u32, span::Span};
 
 /// Texts of which all that stand somewhere in a value are found by one pass over the value.
 #[derive(Clone, Debug)]

@@ -1,34 +1,30 @@
-use std::ops::Bound;
+use std::{borrow::Cow, ops::Bound};
 
-use super::Result;
 use crate::{
     Condition, Network, Number, NumberRange, Scalar, Wildcard,
-    condition::fold_case,
+    condition::{fold_case, higher, lower},
     pattern::{
         PatternProblem,
-        reader::{Kind, Reader},
+        reader::{Kind, Reader, Result},
     },
 };
 
 /// The conditions of one list, at least one.
-pub(super) fn list(reader: &mut Reader<'_>) -> Result<Vec<Condition>> {
+pub(super) fn list(reader: &mut Reader<'_>, out: &mut Vec<Condition>) -> Result<()> {
     let start = reader.place();
-    // Most lists have one, and a condition is large.
-    let mut all = Vec::with_capacity(1);
     let mut is_first = true;
     while reader.next_element(is_first)? {
         is_first = false;
-        let place = reader.place();
         match reader.kind()? {
-            Kind::Object => object(reader, &mut all)?,
-            Kind::List => return reader.error(place, PatternProblem::NestedList),
-            _ => all.push(Condition::Equals(scalar(reader)?)),
+            Kind::Object => object(reader, out)?,
+            Kind::List => return reader.error(reader.at(), PatternProblem::NestedList),
+            kind => out.push(Condition::Equals(scalar(reader, kind)?)),
         }
     }
     if is_first {
         return reader.error(start, PatternProblem::EmptyList);
     }
-    Ok(all)
+    Ok(())
 }
 
 /// One condition that is an object with its word as key; `!=` makes two of it.
@@ -47,7 +43,7 @@ fn object(reader: &mut Reader<'_>, out: &mut Vec<Condition>) -> Result<()> {
         "wildcard" => out.push(wildcard(reader)?),
         "cidr" => out.push(network(reader)?),
         "exists" => out.push(exists(reader)?),
-        "numeric" => out.extend(numeric(reader)?.into_iter().map(Condition::Number)),
+        "numeric" => numeric(reader, out)?,
         "anything-but" => out.push(anything_but(reader)?),
         other => return reader.error(at, PatternProblem::UnknownCondition(other.to_owned())),
     }
@@ -57,18 +53,22 @@ fn object(reader: &mut Reader<'_>, out: &mut Vec<Condition>) -> Result<()> {
     }
 }
 
-fn scalar(reader: &mut Reader<'_>) -> Result<Scalar> {
-    Ok(match reader.kind()? {
+fn scalar(reader: &mut Reader<'_>, kind: Kind) -> Result<Scalar> {
+    Ok(match kind {
         Kind::Text => Scalar::Text(reader.text()?.into()),
         Kind::Number => Scalar::Number(reader.number()?),
         _ => reader.word()?.map_or(Scalar::Null, Scalar::Boolean),
     })
 }
 
-fn text(reader: &mut Reader<'_>, condition: &'static str, takes: &'static str) -> Result<String> {
+fn text<'a>(
+    reader: &mut Reader<'a>,
+    condition: &'static str,
+    takes: &'static str,
+) -> Result<Cow<'a, str>> {
     let place = reader.place();
     match reader.kind()? {
-        Kind::Text => Ok(reader.text()?.into_owned()),
+        Kind::Text => reader.text(),
         _ => reader.error(place, PatternProblem::Takes { condition, takes }),
     }
 }
@@ -149,7 +149,7 @@ fn exists(reader: &mut Reader<'_>) -> Result<Condition> {
 }
 
 /// The ranges whose union satisfies every operator.
-fn numeric(reader: &mut Reader<'_>) -> Result<Vec<NumberRange>> {
+fn numeric(reader: &mut Reader<'_>, out: &mut Vec<Condition>) -> Result<()> {
     let start = reader.place();
     let takes = PatternProblem::Takes {
         condition: "numeric",
@@ -158,8 +158,10 @@ fn numeric(reader: &mut Reader<'_>) -> Result<Vec<NumberRange>> {
     if reader.kind()? != Kind::List {
         return reader.error(start, takes);
     }
-    let mut ranges: Option<Vec<NumberRange>> = None;
-    while reader.next_element(ranges.is_none())? {
+    let mut numbers = Satisfying::all();
+    let mut is_first = true;
+    while reader.next_element(is_first)? {
+        is_first = false;
         let place = reader.place();
         if reader.kind()? != Kind::Text {
             return reader.error(place, takes);
@@ -172,58 +174,88 @@ fn numeric(reader: &mut Reader<'_>) -> Result<Vec<NumberRange>> {
         if reader.kind()? != Kind::Number {
             return reader.error(number_place, takes);
         }
-        let Some(next) = satisfying(&operator, reader.number()?) else {
+        let number = reader.number()?;
+        if !numbers.restrict(&operator, number) {
             return reader.error(place, PatternProblem::Operator(operator.into()));
-        };
-        ranges = Some(match ranges {
-            None => next,
-            Some(before) => intersections(&before, &next),
-        });
-    }
-    match ranges {
-        None => reader.error(start, takes),
-        Some(ranges) if ranges.is_empty() => reader.error(start, PatternProblem::NoNumber),
-        Some(ranges) => Ok(ranges),
-    }
-}
-
-fn satisfying(operator: &str, number: Number) -> Option<Vec<NumberRange>> {
-    let (below, above) = (Bound::Unbounded, Bound::Unbounded);
-    let (low, high) = match operator {
-        "=" => (Bound::Included(number.clone()), Bound::Included(number)),
-        "<" => (below, Bound::Excluded(number)),
-        "<=" => (below, Bound::Included(number)),
-        ">" => (Bound::Excluded(number), above),
-        ">=" => (Bound::Included(number), above),
-        "!=" => {
-            let less = NumberRange::new(below, Bound::Excluded(number.clone()))?;
-            let more = NumberRange::new(Bound::Excluded(number), above)?;
-            return Some(vec![less, more]);
         }
-        _ => return None,
-    };
-    Some(vec![NumberRange::new(low, high)?])
+    }
+    if is_first {
+        return reader.error(start, takes);
+    }
+    let before = out.len();
+    numbers.into_ranges(out);
+    if out.len() == before {
+        return reader.error(start, PatternProblem::NoNumber);
+    }
+    Ok(())
 }
 
-fn intersections(some: &[NumberRange], others: &[NumberRange]) -> Vec<NumberRange> {
-    let pairs = some
-        .iter()
-        .flat_map(|it| others.iter().map(move |other| (it, other)));
-    pairs
-        .filter_map(|(it, other)| it.intersect(other))
-        .collect()
+/// The numbers that satisfy some operators: all between two bounds, but some single ones.
+struct Satisfying {
+    low: Bound<Number>,
+    high: Bound<Number>,
+    excluded: Vec<Number>,
 }
 
+impl Satisfying {
+    fn all() -> Satisfying {
+        Satisfying {
+            low: Bound::Unbounded,
+            high: Bound::Unbounded,
+            excluded: Vec::new(),
+        }
+    }
+
+    /// Takes the numbers that do not satisfy `operator` away; false where it is none.
+    fn restrict(&mut self, operator: &str, number: Number) -> bool {
+        match operator {
+            "=" => {
+                self.raise(Bound::Included(number.clone()));
+                self.lower(Bound::Included(number));
+            }
+            "<" => self.lower(Bound::Excluded(number)),
+            "<=" => self.lower(Bound::Included(number)),
+            ">" => self.raise(Bound::Excluded(number)),
+            ">=" => self.raise(Bound::Included(number)),
+            "!=" => self.excluded.push(number),
+            _ => return false,
+        }
+        true
+    }
+
+    fn raise(&mut self, low: Bound<Number>) {
+        let before = std::mem::replace(&mut self.low, Bound::Unbounded);
+        self.low = higher(before, low);
+    }
+
+    fn lower(&mut self, high: Bound<Number>) {
+        let before = std::mem::replace(&mut self.high, Bound::Unbounded);
+        self.high = lower(before, high);
+    }
+
+    /// What is between the bounds and the single numbers, in order, as far as any number is there.
+    fn into_ranges(mut self, out: &mut Vec<Condition>) {
+        self.excluded.sort_unstable();
+        let mut low = self.low;
+        for number in self.excluded {
+            let high = lower(self.high.clone(), Bound::Excluded(number.clone()));
+            out.extend(NumberRange::new(low.clone(), high).map(Condition::Number));
+            low = higher(low, Bound::Excluded(number));
+        }
+        out.extend(NumberRange::new(low, self.high).map(Condition::Number));
+    }
+}
 fn anything_but(reader: &mut Reader<'_>) -> Result<Condition> {
     let excluded = match reader.kind()? {
         Kind::List => {
             let takes = "a list of texts, numbers, booleans or nulls";
             elements(reader, takes, |reader| {
-                Ok(Condition::Equals(scalar(reader)?))
+                let kind = reader.kind()?;
+                Ok(Condition::Equals(scalar(reader, kind)?))
             })?
         }
         Kind::Object => excluded_by_word(reader)?,
-        _ => vec![Condition::Equals(scalar(reader)?)],
+        kind => vec![Condition::Equals(scalar(reader, kind)?)],
     };
     Ok(Condition::AnythingBut(excluded))
 }

@@ -174,3 +174,30 @@ fn a_key_that_stands_twice_among_many_is_told() {
     let once = format!("{{\"data\": {{{}}}}}", keys.join(", "));
     assert!(Pattern::parse(&once).is_ok());
 }
+
+#[test]
+fn a_key_without_letters_is_no_or() {
+    let both = r#"{"data": {"$or": [{"a": [1]}, {"b": [1]}], "": [1]}}"#;
+    assert!(Pattern::parse(both).is_ok());
+    let twice = r#"{"data": {"": [1], "": [2]}}"#;
+    assert!(error(twice).ends_with("the key `` stands here twice"));
+    let two_ors =
+        r#"{"$or": [{"id": ["a"]}, {"id": ["b"]}], "$or": [{"id": ["a"]}, {"id": ["b"]}]}"#;
+    assert!(error(two_ors).ends_with("the key `$or` stands here twice"));
+}
+
+#[test]
+fn a_control_character_is_told_wherever_it_stands_in_a_text() {
+    for letter in ["a", "é", "~", "\u{ff}"] {
+        for before in 0..20 {
+            for control in ["\u{0}", "\u{1}", "\t", "\u{1f}"] {
+                let text = letter.repeat(before) + control + letter;
+                let expected = format!(
+                    "line 1, column {}: no valid JSON: expected no control character in a text",
+                    12 + before
+                );
+                assert_eq!(error(&format!(r#"{{"type": ["{text}"]}}"#)), expected);
+            }
+        }
+    }
+}

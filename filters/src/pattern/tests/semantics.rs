@@ -29,6 +29,26 @@ fn numbers_compare_by_exact_decimal_value_and_never_with_text() {
         (r#"[{"numeric": ["!=", 5]}]"#, "5.0", false),
         (r#"[{"numeric": ["!=", 5]}]"#, "\"6\"", false),
         (r#"[{"numeric": [">=", 0, "<", 10, "!=", 5]}]"#, "4", true),
+        (r#"[{"numeric": ["!=", 5, "!=", 3, ">", 0]}]"#, "3.0", false),
+        (r#"[{"numeric": ["!=", 5, "!=", 3, ">", 0]}]"#, "5", false),
+        (r#"[{"numeric": ["!=", 5, "!=", 3, ">", 0]}]"#, "4", true),
+        (r#"[{"numeric": ["!=", 5, "!=", 3, ">", 0]}]"#, "0", false),
+        (r#"[{"numeric": ["!=", 5, "!=", 3, ">", 0]}]"#, "6", true),
+        (
+            r#"[{"numeric": [">", 1, ">=", 1, "<=", 9, "<", 8]}]"#,
+            "1",
+            false,
+        ),
+        (
+            r#"[{"numeric": [">", 1, ">=", 1, "<=", 9, "<", 8]}]"#,
+            "8",
+            false,
+        ),
+        (
+            r#"[{"numeric": [">", 1, ">=", 1, "<=", 9, "<", 8]}]"#,
+            "7",
+            true,
+        ),
         ("[0]", "-0.0", true),
         ("[true]", "\"true\"", false),
     ] {
@@ -40,6 +60,24 @@ fn numbers_compare_by_exact_decimal_value_and_never_with_text() {
             expected,
             "{pattern} {data}"
         );
+    }
+}
+
+#[test]
+fn texts_of_any_length_are_read_to_their_end() {
+    for letter in ["a", "é", "~", "\u{7f}"] {
+        for len in 0..20 {
+            let plain = letter.repeat(len);
+            for (wanted, text) in [
+                (plain.clone(), plain.clone()),
+                (format!("{plain}\\n{letter}"), format!("{plain}\n{letter}")),
+                (format!("{plain}\\\"{letter}"), format!("{plain}\"{letter}")),
+            ] {
+                let mut event = EventView::default();
+                event.attributes.push("type", &*text);
+                assert!(matches(&format!(r#"{{"type": ["{wanted}"]}}"#), &event));
+            }
+        }
     }
 }
 
