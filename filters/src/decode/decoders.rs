@@ -228,14 +228,6 @@ impl Decoders {
         }
     }
 
-    /// Decodes a record again, by the births that stood at its position.
-    pub fn decode_at(&self, births: &Births, incoming: &Incoming<'_>) -> View {
-        match self.find(incoming.topic) {
-            Some(decoder) => decoder.view(births, incoming),
-            None => by_content_type(incoming),
-        }
-    }
-
     /// Reads a record again at recovery: what it says of births is known from then on. What cannot be decoded says nothing, as it did when it came.
     pub fn apply(&self, births: &mut Births, incoming: &Incoming<'_>) {
         let Some((decoder, topic)) = self.find(incoming.topic).zip(incoming.topic) else {
