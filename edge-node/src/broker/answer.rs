@@ -9,7 +9,9 @@ use spool::{NodeTime, Seq};
 
 use super::{
     Broker,
+    action::Action,
     connection::{Connection, ConnectionId},
+    fault::PeerError,
     withheld::Withheld,
 };
 use crate::mqtt::{
@@ -140,9 +142,9 @@ impl Connection {
                 Packet::PubComp(ack(id, reason))
             }
             Answer::Whole(packet) if matches!(*packet, Packet::ConnAck(_)) => {
-                self.greeted = true;
                 let waited = std::mem::take(&mut self.out);
-                self.send(&packet);
+                self.greeted = self.send(&packet);
+                self.is_unanswered |= !self.greeted;
                 self.out.extend_from_slice(&waited);
                 return;
             }
@@ -153,7 +155,7 @@ impl Connection {
                 return;
             }
         };
-        self.send(&packet);
+        self.is_unanswered |= !self.send(&packet);
     }
 
     /// Queues an answer behind those before it.
@@ -176,7 +178,7 @@ impl Broker {
         let released = connection.release(committed);
         self.counters.acknowledged += std::mem::take(&mut connection.acknowledged);
         if released {
-            self.flush(id);
+            self.is_released(id);
         }
         if self
             .connections
@@ -209,8 +211,22 @@ impl Broker {
             self.acking.insert(id);
         }
         if released {
-            self.flush(id);
+            self.is_released(id);
         }
         self.resume_reading(id);
+    }
+
+    /// Answers left, or one of them is larger than its client takes: that connection ends.
+    fn is_released(&mut self, id: ConnectionId) {
+        self.flush(id);
+        let connection = self.connections.get_mut(id);
+        if connection.is_some_and(|it| std::mem::take(&mut it.is_unanswered)) {
+            let fault = PeerError::Protocol(
+                ReasonCode::PacketTooLarge,
+                "an answer is larger than its Maximum Packet Size allows",
+            );
+            self.actions.push_back(Action::Fault(id, fault));
+            self.disconnect(id, ReasonCode::PacketTooLarge);
+        }
     }
 }

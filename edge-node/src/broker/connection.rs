@@ -37,6 +37,8 @@ pub(crate) struct Connection {
     /// Bytes to write. Until CONNACK has left its queue they wait for it, for it must come first.
     pub(crate) out: BytesMut,
     pub(crate) greeted: bool,
+    /// An answer was larger than the client takes, which would wait for it for ever.
+    pub(super) is_unanswered: bool,
     pub(crate) answers: Answers,
     /// Bytes of encoded packets among them.
     pub(super) gated_bytes: usize,
@@ -90,6 +92,7 @@ impl Connection {
             put_by: None,
             out: BytesMut::new(),
             greeted: false,
+            is_unanswered: false,
             answers: Answers::default(),
             gated_bytes: 0,
             withheld: VecDeque::new(),
@@ -122,12 +125,13 @@ impl Connection {
         std::mem::take(&mut self.out)
     }
 
-    /// Sends a packet at once, ahead of answers that wait.
-    pub(crate) fn send(&mut self, packet: &Packet) {
-        if let Err(error) = encode_within(self.version, packet, self.limits, &mut self.out) {
-            // The client's own limit, or 3.1.1, leaves no way to say it.
+    /// Sends a packet at once, ahead of answers that wait. False if the client's own limit, or 3.1.1, leaves no way to say it.
+    pub(crate) fn send(&mut self, packet: &Packet) -> bool {
+        let sent = encode_within(self.version, packet, self.limits, &mut self.out);
+        if let Err(error) = &sent {
             tracing::debug!(peer = %self.peer, packet = packet.name(), %error, "not sent");
         }
+        sent.is_ok()
     }
 
     /// Whether deliveries may still be encoded, or wait in the log until the client has read.

@@ -24,7 +24,10 @@ pub(crate) use client::{Client, payloads, take_all, take_publishes, take_rounds}
 pub(crate) use packets::*;
 
 use crate::{
-    broker::{Broker, ConnectionId, Excess, Journal, KnownSink, Limits, dead_cursor, sink_cursor},
+    broker::{
+        Broker, ConnectionId, Excess, Journal, KnownSink, Limits, PeerError, dead_cursor,
+        sink_cursor,
+    },
     config::{
         Config, DeviceDataForm, DevicesConfig, Overrides, Rules, StreamNumber, units::ByteSize,
     },
@@ -56,6 +59,8 @@ pub(crate) struct TestNode {
     closing: Vec<ConnectionId>,
     /// What clients were not given.
     pub(super) excesses: Vec<Excess>,
+    /// Faults of peers.
+    pub(super) faults: Vec<PeerError>,
     jobs: Vec<JqJob>,
     /// Readings of the log fail.
     pub(super) fail_reads: bool,
@@ -237,6 +242,7 @@ impl TestNode {
             pending: Vec::new(),
             closing: Vec::new(),
             excesses: Vec::new(),
+            faults: Vec::new(),
             jobs: Vec::new(),
             fail_reads: false,
             failed_reads: 0,
@@ -416,7 +422,8 @@ impl TestNode {
                 Effect::Close(id) => self.closing.push(id),
                 Effect::Excess(_, excess) => self.excesses.push(excess),
                 Effect::Work(job) => self.jobs.push(job),
-                Effect::Flush(_) | Effect::Fault(..) => {}
+                Effect::Fault(_, fault) => self.faults.push(fault),
+                Effect::Flush(_) => {}
             }
         }
     }

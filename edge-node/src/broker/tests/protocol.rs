@@ -1,6 +1,6 @@
 //! What the protocol asks of a server, and what a bad peer costs.
 
-use super::harness::*;
+use super::{super::PeerError, harness::*};
 use crate::mqtt::{
     encode::encode,
     packet::{Packet, PublishPropertySet, QoS, ReasonCode, RetainHandling, Version},
@@ -196,6 +196,33 @@ fn too_large_is_not_sent_and_counted(qos: QoS) {
     node.publish(&mut device, "t", "small", qos, 2);
     assert_eq!(reader.messages(&mut node), [("t".into(), "small".into())]);
     assert_eq!(node.lost(spool::LossReason::TooLargeForSubscriber), 1);
+}
+
+#[test]
+fn a_client_that_takes_no_connack_of_the_size_it_needs_is_closed_without_a_word() {
+    let mut node = TestNode::new();
+    let (mut reader, answer) = node.try_connect(with_maximum_packet(durable("reader"), 8));
+    assert!(answer.is_none() && reader.next(&mut node).is_none());
+    assert!(node.is_closed(&reader));
+    let kinds: Vec<_> = node.faults.iter().map(PeerError::kind).collect();
+    assert_eq!(
+        kinds,
+        ["an answer is larger than its Maximum Packet Size allows"]
+    );
+}
+
+#[test]
+fn a_client_that_takes_no_answer_to_its_subscribe_is_told_so_and_closed() {
+    let mut node = TestNode::new();
+    let mut reader = node.connect(with_maximum_packet(durable("reader"), 60));
+    let filters = (0..80).map(|n| request(&format!("t/{n}"), QoS::AtLeastOnce));
+    node.send(&reader, subscribe_to(filters.collect()));
+    node.settle();
+    let [Packet::Disconnect(said)] = &reader.all(&mut node)[..] else {
+        panic!("an answer")
+    };
+    assert_eq!(said.reason, ReasonCode::PacketTooLarge);
+    assert!(node.is_closed(&reader));
 }
 
 #[test]

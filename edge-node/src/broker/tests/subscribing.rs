@@ -3,18 +3,9 @@
 use super::harness::*;
 use crate::{
     broker::{Excess, errands::LOOKED_AT_ONCE},
-    mqtt::packet::{Packet, QoS, ReasonCode, Subscribe, SubscriptionRequest},
+    mqtt::packet::{Packet, QoS, ReasonCode},
     node::core::Reading,
 };
-
-fn subscribe_to(requests: Vec<SubscriptionRequest>) -> Packet {
-    Packet::Subscribe(Subscribe {
-        packet_id: id(1),
-        subscription_identifier: None,
-        user_properties: Vec::new(),
-        requests,
-    })
-}
 
 fn reasons(packet: Option<Packet>) -> Vec<ReasonCode> {
     match packet {

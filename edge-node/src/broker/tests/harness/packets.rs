@@ -86,11 +86,19 @@ pub(crate) fn subscribe(filter: &str, qos: QoS) -> Packet {
 }
 
 pub(crate) fn subscribe_with(request: SubscriptionRequest, identifier: Option<u32>) -> Packet {
+    subscribe_all(vec![request], identifier)
+}
+
+pub(crate) fn subscribe_to(requests: Vec<SubscriptionRequest>) -> Packet {
+    subscribe_all(requests, None)
+}
+
+fn subscribe_all(requests: Vec<SubscriptionRequest>, identifier: Option<u32>) -> Packet {
     Packet::Subscribe(Subscribe {
         packet_id: id(1),
         subscription_identifier: identifier,
         user_properties: Vec::new(),
-        requests: vec![request],
+        requests,
     })
 }
 
