@@ -63,6 +63,7 @@ impl Broker {
         let origin = format!("{RULE_ORIGIN}{}", derived.rule());
         let arrival = Arrival {
             derived_by: &derived.derived_by,
+            may_wait: true,
             ..Arrival::of(carried.record(&origin, &derived.topic), carried.lane)
         };
         let taken = self.take(journal, &arrival);

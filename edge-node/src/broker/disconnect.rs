@@ -135,7 +135,7 @@ impl Broker {
         }
         match (will_due, will) {
             (Some(due), Some(will)) if due <= now => {
-                let published = self.publish_will(journal, &client, &will);
+                let published = self.publish_will(journal, &client, &will, true);
                 let again = published.err().map(|_| NodeTime(now.0 + 1000));
                 if let Some(again) = again {
                     self.timers.set(Timer::Will(client.clone()), again);

@@ -88,7 +88,7 @@ impl Broker {
         let will = session.kept.will.clone();
         let unpublished = will
             .filter(|_| session.kept.will_due.is_some())
-            .filter(|will| self.publish_will(journal, &client, will).is_err());
+            .filter(|will| self.publish_will(journal, &client, will, false).is_err());
         let scope = client.clone();
         self.record_of(journal, id, Change::SessionRemoved { client })?;
         self.timers.cancel(&Timer::SessionEnd(scope.clone()));

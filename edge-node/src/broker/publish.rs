@@ -37,6 +37,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) lane: Lane,
     /// The connection it came on, if none of its lane may wait there for room.
     pub(crate) in_turn: Option<ConnectionId>,
+    /// Whether it is tried again in a transaction of its own where it fits none with others.
+    pub(crate) may_wait: bool,
     /// Already delivered to those listed there.
     pub(crate) withheld: Option<&'a Rc<Withheld>>,
     /// The rules from which it is derived, the latest last.
@@ -53,6 +55,7 @@ impl<'a> Arrival<'a> {
             publisher: None,
             lane,
             in_turn: None,
+            may_wait: false,
             withheld: None,
             derived_by: &[],
             parts: None,
@@ -157,6 +160,7 @@ impl Broker {
             publisher: Some(session_id),
             lane: minted.lane,
             in_turn: (publish.qos != QoS::AtMostOnce).then_some(id),
+            may_wait: publish.qos != QoS::AtMostOnce,
             withheld: None,
             derived_by: &[],
             parts: Some(Parts {
@@ -317,8 +321,7 @@ impl Broker {
         };
         let seq = match journal.append(kind, judged.lane, route, &record) {
             Err(Full::TooLarge) => {
-                let may_wait = arrival.in_turn.is_some() || arrival.withheld.is_some();
-                if may_wait && !is_alone {
+                if arrival.may_wait && !is_alone {
                     return Err(Full::Waiting);
                 }
                 // A publish that is within its bound is not refused for what is made of it.

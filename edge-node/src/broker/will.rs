@@ -25,12 +25,13 @@ pub(crate) fn store_will(will: &Will) -> StoredWill {
 }
 
 impl Broker {
-    /// Publishes a will. It stays due if there is no room.
+    /// Publishes a will. It stays due if there is no room, or, where it `may_wait`, none beside what is in this transaction.
     pub(crate) fn publish_will(
         &mut self,
         journal: &mut Journal<'_>,
         client: &str,
         will: &StoredWill,
+        may_wait: bool,
     ) -> Result<(), Full> {
         let qos = match will.qos {
             0 => QoS::AtMostOnce,
@@ -47,7 +48,7 @@ impl Broker {
         }
         let minted = match journal.mint_will(client, will) {
             Ok(minted) => minted,
-            Err(_) => return self.refuse_will(journal, client, will),
+            Err(_) => return self.refuse_will(journal, client, will, LossReason::Refused),
         };
         let record = PublishRecord {
             qos,
@@ -67,20 +68,29 @@ impl Broker {
         let publisher = self.clients.get(client).copied();
         let arrival = Arrival {
             publisher,
+            may_wait,
             ..Arrival::of(record, minted.lane)
         };
-        let taken = self.take(journal, &arrival);
-        taken.map_err(|no_room| no_room.full)?;
+        let is_alone = journal.is_empty();
+        match self.take(journal, &arrival).map_err(|no_room| no_room.full) {
+            // It would never fit.
+            Err(Full::TooLarge) if is_alone => {
+                return self.refuse_will(journal, client, will, LossReason::Rejected);
+            }
+            taken => drop(taken?),
+        }
         self.counters.wrapped += u64::from(minted.wrapped);
         Ok(())
     }
 
-    /// The operator refuses what is no valid event, wills included; the session is done with it.
+    /// A will that is never taken: the operator refuses what is no valid event, or it is larger than the log takes. The session is
+    /// done with it.
     fn refuse_will(
         &mut self,
         journal: &mut Journal<'_>,
         client: &str,
         will: &StoredWill,
+        reason: LossReason,
     ) -> Result<(), Full> {
         let client = client.to_owned();
         let spent = Change::WillRefused {
@@ -88,7 +98,7 @@ impl Broker {
         };
         self.change(journal, spent)?;
         let bytes = will.payload.len() as u64;
-        self.lose(LossReason::Refused, client, 1, bytes, journal.now);
+        self.lose(reason, client, 1, bytes, journal.now);
         self.counters.refused += 1;
         Ok(())
     }
@@ -119,7 +129,7 @@ impl Broker {
         id: SessionId,
     ) -> Result<(), Full> {
         match self.overdue_will(journal, id) {
-            Some((client, will)) => self.publish_will(journal, &client, &will),
+            Some((client, will)) => self.publish_will(journal, &client, &will, true),
             None => Ok(()),
         }
     }
@@ -127,7 +137,7 @@ impl Broker {
     /// The client of this session is back, and its new will takes the place of one that is due and has found no room.
     pub(super) fn end_overdue_will(&mut self, journal: &mut Journal<'_>, id: SessionId) {
         if let Some((client, will)) = self.overdue_will(journal, id)
-            && self.publish_will(journal, &client, &will).is_err()
+            && self.publish_will(journal, &client, &will, false).is_err()
         {
             self.lose_will(client, &will, journal.now);
         }

@@ -307,6 +307,7 @@ impl Broker {
         let arrival = Arrival {
             publisher: Some(publisher),
             withheld: Some(withheld),
+            may_wait: true,
             ..Arrival::of(withheld.record(client, journal.now), withheld.minted_lane)
         };
         let taken = self.take(journal, &arrival)?;

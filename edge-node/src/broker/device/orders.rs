@@ -2,7 +2,7 @@
 
 use filters::{Data, Event, Value, timestamp_text};
 use serde_json::json;
-use spool::{Full, LossReason, Seq};
+use spool::{Full, LossReason, NodeTime, Seq};
 use wire::topic::DeviceId;
 
 use super::super::{
@@ -105,8 +105,7 @@ impl Broker {
                 .publish_reply(journal, &refusal.device, &reply)
                 .is_err()
             {
-                let scope = format!("replies of {}", refusal.device);
-                self.lose(LossReason::Rejected, scope, 1, 0, journal.now);
+                self.lose_reply(&refusal.device, journal.now);
             }
         }
         while let Some((seq, command, event)) = self.devices.registry.commands.first_unanswered() {
@@ -120,12 +119,22 @@ impl Broker {
                 "data_base64": status.data_base64,
             });
             let reply = reply(status.id, &device, event, time_ms, &said);
-            self.publish_reply(journal, &device, &reply)?;
+            let is_alone = journal.is_empty();
+            match self.publish_reply(journal, &device, &reply) {
+                // It would never fit.
+                Err(Full::TooLarge) if is_alone => self.lose_reply(&device, journal.now),
+                replied => replied?,
+            }
             let command = seq;
             let step = CommandStep::Answered;
             self.change(journal, Change::CommandMoved { command, step })?;
         }
         Ok(())
+    }
+
+    fn lose_reply(&mut self, device: &str, now: NodeTime) {
+        let scope = format!("replies of {device}");
+        self.lose(LossReason::Rejected, scope, 1, 0, now);
     }
 
     fn publish_reply(
@@ -140,7 +149,10 @@ impl Broker {
             Some(prefix) => format!("{prefix}/{REPLIES}/{device}"),
         };
         let carried = Carried::mint(journal, &topic, reply);
-        let arrival = Arrival::of(carried.record("", &topic), carried.lane);
+        let arrival = Arrival {
+            may_wait: true,
+            ..Arrival::of(carried.record("", &topic), carried.lane)
+        };
         let taken = self.take(journal, &arrival);
         taken.map(drop).map_err(|NoRoom { full, .. }| full)
     }

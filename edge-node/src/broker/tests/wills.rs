@@ -73,3 +73,29 @@ fn a_will_that_finds_no_room_when_its_session_ends_is_in_the_ledger() {
     node.pass(5_000);
     assert_eq!(reader.messages(&mut node), [], "counted as lost");
 }
+
+/// Fits a transaction of the smallest log as a will, and none as an event.
+const BARELY: usize = 32_700;
+
+#[test]
+fn a_will_that_is_larger_than_the_log_takes_at_once_is_in_the_ledger_once() {
+    let mut node = TestNode::with_sink(1, limits(), |options| {
+        options.bound_bytes = Some(16 << 20);
+        options.segment_bytes = Some(64 << 10);
+    });
+    node.settle();
+    let client = node.connect(durable("pump"));
+    node.drop_connection(client);
+    let mut connect = with_will(durable("pump"), "will", 0);
+    connect.will.as_mut().unwrap().payload = vec![b'x'; BARELY].into();
+    let client = node.connect(connect);
+    node.drop_connection(client);
+    for _ in 0..5 {
+        node.pass(1_000);
+    }
+    assert_eq!(node.lost(spool::LossReason::Rejected), 1);
+    let mut node = node.crash();
+    node.pass(60_000);
+    assert_eq!(node.lost(spool::LossReason::Rejected), 1);
+    assert_eq!(given(&node).len(), 0);
+}

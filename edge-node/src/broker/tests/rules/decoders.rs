@@ -217,6 +217,28 @@ fn a_form_that_fits_only_a_transaction_of_its_own_waits_for_one() {
 }
 
 #[test]
+fn wills_that_are_due_together_have_their_forms_though_these_fit_no_transaction_together() {
+    let mut node = TestNode::with_sink(1, limits(), |it| it.segment_bytes = Some(256 << 10));
+    node.set_rules(EMIT);
+    node.settle();
+    let clients = ["first", "second"].map(|name| {
+        let mut connect = with_will(durable(name), "t", 1);
+        connect.will.as_mut().unwrap().payload = growing(15_000).into();
+        node.connect(connect)
+    });
+    for client in clients {
+        node.drop_connection(client);
+    }
+    node.pass(1_000);
+    node.pass(1_000);
+    let published = given(&node);
+    let forms = published
+        .iter()
+        .map(|it| (it.event.data_bytes().len(), it.unfit.clone()));
+    assert_eq!(forms.collect::<Vec<_>>(), vec![(90_002, None); 2]);
+}
+
+#[test]
 fn a_birth_is_known_over_a_crash_and_in_a_checkpoint_whoever_is_owed_it() {
     for checkpoint in [false, true] {
         let mut node = node_with_sink();

@@ -124,6 +124,35 @@ fn what_is_derived_too_large_for_any_transaction_is_lost_in_the_ledger_once_and_
 }
 
 #[test]
+fn what_is_derived_has_its_form_though_that_fits_no_transaction_with_its_input() {
+    let mut node = with_small_transactions();
+    node.set_rules(
+        r#"
+        [[rule]]
+        name = "much"
+        topic = "t"
+        [[rule.step]]
+        window = { consume = true, count = 1, values = { a = "last($.data.s)", b = "last($.data.s)", n = "count()" } }
+        [[rule]]
+        name = "form"
+        topic = "t/much"
+        [[rule.step]]
+        scale = { field = "$.data.values.n", factor = 2 }
+        "#,
+    );
+    node.settle();
+    let mut device = node.connect(v5("device"));
+    let reading = format!("{{\"s\":\"{}\"}}", "x".repeat(640_000));
+    node.publish(&mut device, "t", &reading, QoS::AtLeastOnce, 1);
+    let given = given(&node);
+    let [derived] = &given[..] else {
+        panic!("{} events", given.len())
+    };
+    assert_eq!((derived.topic.as_str(), &derived.unfit), ("t/much", &None));
+    assert_eq!(values(&node, "n"), [2]);
+}
+
+#[test]
 fn a_checkpoint_is_due_a_minute_after_an_input_and_not_without_one() {
     let mut node = node(SUM);
     let broker_is_due = |node: &TestNode| node.core.broker().is_checkpoint_due(node.now());
