@@ -95,7 +95,7 @@ pub async fn serve(
         .add_service(intake.guard(subscribers))
         .add_service(intake.guard(heartbeats));
 
-    let connections = listener::connections(listener, config.max_connections as usize, counters);
+    let connections = listener::connections(listener, &config, counters);
     let hub = tokio::spawn(hub::run(node, hub, inputs, message_bytes, shutdown.clone()));
     let stopped = |mut shutdown: watch::Receiver<bool>| async move {
         let _ = shutdown.wait_for(|stop| *stop).await; // its sender is gone: the node stops

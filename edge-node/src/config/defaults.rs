@@ -51,6 +51,8 @@ pub const HTTP_BODY_TIMEOUT: Span = Span::seconds(30);
 
 /// As many as HTTP; each is one client, whose calls share its connection.
 pub const GRPC_MAX_CONNECTIONS: u32 = 256;
+/// As for MQTT: a connection that says nothing holds a place for no longer than this.
+pub const GRPC_CONNECT_TIMEOUT: Span = Span::seconds(10);
 /// What an EventMesh runtime accepts.
 pub const GRPC_MAX_MESSAGE: ByteSize = ByteSize(4 << 20);
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     defaults, mqtt,
-    units::{self, ByteSize},
+    units::{self, ByteSize, Span},
 };
 
 /// The door for EventMesh clients.
@@ -21,6 +21,9 @@ pub struct GrpcConfig {
     /// Connections at one time; a further one waits to be accepted.
     #[serde(deserialize_with = "mqtt::count")]
     pub max_connections: u32,
+    /// Time from the connection to its first bytes, the preface of HTTP/2; then it is closed.
+    #[serde(deserialize_with = "mqtt::wait")]
+    pub connect_timeout: Span,
     /// The largest message accepted, 1 KiB to 64 MiB; a larger one is answered RESOURCE_EXHAUSTED.
     #[serde(deserialize_with = "message")]
     pub max_message: ByteSize,
@@ -32,6 +35,7 @@ impl Default for GrpcConfig {
             listen: defaults::GRPC_LISTEN,
             allow_anonymous: false,
             max_connections: defaults::GRPC_MAX_CONNECTIONS,
+            connect_timeout: defaults::GRPC_CONNECT_TIMEOUT,
             max_message: defaults::GRPC_MAX_MESSAGE,
         }
     }

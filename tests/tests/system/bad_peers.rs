@@ -2,6 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use cloud_uplink::eventmesh::{
+    attribute::STATUS_CODE,
+    proto::{CloudEvent, publisher_service_client::PublisherServiceClient},
+};
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use tests::{Device, Refused, TestNode, wait_until, within};
 use tokio::{
@@ -202,6 +206,31 @@ async fn connections_above_the_bound_are_turned_away() {
     assert_eq!(held.len(), 19);
     first.publish_readings(1..=5).await;
     is_contained(&node, &["too many connections"]).await;
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_leave_the_door_of_grpc_open() {
+    let node = TestNode::builder()
+        .config("[grpc]\nmax-connections = 2\nconnect-timeout = \"1s\"")
+        .start()
+        .await;
+    let silent = [(); 2].map(|()| TcpStream::connect(node.grpc()));
+    for connection in silent {
+        let mut connection = connection.await.unwrap();
+        tokio::spawn(async move {
+            let mut byte = [0];
+            // Open until the node closes it.
+            while connection.read(&mut byte).await.is_ok_and(|read| read > 0) {}
+        });
+    }
+    let publishes = async {
+        let address = format!("http://{}", node.grpc());
+        let mut client = PublisherServiceClient::connect(address).await.unwrap();
+        client.publish(CloudEvent::default()).await
+    };
+    let answer = within("an answer", publishes).await.unwrap().into_inner();
+    assert_eq!(answer.text(STATUS_CODE), Some("6"), "it names no client");
+    is_contained(&node, &["a gRPC peer said nothing in time"]).await;
 }
 
 #[tokio::test]
