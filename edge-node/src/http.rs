@@ -27,7 +27,7 @@
 //! Bytes are `"data"`, any JSON, whose text they are, or `"data_base64"`.
 //!
 //! Replaying, reloading, removing, looking at events, commands and configurations are the operator's: they are refused to a peer that is not on
-//! this machine.
+//! this machine. One that is asks at an address or at `localhost`, in `Host`: a browser may have been told that another name is this machine.
 //!
 //! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
 //! bodies in memory together. A peer that is over one of them costs its own connection or request.
@@ -63,6 +63,7 @@ mod connection;
 mod devices;
 mod inspect;
 mod metrics;
+mod peer;
 mod publish;
 mod replay;
 mod rules;

@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::StatusCode, response::Response};
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -21,7 +25,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{Fault, timed::Timed};
+use super::{peer::Peer, timed::Timed};
 use crate::{config::HttpConfig, logging::LogLimit, node::door::DoorCounters};
 
 /// Bytes for the head of a request; a longer one is answered 431.
@@ -30,23 +34,6 @@ const HEAD_BYTES: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests under way at shutdown have this long to end.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
-
-/// Who sent a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
-impl Peer {
-    /// Until there are users, whoever is on this machine is the operator.
-    pub(super) fn is_operator(self) -> Result<(), Fault> {
-        match self.0.ip().to_canonical().is_loopback() {
-            true => Ok(()),
-            false => Err(Fault::new(
-                StatusCode::FORBIDDEN,
-                "only from this machine: ask at an address of its loopback",
-            )),
-        }
-    }
-}
 
 /// What a connection may take.
 #[derive(Clone, Copy)]
@@ -95,7 +82,7 @@ pub(super) async fn accept(
                 let (router, stopping) = (router.clone(), stopping.clone());
                 let served = serve(
                     stream,
-                    Peer(peer),
+                    peer,
                     router,
                     bounds,
                     Arc::clone(&requests),
@@ -128,17 +115,17 @@ pub(super) async fn accept(
 
 async fn serve(
     stream: TcpStream,
-    peer: Peer,
+    peer: SocketAddr,
     router: Router,
     bounds: Bounds,
     requests: Arc<AtomicU64>,
     mut stopping: watch::Receiver<bool>,
 ) -> hyper::Result<()> {
     let _ = stream.set_nodelay(true); // only a matter of speed
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let peer = Peer::new(peer, stream.local_addr().ok());
+    let service = service_fn(move |request: Request<Incoming>| {
         requests.fetch_add(1, Relaxed);
-        request.extensions_mut().insert(peer);
-        answer(router.clone(), request)
+        answer(router.clone(), peer, request)
     });
     let io = TokioIo::new(Timed::new(stream, bounds.write_timeout));
     let connection = http1::Builder::new()
@@ -166,6 +153,14 @@ fn fault(error: &hyper::Error, requests: u64) -> Option<&'static str> {
     }
 }
 
-async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    router: Router,
+    peer: Peer,
+    mut request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    if let Err(fault) = peer.may_ask(request.uri(), request.headers()) {
+        return Ok(fault.into_response());
+    }
+    request.extensions_mut().insert(peer);
     router.oneshot(request.map(Body::new)).await
 }

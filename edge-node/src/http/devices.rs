@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 
-use super::{Fault, Node, Shared, connection::Peer};
+use super::{Fault, Node, Shared, peer::Peer};
 use crate::{
     device::Asker,
     node::devices::{
@@ -66,15 +66,19 @@ pub(super) async fn command<N: Node>(
 
 pub(super) async fn commands<N: Node>(
     State(shared): State<Arc<Shared<N>>>,
+    Extension(peer): Extension<Peer>,
     Path(device): Path<String>,
 ) -> Result<Json<Vec<CommandStatus>>, Fault> {
+    peer.is_operator()?;
     Ok(Json(shared.node.commands(&device).await?))
 }
 
 pub(super) async fn command_status<N: Node>(
     State(shared): State<Arc<Shared<N>>>,
+    Extension(peer): Extension<Peer>,
     Path((device, command)): Path<(String, String)>,
 ) -> Result<Json<CommandStatus>, Fault> {
+    peer.is_operator()?;
     let commands = shared.node.commands(&device).await?;
     match commands.into_iter().find(|it| it.id == command) {
         Some(found) => Ok(Json(found)),

@@ -15,8 +15,8 @@ use filters::{
 };
 use serde::Deserialize;
 
-use super::{Fault, Node, Shared, connection::Peer};
-use crate::node::handle::{Incoming, Origin};
+use super::{Fault, Node, Shared, peer::Peer};
+use crate::node::handle::Incoming;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,15 +127,6 @@ impl<N: Node> Shared<N> {
         filters::check_topic_name(topic)
             .map_err(|error| Fault::event(index, format!("`{topic}` is no topic: {error}")))?;
         Ok(Incoming::on(topic.to_owned(), event))
-    }
-}
-
-impl Peer {
-    fn origin(self, headers: &HeaderMap) -> Origin {
-        let said = headers.get(NODE_HEADER).and_then(|id| id.to_str().ok());
-        Origin::of_node(said, || Origin::Http {
-            peer: self.0.ip().to_string(),
-        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State, http::HeaderMap};
 
-use super::{Fault, Node, Shared, connection::Peer, publish::content_type};
+use super::{Fault, Node, Shared, peer::Peer, publish::content_type};
 use crate::node::reload::{ReloadAnswer, ReloadError};
 
 pub(super) async fn reload<N: Node>(

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
 };
 
-use super::{Fault, Node, Shared, connection::Peer};
+use super::{Fault, Node, Shared, peer::Peer};
 use crate::node::handle::RemoveError;
 
 pub(super) async fn remove<N: Node>(

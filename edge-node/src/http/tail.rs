@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use tokio_stream::Stream;
 
-use super::{Fault, Node, Shared, connection::Peer};
+use super::{Fault, Node, Shared, peer::Peer};
 use crate::{
     node::{
         tap::{MAX_TAPS, Passed, TapReader, Tapped, Verdict},

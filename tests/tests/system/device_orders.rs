@@ -99,7 +99,7 @@ async fn ask(node: &TestNode, key: &str) -> Value {
 
 async fn post(node: &TestNode, path: &str, headers: &str, body: &str) -> String {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n{headers}\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );

@@ -10,7 +10,7 @@ async fn a_head_or_a_body_that_does_not_come_costs_its_connection() {
     assert_eq!(door.counters.status(Door::Http, door.address).faulted, 1);
 
     let head = format!(
-        "POST /events/publish HTTP/1.1\r\nhost: x\r\n{STRUCTURED}content-length: 9\r\n\r\n{{"
+        "POST /events/publish HTTP/1.1\r\nhost: localhost\r\n{STRUCTURED}content-length: 9\r\n\r\n{{"
     );
     let answer = exchange(door.address, head.as_bytes()).await;
     assert_eq!(answer.status, 408);
@@ -23,7 +23,11 @@ async fn a_head_or_a_body_that_does_not_come_costs_its_connection() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_blame() {
     let door = OpenDoor::start(impatient()).await;
-    let answer = exchange(door.address, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let answer = exchange(
+        door.address,
+        b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    )
+    .await;
     assert_eq!(answer.status, 503);
     let status = door.counters.status(Door::Http, door.address);
     assert_eq!(
@@ -40,7 +44,7 @@ async fn an_idle_connection_is_closed_without_blame() {
 async fn a_peer_that_takes_no_answer_costs_its_connection() {
     let door = OpenDoor::start(impatient()).await;
     let mut slow = TcpStream::connect(door.address).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
     let flood = async { while slow.write_all(&request).await.is_ok() {} };
     let cut_off = tokio::time::timeout(Duration::from_secs(120), flood).await;
     assert_eq!(cut_off, Ok(()));

@@ -136,7 +136,7 @@ async fn a_device_gets_another_configuration() {
     let body = r#"{"data_base64":"AP8="}"#;
     let length = body.len();
     let request = format!(
-        "PUT {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{JSON}content-length: {length}\r\n\r\n{body}"
+        "PUT {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{JSON}content-length: {length}\r\n\r\n{body}"
     );
     let answer = exchange(door.address, request.as_bytes()).await;
     assert_eq!(

@@ -196,16 +196,28 @@ async fn a_sink_that_is_gone_is_removed_and_one_that_runs_is_not() {
     }
 }
 
-#[test]
-fn only_a_peer_on_this_machine_is_the_operator() {
-    for (peer, operator) in [
-        ("127.0.0.1:9", true),
-        ("[::1]:9", true),
-        ("[::ffff:127.0.0.1]:9", true),
-        ("192.0.2.7:9", false),
-        ("[2001:db8::7]:9", false),
+#[tokio::test]
+async fn a_web_page_that_has_its_name_stand_for_this_machine_gets_nothing() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let asks = |host: &str, line: &str, rest: &str| {
+        let request = format!("{line} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{rest}");
+        async move { exchange(door.address, request.as_bytes()).await }
+    };
+    let event = format!("{STRUCTURED}content-length: {}\r\n\r\n{EVENT}", EVENT.len());
+    for (line, rest) in [
+        ("GET /api/v1/tail?topic=a", "\r\n"),
+        ("GET /api/v1/devices/pump%207/commands", "\r\n"),
+        ("GET /health", "\r\n"),
+        ("POST /events/publish", &event),
     ] {
-        let peer = super::connection::Peer(peer.parse().unwrap());
-        assert_eq!(peer.is_operator().is_ok(), operator, "{peer:?}");
+        let answer = asks("evil.example:8080", line, rest).await;
+        assert_eq!(answer.status, 403, "{line}");
+        assert_eq!(
+            answer.body,
+            r#"{"error":"from this machine ask at an address or at `localhost`, not at `evil.example:8080`"}"#
+        );
     }
+    assert!(door.node.published().is_empty());
+    let at_home = asks("localhost:8080", "POST /events/publish", &event).await;
+    assert_eq!(at_home.status, 202, "{}", at_home.body);
 }

@@ -112,7 +112,7 @@ async fn configure(node: &TestNode, port: u16) {
 async fn send(node: &TestNode, method: &str, path: &str, body: &Value) -> Value {
     let body = body.to_string();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
