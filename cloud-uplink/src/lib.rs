@@ -27,6 +27,7 @@ mod endpoint;
 pub mod eventmesh;
 pub mod http;
 mod limits;
+mod lookup;
 mod outgoing;
 mod peers;
 mod run;

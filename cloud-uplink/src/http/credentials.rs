@@ -21,6 +21,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
+use crate::lookup::Lookup;
+
 /// Where systems keep the certificates they trust; the first that exists is used where the settings name none.
 pub const SYSTEM_CA_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -34,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const CA_BYTES: u64 = 4 * 1024 * 1024;
 const TOKEN_BYTES: u64 = 16 * 1024;
 
-pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(super) type HttpClient = Client<HttpsConnector<HttpConnector<Lookup>>, Full<Bytes>>;
 
 /// Hands out the client and the token, and looks after the files they come from.
 pub(super) struct Credentials {
@@ -48,6 +50,7 @@ struct Files {
     token: Option<PathBuf>,
     tls: bool,
     connect_within: Duration,
+    lookup: Lookup,
 }
 
 #[derive(Default)]
@@ -94,6 +97,7 @@ impl Credentials {
                 token,
                 tls,
                 connect_within,
+                lookup: Lookup::default(),
             }),
             state: Mutex::default(),
         }
@@ -226,7 +230,7 @@ impl Files {
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(self.lookup.clone());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(self.connect_within));
@@ -269,4 +273,29 @@ fn read(file: &Path, stamp: &Stamp, bound_bytes: u64) -> io::Result<Vec<u8>> {
 
 fn told(setting: &str, file: &Path, error: &io::Error) -> String {
     format!("{setting} {}: {error}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::lookup::tests::while_all_block;
+
+    #[test]
+    fn a_named_receiver_is_reached_while_all_else_blocks() {
+        while_all_block(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!(
+                "http://localhost:{}/",
+                listener.local_addr().unwrap().port()
+            );
+            let within = Duration::from_secs(60);
+            let credentials = Credentials::new(None, None, false, within);
+            let client = credentials.files.client(None).unwrap();
+            let asking = tokio::spawn(client.get(url.parse().unwrap()));
+            listener.accept().await.unwrap();
+            asking.abort();
+        });
+    }
 }

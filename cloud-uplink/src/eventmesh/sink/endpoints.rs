@@ -3,10 +3,11 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::client::legacy::connect::HttpConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{EndpointError, IN_FLIGHT};
-use crate::endpoint::shown;
+use crate::{endpoint::shown, lookup::Lookup};
 
 /// A connection that does not stand by then is tried at the next endpoint.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -17,6 +18,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Endpoints {
     all: Vec<Endpoint>,
+    lookup: Lookup,
     state: Mutex<InUse>,
 }
 
@@ -41,7 +43,8 @@ impl Endpoints {
             .iter()
             .map(|url| endpoint(url).ok_or_else(|| EndpointError::Invalid(shown(url))))
             .collect::<Result<Vec<_>, _>>()?;
-        let channel = all.first().ok_or(EndpointError::Missing)?.connect_lazy();
+        let lookup = Lookup::default();
+        let channel = channel(all.first().ok_or(EndpointError::Missing)?, &lookup);
         let in_use = InUse {
             index: 0,
             generation: 0,
@@ -49,6 +52,7 @@ impl Endpoints {
         };
         Ok(Endpoints {
             all,
+            lookup,
             state: Mutex::new(in_use),
         })
     }
@@ -78,7 +82,7 @@ impl Endpoints {
             *state = InUse {
                 index,
                 generation: state.generation + 1,
-                channel: endpoint.connect_lazy(),
+                channel: channel(endpoint, &self.lookup),
             };
         }
     }
@@ -104,10 +108,38 @@ fn endpoint(url: &str) -> Option<Endpoint> {
     let plain = uri.scheme_str() == Some("http") && uri.host().is_some_and(|it| !it.is_empty());
     let named = uri.authority().is_some_and(|it| it.as_str().contains('@'));
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !named;
-    (plain && bare).then(|| {
-        Endpoint::from(uri)
-            .connect_timeout(CONNECT_WITHIN)
-            .tcp_nodelay(true)
-            .concurrency_limit(IN_FLIGHT)
-    })
+    (plain && bare).then(|| Endpoint::from(uri).concurrency_limit(IN_FLIGHT))
+}
+
+/// Connects when it is first used. A lookup may take its time: one that is cut off is begun anew, and would never end.
+fn channel(endpoint: &Endpoint, lookup: &Lookup) -> Channel {
+    let mut tcp = HttpConnector::new_with_resolver(lookup.clone());
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_WITHIN));
+    endpoint.connect_with_connector_lazy(tcp)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{
+        eventmesh::proto::{CloudEvent, publisher_service_client::PublisherServiceClient},
+        lookup::tests::while_all_block,
+    };
+
+    #[test]
+    fn a_named_mesh_is_reached_while_all_else_blocks() {
+        while_all_block(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+            let endpoints = Endpoints::new(&[url]).unwrap();
+            let mut client = PublisherServiceClient::new(endpoints.current().channel());
+            let asking = tokio::spawn(async move { client.publish(CloudEvent::default()).await });
+            listener.accept().await.unwrap();
+            asking.abort();
+        });
+    }
 }
