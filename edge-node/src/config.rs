@@ -134,6 +134,11 @@ impl Config {
         Ok(config)
     }
 
+    /// What is no fault and yet may surprise, each as a sentence.
+    pub fn remarks(&self) -> Vec<String> {
+        check::remarks(self)
+    }
+
     /// The effective configuration as TOML: every key with its value. Parsing it gives the same configuration.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("sections serialize as tables of plain values")

@@ -31,6 +31,9 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), CliErro
         Some(file) => writeln!(out, "# {} is right and comes to this:", file.display())?,
         None => writeln!(out, "# The defaults:")?,
     }
+    for remark in config.remarks() {
+        writeln!(out, "# Note: {remark}.")?;
+    }
     out.write_all(config.to_toml().as_bytes())?;
     Ok(())
 }

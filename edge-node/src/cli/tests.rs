@@ -120,6 +120,29 @@ fn check_shows_a_configuration_that_comes_to_the_same() {
 }
 
 #[test]
+fn check_notes_that_a_hub_configured_alike_takes_less_than_this_node() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let notes = |text: &str| {
+        std::fs::write(path, text).unwrap();
+        let shown = execute(&["check", "--config", path]).unwrap();
+        let notes = shown.lines().filter(|line| line.starts_with("# Note: "));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(""), [""; 0]);
+    assert_eq!(notes("[mqtt]\nmax-packet-size = \"1536 KiB\""), [""; 0]);
+    assert_eq!(
+        notes("[mqtt]\nmax-packet-size = \"3 MiB\""),
+        [
+            "# Note: `max-body` of [http] (2 MiB) is less than an event of `max-packet-size` of [mqtt] (3 MiB) takes there, \
+             4 MiB and its attributes: a node that sends this one as large ones as it accepts is refused."
+        ]
+    );
+    let both = notes("[mqtt]\nmax-packet-size = \"5 MiB\"");
+    assert_eq!(both.len(), 2, "{both:?}");
+}
+
+#[test]
 fn check_tells_what_is_wrong_in_one_line() {
     let data = TempDir::new().unwrap();
     let file = write(&data, "[htpp]\nlisten = \"127.0.0.1:0\"\n");

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use wire::topic::Prefix;
 
-use super::{Config, ConfigError, Fault, Overrides, Place, document::Document, spool::LaneName};
+use super::{
+    Config, ConfigError, Fault, Overrides, Place, document::Document, spool::LaneName,
+    units::ByteSize,
+};
 
 pub(super) fn across_sections(
     config: &Config,
@@ -16,6 +19,25 @@ pub(super) fn across_sections(
     lanes(config, document)?;
     gap_topic(config, document)?;
     uplinks(config, document)
+}
+
+/// A node is often the hub of others that are configured as it is.
+pub(super) fn remarks(config: &Config) -> Vec<String> {
+    let packet = config.mqtt.max_packet_size;
+    let in_json = ByteSize(packet.0.div_ceil(3) * 4);
+    let doors = [
+        ("max-body", "http", config.http.max_body, in_json),
+        ("max-message", "grpc", config.grpc.max_message, packet),
+    ];
+    let small = doors.iter().filter(|(_, _, most, needs)| most < needs);
+    small
+        .map(|(key, section, most, needs)| {
+            format!(
+                "`{key}` of [{section}] ({most}) is less than an event of `max-packet-size` of [mqtt] ({packet}) takes there, \
+                 {needs} and its attributes: a node that sends this one as large ones as it accepts is refused"
+            )
+        })
+        .collect()
 }
 
 fn listeners(

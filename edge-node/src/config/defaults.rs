@@ -41,8 +41,8 @@ pub const MQTT_RETAINED_BOUND: ByteSize = ByteSize(32 << 20);
 
 /// Local applications and a scraper; each connection may hold one body in memory.
 pub const HTTP_MAX_CONNECTIONS: u32 = 256;
-/// What EventMesh accepts in one request.
-pub const HTTP_MAX_BODY: ByteSize = ByteSize(1 << 20);
+/// The largest packet of another node: its bytes are four thirds as many in JSON, and their attributes come with them.
+pub const HTTP_MAX_BODY: ByteSize = ByteSize(2 << 20);
 /// Outlives the pause between two scrapes or batches, so that a connection is used again; a silent peer then gives its
 /// place back.
 pub const HTTP_HEAD_TIMEOUT: Span = Span::seconds(60);

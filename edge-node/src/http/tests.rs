@@ -159,9 +159,9 @@ async fn what_a_web_page_may_send_unasked_is_refused() {
 #[tokio::test]
 async fn a_body_over_the_bound_is_refused_whether_announced_or_not() {
     let door = OpenDoor::start(HttpConfig::default()).await;
-    let says = r#"{"error":"the body is over 1 MiB (`max-body` of [http])"}"#;
+    let says = r#"{"error":"the body is over 2 MiB (`max-body` of [http])"}"#;
     let head = format!(
-        "POST /events/publish HTTP/1.1\r\nhost: localhost\r\n{STRUCTURED}content-length: 1048577\r\n\r\n"
+        "POST /events/publish HTTP/1.1\r\nhost: localhost\r\n{STRUCTURED}content-length: 2097153\r\n\r\n"
     );
     let answer = exchange(door.address, head.as_bytes()).await;
     assert_eq!((answer.status, answer.body.as_str()), (413, says));
@@ -169,7 +169,7 @@ async fn a_body_over_the_bound_is_refused_whether_announced_or_not() {
     let head = format!(
         "POST /events/publish HTTP/1.1\r\nhost: localhost\r\n{STRUCTURED}transfer-encoding: chunked\r\n\r\n"
     );
-    let body = format!("100001\r\n{}\r\n", "x".repeat(0x10_0001));
+    let body = format!("200001\r\n{}\r\n", "x".repeat(0x20_0001));
     let answer = exchange(door.address, format!("{head}{body}").as_bytes()).await;
     assert_eq!((answer.status, answer.body.as_str()), (413, says));
 }
@@ -188,10 +188,10 @@ async fn a_topic_that_is_long_for_many_events_is_refused_before_it_is_copied() {
     let path = format!("/events/publish-batch?topic={}", "t".repeat(60_000));
     let few = format!("[{}]", [EVENT; 10].join(","));
     assert_eq!(post(door.address, &path, BATCH, &few).await.status, 202);
-    let many = format!("[{}]", [EVENT; 20].join(","));
+    let many = format!("[{}]", [EVENT; 40].join(","));
     let answer = post(door.address, &path, BATCH, &many).await;
     assert_eq!(answer.status, 413);
-    assert!(answer.body.contains("20 events"), "{}", answer.body);
+    assert!(answer.body.contains("40 events"), "{}", answer.body);
     assert_eq!(door.node.published().len(), 10);
 }
 

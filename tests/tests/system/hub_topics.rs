@@ -74,6 +74,35 @@ async fn a_second_hub_hears_the_topic_of_the_edge_too() {
     hears(&mut screen).await;
 }
 
+/// A hub of the defaults takes whatever a node of the defaults acknowledged.
+#[tokio::test]
+async fn an_event_of_the_largest_packet_arrives_by_every_kind_of_uplink() {
+    let topic = "plant/pump7/image";
+    // Its fixed header has 4 bytes, its topic 2 more than it is long, its packet identifier 2, its properties 1.
+    let payload = vec![0xff; (1 << 20) - 9 - topic.len()];
+    for kind in ["http", "eventmesh-http", "eventmesh-grpc"] {
+        let hub = TestNode::start().await;
+        let mut screen = hub.connect("screen").await;
+        screen.subscribe("#", 0).await;
+        let uplink = match kind {
+            "http" => {
+                let hub = hub.http();
+                TestNode::builder().config(&format!(
+                    "[[uplink]]\nname = \"hub\"\nkind = \"http\"\nendpoints = [\"http://{hub}/events/publish-batch?topic=image\"]"
+                ))
+            }
+            "eventmesh-http" => edge(kind, hub.http()),
+            _ => edge(kind, hub.grpc()),
+        };
+        let node = uplink.start().await;
+        let mut camera = node.connect("camera").await;
+        camera.publish(topic, payload.clone()).await.unwrap();
+        let came = screen.next_message().await.unwrap();
+        assert_eq!(came.payload.len(), payload.len(), "{kind}");
+        assert!(came.payload.iter().all(|byte| *byte == 0xff), "{kind}");
+    }
+}
+
 fn edge(kind: &str, hub: std::net::SocketAddr) -> NodeBuilder {
     TestNode::builder().config(&format!(
         "[[uplink]]\nname = \"hub\"\nkind = \"{kind}\"\nendpoints = [\"http://{hub}\"]\ntopic = \"edge_{{topic}}\""
