@@ -92,7 +92,7 @@ use deadline::Timer;
 use device::Devices;
 use gaps::Gaps;
 use group::{Group, GroupId};
-use retained::Retained;
+use retained::{Retained, Retention};
 use session::{Session, SessionId};
 use subscriptions::{Subscriptions, Terms};
 use timers::Timers;
@@ -146,6 +146,8 @@ pub struct Broker {
     /// Whether a subscriber acknowledged something, so that readers may go on.
     room_made: bool,
     actions: VecDeque<Action>,
+    /// What records of the running transaction retain and replace, in order.
+    retentions: Vec<Retention>,
     /// Orders to read so far.
     tickets: u64,
     flushing: BTreeSet<ConnectionId>,
@@ -196,6 +198,7 @@ impl Broker {
             acknowledged: Vec::new(),
             room_made: false,
             actions: VecDeque::new(),
+            retentions: Vec::new(),
             tickets: 0,
             flushing: BTreeSet::new(),
             committed: Seq::ZERO,

@@ -245,7 +245,7 @@ impl State {
         }
     }
 
-    fn come_true(&mut self, effect: Effect) {
+    pub(crate) fn come_true(&mut self, effect: Effect) {
         match effect {
             Effect::Acks(acks) => {
                 for (id, seq) in acks {
@@ -268,6 +268,7 @@ impl State {
                 self.routes.forget_cursor(cursor);
                 self.want_chores();
             }
+            Effect::Unpinned(seq) => self.unpin(seq),
             Effect::LedgerStored { losses, drops } => {
                 self.ledger_is_stored(losses, drops);
             }

@@ -227,9 +227,12 @@ impl State {
         }
     }
 
-    /// Takes back a frame that nothing was appended to.
+    /// Takes back a frame that nothing was appended to. What it was to bring waits for nothing.
     fn drop_frame(&mut self) {
-        if let Some(batch) = self.pending.pop_back() {
+        if let Some(mut batch) = self.pending.pop_back() {
+            for effect in std::mem::take(&mut batch.effects) {
+                self.come_true(effect);
+            }
             self.recycle(batch);
         }
         let now_last = self.pending.back().map_or(0, Pending::len);
@@ -317,6 +320,21 @@ impl State {
         cursor.pending(self.routes.total_of(cursor.id))
     }
 
+    pub(crate) fn pin(&mut self, seq: u64) {
+        let pins = self.pins.entry(seq).or_default();
+        *pins = pins.saturating_add(1);
+    }
+
+    pub(crate) fn unpin(&mut self, seq: u64) {
+        let Some(pins) = self.pins.get_mut(&seq) else {
+            return;
+        };
+        *pins -= 1;
+        if *pins == 0 {
+            self.pins.remove(&seq);
+        }
+    }
+
     /// Asks the housekeeper to look soon.
     pub(crate) fn want_chores(&mut self) {
         self.chores_due = true;
@@ -385,21 +403,12 @@ impl Spool {
     /// Keeps a record although nobody is owed it any more (a retained message), until as many `unpin`. Not durable: the
     /// owner pins again after recovery, before its first transaction; until that nothing is freed.
     pub fn pin(&self, seq: Seq) {
-        let mut state = self.inner.lock();
-        let pins = state.pins.entry(seq.0).or_default();
-        *pins = pins.saturating_add(1);
+        self.inner.lock().pin(seq.0);
     }
 
-    /// Takes back one `pin`.
+    /// Takes back one `pin` at once. What is let go because a record takes its place: [`Transaction::unpin`].
     pub fn unpin(&self, seq: Seq) {
-        let mut state = self.inner.lock();
-        let Some(pins) = state.pins.get_mut(&seq.0) else {
-            return;
-        };
-        *pins -= 1;
-        if *pins == 0 {
-            state.pins.remove(&seq.0);
-        }
+        self.inner.lock().unpin(seq.0);
     }
 
     /// Counts a loss. Durable with the next commit or checkpoint, and before an acknowledgement that follows it.

@@ -24,6 +24,8 @@ pub(crate) enum Effect {
         cursor: u32,
         reason: Option<LossReason>,
     },
+    /// What came beside it takes the place of a record.
+    Unpinned(u64),
     /// So many losses, and what was given up so many times, are in the ledger on disk.
     LedgerStored {
         losses: u64,

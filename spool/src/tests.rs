@@ -12,6 +12,7 @@ mod cleaning;
 mod cursors;
 mod damaging;
 mod directory;
+mod letting_go;
 mod marking;
 mod recovering;
 mod room;

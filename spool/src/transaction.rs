@@ -27,6 +27,7 @@ enum Change {
     Created(u32),
     Removed(u32),
     Interned(RouteId),
+    Pinned(u64),
 }
 
 /// A place in a transaction.
@@ -191,6 +192,17 @@ impl<'a> Transaction<'a> {
         self.acks.push((cursor.0, seq.0));
     }
 
+    /// As [`crate::Spool::pin`], at once: no commit comes between the append of a record and its pin.
+    pub fn pin(&mut self, seq: Seq) {
+        self.state.pin(seq.0);
+        self.changes.push(Change::Pinned(seq.0));
+    }
+
+    /// Takes back one `pin` with the commit of this transaction: until that brings what takes the record's place, it is kept.
+    pub fn unpin(&mut self, seq: Seq) {
+        self.state.batch().effects.push(Effect::Unpinned(seq.0));
+    }
+
     /// Everything that was lost so far, as `Status::ledger`.
     pub fn ledger(&self) -> Vec<Loss> {
         self.state.ledger.entries()
@@ -314,6 +326,7 @@ impl State {
                 }
             }
             Change::Interned(route) => self.routes.remove(route),
+            Change::Pinned(seq) => self.unpin(seq),
         }
     }
 }

@@ -7,6 +7,7 @@ use spool::{CursorId, Entry, Full, NodeTime, Seq};
 use super::{
     Broker,
     journal::Journal,
+    retained::Retention,
     session::{Session, SessionId},
 };
 use crate::record::{Change, Record, SubscriptionOptions};
@@ -28,6 +29,7 @@ impl Broker {
         }
         // Recovery pins once, at its end.
         self.actions.clear();
+        self.retentions.clear();
     }
 
     /// Writes a change of the node and folds it.
@@ -97,9 +99,8 @@ impl Broker {
             } => self.open_group(name, cursor, filters, seq),
             Change::GroupRemoved { name } => self.forget_group(&name),
             Change::RetainedExpired { topic } => {
-                if let Some(seq) = self.retained.set(&topic, None) {
-                    self.unpin(seq);
-                }
+                let replaced = self.retained.set(&topic, None);
+                self.retentions.extend(replaced.map(Retention::Release));
             }
             Change::StagesNamed { stages } => self.judge.apply_named(stages),
             Change::StagesClosed { numbers } => self.judge.apply_closed(&numbers),

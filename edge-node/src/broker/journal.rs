@@ -297,6 +297,16 @@ impl<'a> Journal<'a> {
         self.transaction.remove_cursor(cursor, reason);
     }
 
+    /// Keeps a record though nobody is owed it.
+    pub(crate) fn pin(&mut self, seq: Seq) {
+        self.transaction.pin(seq);
+    }
+
+    /// Keeps it no longer once this transaction is committed.
+    pub(crate) fn unpin(&mut self, seq: Seq) {
+        self.transaction.unpin(seq);
+    }
+
     /// Everything that was lost so far.
     pub(crate) fn ledger(&self) -> Vec<Loss> {
         self.transaction.ledger()

@@ -12,7 +12,7 @@ use super::{
     flight::Place,
     journal::Journal,
     message::Message,
-    retained,
+    retained::{self, Retention},
     session::SessionId,
     subscriptions::Audience,
     withheld::Withheld,
@@ -408,12 +408,10 @@ impl Broker {
                 );
                 return self.apply_publish_of_session(seq, record);
             }
-            if kept.is_some() {
-                self.pin(seq);
-            }
-            if let Some(replaced) = self.retained.set(record.topic, kept) {
-                self.unpin(replaced);
-            }
+            let keep = kept.map(|kept| Retention::Keep(kept.seq));
+            let replaced = self.retained.set(record.topic, kept);
+            self.retentions.extend(keep);
+            self.retentions.extend(replaced.map(Retention::Release));
             if expires.is_some() {
                 self.sweep_retained_later(time);
             }

@@ -46,6 +46,14 @@ pub(crate) struct Kept {
     pub(crate) expires: Option<NodeTime>,
 }
 
+/// What a record of the running transaction changes of what is kept although nobody is owed it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Retention {
+    Keep(Seq),
+    /// Once what takes its place is on stable storage.
+    Release(Seq),
+}
+
 /// The retained messages that a new subscription is yet to be given: those that stood when it was made.
 #[derive(Debug)]
 pub(super) struct Search {
@@ -346,6 +354,16 @@ impl Broker {
             QoS::ExactlyOnce => {
                 let place = Place::Retained(grant, entry.seq);
                 self.send_exactly_once(id, &message, &granted, place, None, journal)
+            }
+        }
+    }
+
+    /// Has the log keep what the transaction retains, and let go with its commit what that replaces.
+    pub(crate) fn hand_over_retentions(&mut self, journal: &mut Journal<'_>) {
+        for retention in self.retentions.drain(..) {
+            match retention {
+                Retention::Keep(seq) => journal.pin(seq),
+                Retention::Release(seq) => journal.unpin(seq),
             }
         }
     }

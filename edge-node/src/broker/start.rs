@@ -4,11 +4,11 @@ use spool::{Full, NodeTime, Seq};
 
 use super::{
     Broker,
-    action::Action,
     deadline::Timer,
     errands::RetainedGrant,
     flight::{self, Place},
     journal::Journal,
+    retained::Retention,
     session::{Outbound, SessionId},
 };
 use crate::{mqtt::packet::QoS, record::Change};
@@ -54,12 +54,13 @@ impl Broker {
             self.identity.boot = (random >> 32) as u32 | 1 << 31;
         }
         self.note_downtime(journal, alive);
-        for seq in self.retained.positions() {
-            self.actions.push_back(Action::Pin(seq));
-        }
+        let positions = self.retained.positions();
+        self.retentions.extend(positions.map(Retention::Keep));
         self.restart_sessions(journal);
         self.restart_commands();
         self.sweep_retained_later(journal.now);
+        // The log frees nothing before its first transaction.
+        self.hand_over_retentions(journal);
         Ok(self.identity)
     }
 
@@ -136,7 +137,7 @@ fn restore_flights(broker: &mut Broker, id: SessionId) {
                 (Place::Stored(seq), flight::Phase::Published)
             }
             Outbound::Retained { seq, identifier } => {
-                broker.actions.push_back(Action::Pin(seq));
+                broker.retentions.push(Retention::Keep(seq));
                 let grant = RetainedGrant {
                     qos: 2,
                     identifier,

@@ -215,6 +215,7 @@ impl Core {
         if self.broker.has_derived() {
             self.broker.publish_derived(&mut journal);
         }
+        self.broker.hand_over_retentions(&mut journal);
         journal.finish();
         self.carry_out();
         result
@@ -383,6 +384,7 @@ impl Core {
                 let taken = self.broker.handle_events(&mut journal, &origin, &events);
                 if taken.is_ok() {
                     self.broker.publish_derived(&mut journal);
+                    self.broker.hand_over_retentions(&mut journal);
                     journal.finish();
                 } else {
                     drop(journal); // takes back what was appended of the batch

@@ -291,3 +291,43 @@ fn what_was_replaced_or_cleared_while_it_was_read_does_not_come_after_what_did_s
         assert_eq!(payloads(&reader.publishes(&mut node)), [newer]);
     }
 }
+
+#[test]
+fn a_retained_message_is_kept_until_the_one_that_replaces_it_is_on_stable_storage() {
+    let mut node = TestNode::with_options(|options| {
+        options.bound_bytes = Some(4 << 20);
+        options.segment_bytes = Some(256 << 10);
+    });
+    retain(&mut node, "state", "old", QoS::AtLeastOnce);
+    let old = node.core.spool().committed();
+    let device = node.connect(v5("pump"));
+    let history = publish("t", &"x".repeat(10_000), QoS::AtMostOnce, 0);
+    for n in 0..1_000 {
+        node.send(&device, history.clone());
+        node.settle();
+        if n % 10 == 9 {
+            node.checkpoint();
+            node.wait(2_000);
+            node.core.spool().housekeep_once(node.now());
+        }
+    }
+    let behind = spool::Seq(old.0 + 20);
+    assert!(node.core.spool().read_at(behind).unwrap().is_none());
+    // The segments that were made ahead are begun: the next is made of one that nothing needs.
+    for _ in 0..60 {
+        node.send(&device, history.clone());
+        node.settle();
+    }
+    let new = change_publish(publish("state", "new", QoS::AtLeastOnce, 1), |publish| {
+        publish.retain = true;
+    });
+    node.send(&device, new);
+    for _ in 0..3 {
+        node.wait(2_000);
+        node.core.spool().housekeep_once(node.now());
+    }
+    let mut node = node.crash();
+    let mut reader = node.connect(v5("reader"));
+    node.subscribe(&mut reader, "state", QoS::AtLeastOnce);
+    assert_eq!(payloads(&reader.publishes(&mut node)), ["old"]);
+}
