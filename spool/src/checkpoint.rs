@@ -4,12 +4,13 @@ mod file;
 
 use std::io;
 
-pub(crate) use self::file::{Covered, RouteState, SpoolState, file_name, newer_version, read_both};
+pub(crate) use self::file::{
+    Covered, RouteState, SpoolState, Stored, file_name, newer_version, read_both,
+};
 use self::file::{NEW, encode, read};
 use crate::{
-    CursorId, Health, Spool,
+    Health, Spool,
     cursor::Cursor,
-    damage::Known,
     log::{Inner, State},
     segment::Segment,
 };
@@ -142,7 +143,7 @@ impl State {
         if owner.is_none() && !due {
             return None;
         }
-        self.forget_routes();
+        self.forget_routes_of_the_gone();
         // Without any segment what was cut is all that tells of the positions a checkpoint covers.
         if let Some(oldest) = self.segments.front() {
             self.damage.forget_before(oldest.first);
@@ -157,7 +158,7 @@ impl State {
         };
         Some(Snapshot {
             covered,
-            state: self.encode_state(),
+            state: self.stored().encode(),
             owner,
             previous: self.checkpoints.newest,
             log_bytes: self.checkpoints.log_bytes,
@@ -166,11 +167,12 @@ impl State {
         })
     }
 
-    fn encode_state(&self) -> Vec<u8> {
-        let state = postcard::to_stdvec(&self.spool_state());
-        state
-            .and_then(|bytes| postcard::to_extend(&self.damage.known, bytes))
-            .unwrap_or_default()
+    fn stored(&self) -> Stored {
+        Stored {
+            state: self.spool_state(),
+            damage: self.damage.known.clone(),
+            forgotten: self.routes.forgotten().clone(),
+        }
     }
 
     /// As of the last commit: a cursor whose removal waits is there, one whose creation does is not.
@@ -202,8 +204,10 @@ impl State {
         }
     }
 
-    pub(crate) fn restore_state(&mut self, stored: SpoolState, damage: &Known) {
-        self.damage.restore(damage);
+    pub(crate) fn restore_state(&mut self, stored: Stored) {
+        self.damage.restore(&stored.damage);
+        self.routes.restore_forgotten(stored.forgotten);
+        let stored = stored.state;
         for (record, mark) in stored.cursors {
             self.names.insert(record.name.clone(), record.id);
             let mut cursor = Cursor::new(record);
@@ -225,23 +229,6 @@ impl State {
         self.next_cursor = self.next_cursor.max(stored.next_cursor);
         self.routes.raise_last_id(stored.last_route);
         self.last_time = self.last_time.max(stored.last_time);
-    }
-
-    /// Forgets routes that no record carries and, since one of their cursors is gone, none will.
-    fn forget_routes(&mut self) {
-        let oldest = self.oldest();
-        let waits = !self.pending.is_empty() || self.committing_bytes > 0;
-        if waits {
-            return;
-        }
-        let gone = |cursor: &CursorId| !self.cursors.contains_key(&cursor.0);
-        let old = self.routes.iter().filter(|(_, route)| {
-            route.last.iter().all(|&last| last < oldest) && route.route.cursors.iter().any(gone)
-        });
-        let old: Vec<u32> = old.map(|(id, _)| id).collect();
-        for id in old {
-            self.routes.remove(crate::RouteId(id));
-        }
     }
 }
 

@@ -149,7 +149,7 @@ impl Inner {
         state.health = Health::Ok;
         self.committed.store(batch.last_seq, Ordering::Release);
         state.recycle(batch);
-        if state.room.full_lanes != 0 || state.checkpoints.is_waiting() {
+        if state.room.is_awaited() || state.checkpoints.is_waiting() {
             self.wake_housekeeper(&mut state);
         }
         drop(state);

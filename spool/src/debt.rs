@@ -110,9 +110,9 @@ impl State {
     }
 
     fn add_coming_debt(&self, cursor: &Cursor, coming: &Coming<'_>, debt: &mut Debt) {
-        let routes = self.routes.of_cursor(cursor.id).iter();
+        let routes = self.routes.of_cursor(cursor.id);
         for slot in routes
-            .filter_map(|route| coming.events.get(route))
+            .filter_map(|(route, _)| coming.events.get(&route))
             .flatten()
         {
             let seq = slot.position(coming.frame.base);

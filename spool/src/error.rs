@@ -8,8 +8,9 @@ use crate::{WhenFull, storage::disk::DiskError};
 /// message and tries again after the next `notify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// The lane has used its share of the bound, or the file system has no room above `min_free_percent`. Clears by
-    /// itself once acknowledgements, a removed cursor or the file system give room. Do what `when_full` says.
+    /// The lane has used its share of the bound, the file system has no room above `min_free_percent`, or so much is owed on
+    /// so many different routes that memory has no room for another. Clears by itself once acknowledgements, a removed cursor
+    /// or the file system give room. Do what `when_full` says.
     #[error("the spool has no room in this lane")]
     Bound {
         /// The lane's policy.
@@ -21,6 +22,10 @@ pub enum Full {
     /// The record with the rest of its transaction is larger than a frame may be. In a transaction of its own it will never fit.
     #[error("the record is larger than a frame may be")]
     TooLarge,
+    /// The route of the record was forgotten, since nobody was owed anything on it, or taken back with the transaction that
+    /// made it. Ask for it again with `Transaction::route`.
+    #[error("the route of the record is not known; ask for it again")]
+    UnknownRoute,
 }
 
 /// Why a log could not be opened. Nothing in the directory was changed, except after `Storage`.

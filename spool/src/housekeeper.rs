@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, sync::atomic::Ordering, time::Duration};
 
 use crate::{
-    CursorId, Loss, LossReason, NodeTime, Seq, Spool, StorageError,
+    NodeTime, Spool, StorageError,
     frame::FLAG_END,
     log::{Inner, State},
     marks,
@@ -42,6 +42,7 @@ impl Spool {
             ("clean", inner.clean(REWRITES)),
             ("prepare a segment", inner.prepare().map(drop)),
             ("hold sessions to their bound", inner.hold_bounds()),
+            ("hold routes to their bound", inner.hold_routes()),
             ("make room in a lane", inner.drop_for_room()),
             ("save the cursors", inner.save_marks(now, false)),
             ("write a checkpoint", inner.checkpoint_if_due()),
@@ -138,8 +139,8 @@ impl State {
         let saving = self.next_save(now).map(Duration::from_millis);
         let saving = saving.map(|rest| rest.max(least));
         let again = self.chores_due.then_some(Duration::ZERO);
-        let retry = (failed || self.room.full_lanes != 0 || self.room.wanting != 0)
-            .then_some(AFTER_FAILURE);
+        let retry =
+            (failed || self.room.is_awaited() || self.room.wanting != 0).then_some(AFTER_FAILURE);
         let look = self.withheld.next_look(now);
         [saving, again, retry, look, self.next_scrub(now)]
             .into_iter()
@@ -279,82 +280,5 @@ impl Inner {
                 return Ok(());
             }
         }
-    }
-
-    /// Takes the oldest debt from cursors that are over their bound.
-    fn hold_bounds(&self) -> io::Result<()> {
-        let over: Vec<u32> = {
-            let state = self.lock();
-            let is_over = |cursor: &&crate::cursor::Cursor| {
-                cursor
-                    .bound_bytes
-                    .is_some_and(|bound| state.pending_of(cursor).bytes > bound)
-            };
-            state
-                .cursors
-                .values()
-                .filter(is_over)
-                .map(|cursor| cursor.id)
-                .collect()
-        };
-        for id in over {
-            while self
-                .looked(&mut |state, extra| state.drop_debt(CursorId(id), extra))
-                .map_err(io::Error::other)?
-            {}
-        }
-        Ok(())
-    }
-}
-
-impl State {
-    /// Gives up the oldest of what is in the window until the cursor is within its bound; true if it is not yet.
-    fn drop_debt(
-        &mut self,
-        id: CursorId,
-        extra: &crate::lists::Lists,
-    ) -> crate::read::Looked<bool> {
-        self.fill_all(id.0, extra)?;
-        let at = NodeTime(self.last_time);
-        let Some(cursor) = self.cursors.get_mut(&id.0) else {
-            return Ok(false);
-        };
-        let Some(bound) = cursor.bound_bytes else {
-            return Ok(false);
-        };
-        let total = self.routes.total_of(id.0);
-        let (mut count, mut bytes, mut first, mut last) = (0, 0, 0, 0);
-        while cursor.pending(total).bytes > bound
-            && let Some(front) = cursor.first_owed()
-        {
-            if !front.is_history() {
-                count += 1;
-                bytes += u64::from(front.len());
-                first = if first == 0 { front.seq } else { first };
-                last = front.seq;
-            }
-            cursor.mark_done(front.seq, false);
-            cursor.advance();
-        }
-        if count == 0 {
-            return Ok(false);
-        }
-        cursor.gave_up = true;
-        let more = cursor.pending(total).bytes > bound;
-        let scope = cursor.name.clone();
-        let (first, last) = (Seq(first), Seq(last));
-        self.ledger.add(Loss {
-            reason: LossReason::SessionBound,
-            scope,
-            count,
-            bytes,
-            first,
-            last,
-            at,
-        });
-        self.drops += 1;
-        self.note_acks(count);
-        self.room.is_stale();
-        Ok(more)
     }
 }

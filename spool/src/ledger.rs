@@ -14,7 +14,7 @@ pub enum LossReason {
     /// up: never fewer than are missing, and more by those that a reader had in hand and delivers all the same. These are
     /// not taken off again: an event counts once for all it is owed to, and entries only grow.
     DroppedForRoom,
-    /// An offline session went over its bound.
+    /// An offline session went over its bound, or most of the memory for routes was taken by what a session was owed.
     SessionBound,
     /// The session ended (clean start, expiry) with messages owed to it.
     SessionEnded,

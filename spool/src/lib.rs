@@ -23,6 +23,8 @@
 //!   of a file can be read, nothing of it is.
 //! - A record is freed when no cursor of its route is owed it, no pin holds it, and both checkpoints cover what it
 //!   changed. What was given up while it was owed is freed only after the ledger entry is on disk.
+//! - A route on which nobody is owed anything is forgotten where there are many. A record on one that is not known is refused:
+//!   none is stored as owed to nobody because its route is gone.
 //! - A commit is one write and one sync. Two segments are made ahead, the first of them before anything is stored; only
 //!   where the housekeeper has not come around in time a commit makes its own, with one sync more and one of the directory.
 //! - An idle log writes nothing.
@@ -122,6 +124,7 @@
 //! after it, counts once; at most 1,024 ranges of them are remembered. After an unclean stop what was found is synced, what was entered in the ledger is stored with a checkpoint before the file it was
 //! found in is used again, and the next frame begins a new segment.
 
+mod bounds;
 mod checkpoint;
 mod checksum;
 mod cleaner;

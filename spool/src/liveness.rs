@@ -80,7 +80,11 @@ impl State {
 
     /// Up to where events of this lane and route are history.
     pub(crate) fn history_until(&self, lows: &Lows, tag: Tag, route: u32) -> u64 {
-        let lane = usize::from(tag.lane().0);
+        self.lane_history_until(lows, tag.lane(), route)
+    }
+
+    pub(crate) fn lane_history_until(&self, lows: &Lows, lane: Lane, route: u32) -> u64 {
+        let lane = usize::from(lane.0);
         let floor = self.floors.get(lane).copied().unwrap_or(0);
         lows.get(&route)
             .and_then(|lows| lows.get(lane))

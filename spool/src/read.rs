@@ -152,7 +152,7 @@ impl Spool {
             let met = cursor.first_early().is_some_and(|seq| seq <= committed);
             state.note_acks(seqs.len() as u64);
             state.room.is_stale();
-            if state.room.full_lanes != 0 || state.acks_are_many() {
+            if state.room.is_awaited() || state.acks_are_many() {
                 self.inner.wake_housekeeper(&mut state);
             }
             (met, state.room_returned())

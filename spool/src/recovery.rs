@@ -3,6 +3,7 @@
 mod aside;
 mod contents;
 mod found;
+mod gone;
 mod losses;
 mod segments;
 mod unread;
@@ -227,7 +228,7 @@ impl Opening<'_> {
         let Some(newest) = newest else {
             return Ok(None);
         };
-        self.state.restore_state(newest.state, &newest.damage);
+        self.state.restore_state(newest.stored);
         Ok(newest.owner)
     }
 

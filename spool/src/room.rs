@@ -33,6 +33,8 @@ pub(crate) struct Room {
     pub(crate) last_id: u64,
     /// Lanes (bit n = lane n) that found no room and were not told of any since; bit 31 stands for state.
     pub(crate) full_lanes: u32,
+    /// A new route found no room, and whoever asked was not told of any since.
+    pub(crate) routes_are_full: bool,
     /// Bytes appended since the start.
     taken: u64,
     /// Bytes that could not be used again, and whether another segment could be begun, when that was last measured.
@@ -54,6 +56,11 @@ impl Room {
     pub(crate) fn is_stale(&mut self) {
         self.changes += 1;
         self.stale = true;
+    }
+
+    /// Whether somebody waits for room.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.full_lanes != 0 || self.routes_are_full
     }
 
     /// More is known of what there is.
@@ -261,10 +268,11 @@ impl State {
         self.room.files_left && self.room.occupied <= self.lane_bound(usize::from(lane.0)) + ahead
     }
 
-    /// Finds out for which of the full lanes room has returned; true if for any.
+    /// Finds out for which of the full lanes, or for routes, room has returned; true if for any.
     pub(crate) fn room_returned(&mut self) -> bool {
+        let for_routes = self.route_room_returned();
         if self.room.full_lanes == 0 {
-            return false;
+            return for_routes;
         }
         self.measure();
         let before = self.room.full_lanes;
@@ -279,6 +287,6 @@ impl State {
                 self.room.full_lanes &= !bit;
             }
         }
-        before != self.room.full_lanes
+        for_routes || before != self.room.full_lanes
     }
 }

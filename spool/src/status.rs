@@ -69,6 +69,8 @@ pub struct Status {
     pub waiting_bytes: u64,
     /// How many appends, new cursors and new routes were refused since the start because too much waited for a commit.
     pub refused_waiting: u64,
+    /// Routes that are known: those on which somebody is owed something, and others as long as they are few.
+    pub routes: u64,
     /// Each lane.
     pub lanes: Vec<LaneStatus>,
     /// Each cursor.
@@ -98,6 +100,7 @@ impl Spool {
             commit_max_us: state.commits.longest_us,
             waiting_bytes: state.waiting_bytes() as u64,
             refused_waiting: state.refused,
+            routes: state.routes.len() as u64,
             lanes: (0..state.lanes.len())
                 .map(|lane| state.lane_status(&lows, lane))
                 .collect(),

@@ -16,6 +16,7 @@ mod letting_go;
 mod marking;
 mod recovering;
 mod room;
+mod routes;
 mod scrubbing;
 mod unread;
 mod unreadable;

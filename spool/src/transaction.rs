@@ -70,6 +70,13 @@ impl<'a> Transaction<'a> {
         let lane = Lane(head.lane.0.min(lanes));
         let tag = Tag::new(head.kind, lane);
         let seq = state.next_seq;
+        if !state.routes.use_at(head.route, seq) {
+            tracing::error!(
+                route = head.route.0,
+                "a record on an unknown route is refused"
+            );
+            return Err(Full::UnknownRoute);
+        }
         let identity = Identity {
             seq,
             time: state.last_time,
@@ -163,7 +170,10 @@ impl<'a> Transaction<'a> {
 
     /// The id of the route to these cursors (sorted, unique) on these terms; durable with this transaction if new.
     /// No cursors gives an interned history route with the terms; neither cursors nor terms give `RouteId::NOBODY`.
-    /// `Err` only with `Full::Waiting`, as for an append, and only where the route would be new.
+    /// It is known until the end of this transaction, and from there on as long as a cursor is owed something on it; when it
+    /// is remembered for longer, `has_route` says whether it still is.
+    /// `Err` only where the route would be new: with `Full::Waiting` as for an append, or with `Full::Bound` where there are
+    /// too many on which somebody is owed something.
     pub fn route(&mut self, cursors: &[CursorId], terms: &[u8]) -> Result<RouteId, Full> {
         if cursors.is_empty() && terms.is_empty() {
             return Ok(RouteId::NOBODY);
@@ -175,14 +185,27 @@ impl<'a> Transaction<'a> {
             return Ok(route);
         }
         self.state.admit()?;
+        if let Err(full) = self.state.admit_route() {
+            self.inner.wake_housekeeper(&mut self.state);
+            return Err(full);
+        }
         let route = self.state.routes.intern(cursors.clone(), terms);
-        self.control(&Control::Route {
+        let seq = self.control(&Control::Route {
             id: route.0,
             cursors,
             terms: terms.to_vec(),
         });
+        self.state.routes.use_at(route, seq);
         self.changes.push(Change::Interned(route));
+        if self.state.routes_are_many() {
+            self.inner.wake_housekeeper(&mut self.state);
+        }
         Ok(route)
+    }
+
+    /// Whether a record can be appended on this route: it was neither forgotten nor taken back since it was asked for.
+    pub fn has_route(&self, route: RouteId) -> bool {
+        route == RouteId::NOBODY || self.state.routes.get(route.0).is_some()
     }
 
     /// Acknowledges in the same commit as the rest of this transaction. Never refused, since it frees: where `waiting_bytes`
@@ -325,7 +348,9 @@ impl State {
                     self.names.insert(cursor.name.clone(), id);
                 }
             }
-            Change::Interned(route) => self.routes.remove(route),
+            Change::Interned(route) => {
+                self.routes.remove(route);
+            }
             Change::Pinned(seq) => self.unpin(seq),
         }
     }

@@ -295,7 +295,7 @@ impl Broker {
     pub(super) fn errands_wait(&mut self, id: SessionId, full: Full, now: NodeTime) {
         match full {
             Full::Waiting => self.errands_are_dry(id, self.committed),
-            Full::Bound { .. } | Full::TooLarge => self.rest_errands(id, now),
+            Full::Bound { .. } | Full::TooLarge | Full::UnknownRoute => self.rest_errands(id, now),
         }
     }
 

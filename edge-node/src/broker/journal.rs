@@ -258,6 +258,11 @@ impl<'a> Journal<'a> {
         self.transaction.route(&cursors, &bytes)
     }
 
+    /// Whether the log still knows a route that was asked for before.
+    pub(crate) fn has_route(&self, route: RouteId) -> bool {
+        self.transaction.has_route(route)
+    }
+
     pub(crate) fn route_terms(&self, route: RouteId) -> Option<Arc<[u8]>> {
         self.transaction.find_route(route).map(|route| route.terms)
     }

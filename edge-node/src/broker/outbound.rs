@@ -104,7 +104,7 @@ impl Broker {
         let reader = group.map_or(Reader::Session(id), Reader::Group);
         match full {
             Full::Waiting => self.is_dry(reader, self.committed),
-            Full::Bound { .. } | Full::TooLarge => self.rest(reader, now),
+            Full::Bound { .. } | Full::TooLarge | Full::UnknownRoute => self.rest(reader, now),
         }
     }
 

@@ -21,7 +21,7 @@ impl Broker {
         match full {
             Full::TooLarge => true,
             Full::Bound { when_full } => when_full == WhenFull::Reject && self.can_be_refused(id),
-            Full::Waiting => false,
+            Full::Waiting | Full::UnknownRoute => false,
         }
     }
 

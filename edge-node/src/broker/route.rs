@@ -35,7 +35,10 @@ impl Broker {
         let own = audience.depends_on_publisher
             && publisher.is_some_and(|id| audience.sessions.contains_key(&id));
         let class = (qos != QoS::AtMostOnce, lane);
-        if !own && let Some(route) = audience.remembered_route(class, &judged.owed) {
+        if !own
+            && let Some(route) = audience.remembered_route(class, &judged.owed)
+            && journal.has_route(route)
+        {
             return Ok(route);
         }
         let mut terms: Terms = Vec::new();

@@ -279,6 +279,7 @@ impl Audience {
         }
     }
 
+    /// The route found last; the log may have forgotten it since.
     pub(crate) fn remembered_route(
         &self,
         class: (bool, Lane),
@@ -291,9 +292,13 @@ impl Audience {
             .map(|known| known.route)
     }
 
+    /// Remembers a route, in place of one that the log has forgotten.
     pub(crate) fn remember_route(&self, class: (bool, Lane), owed: &OwedUplinks, route: RouteId) {
         let mut routes = self.routes.borrow_mut();
-        if routes.len() < ROUTES_MAX {
+        let is_same = |known: &&mut KnownRoute| known.class == class && known.owed == *owed;
+        if let Some(known) = routes.iter_mut().find(is_same) {
+            known.route = route;
+        } else if routes.len() < ROUTES_MAX {
             routes.push(KnownRoute {
                 class,
                 owed: owed.clone(),

@@ -18,6 +18,7 @@ mod protocol;
 mod readings;
 mod refusals;
 mod retained;
+mod routes;
 mod rules;
 mod sessions;
 mod sinks;

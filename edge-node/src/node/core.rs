@@ -541,9 +541,11 @@ fn not_for_others(index: usize) -> PublishError {
 fn full(full: spool::Full) -> PublishError {
     match full {
         spool::Full::TooLarge => PublishError::TooLarge,
-        spool::Full::Bound { .. } | spool::Full::Waiting => PublishError::Full {
-            what: full.to_string(),
-        },
+        spool::Full::Bound { .. } | spool::Full::Waiting | spool::Full::UnknownRoute => {
+            PublishError::Full {
+                what: full.to_string(),
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! "Covered" is a position: records after it are applied to what the checkpoint holds. What needs records up to it is
 //! freed only when both files are past it, so that either one can serve.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,44 @@ pub(crate) struct SpoolState {
     pub(crate) last_time: u64,
 }
 
+/// All that is stored of the spool itself, part behind part. Later releases add parts; one that was not written is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) state: SpoolState,
+    pub(crate) damage: Known,
+    /// What was ever owed to each cursor on routes that are forgotten.
+    pub(crate) forgotten: BTreeMap<u32, Amount>,
+}
+
+impl Stored {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.state)
+            .and_then(|bytes| postcard::to_extend(&self.damage, bytes))
+            .and_then(|bytes| postcard::to_extend(&self.forgotten, bytes))
+            .unwrap_or_default()
+    }
+
+    fn decode(bytes: &[u8]) -> postcard::Result<Stored> {
+        let (state, rest) = postcard::take_from_bytes(bytes)?;
+        let (damage, rest) = take_part(rest)?;
+        let (forgotten, _) = take_part(rest)?;
+        Ok(Stored {
+            state,
+            damage,
+            forgotten,
+        })
+    }
+}
+
+fn take_part<T: Default + serde::de::DeserializeOwned>(
+    bytes: &[u8],
+) -> postcard::Result<(T, &[u8])> {
+    match bytes {
+        [] => Ok((T::default(), bytes)),
+        _ => postcard::take_from_bytes(bytes),
+    }
+}
+
 /// A route with what was counted on it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RouteState {
@@ -86,8 +124,7 @@ pub(super) fn encode(covered: Covered, state: &[u8], owner: Option<&[u8]>) -> Ve
 /// A checkpoint as read.
 pub(crate) struct Read {
     pub(crate) covered: Covered,
-    pub(crate) state: SpoolState,
-    pub(crate) damage: Known,
+    pub(crate) stored: Stored,
     pub(crate) owner: Option<Vec<u8>>,
 }
 
@@ -152,25 +189,14 @@ fn decode(bytes: &[u8]) -> Page<Read> {
     let (state, owner) = parts
         .split_at_checked(state_len as usize)
         .unwrap_or_default();
-    match decode_state(state) {
-        Ok((state, damage)) => Page::Valid(Read {
+    match Stored::decode(state) {
+        Ok(stored) => Page::Valid(Read {
             covered,
-            state,
-            damage,
+            stored,
             owner: (owner_len > 0).then(|| owner.to_vec()),
         }),
         Err(_) => Page::Invalid,
     }
-}
-
-/// The spool's part: what every release writes, then what is known of damage, which the first did not.
-fn decode_state(bytes: &[u8]) -> postcard::Result<(SpoolState, Known)> {
-    let (state, rest) = postcard::take_from_bytes(bytes)?;
-    let damage = match rest {
-        [] => Known::default(),
-        rest => postcard::from_bytes(rest)?,
-    };
-    Ok((state, damage))
 }
 
 /// The checkpoints in a directory, newest first, and the error of one of which no part can be read.
@@ -205,11 +231,15 @@ mod tests {
             owner: 12,
             bytes: 0,
         };
-        let state = postcard::to_stdvec(&SpoolState {
-            next_cursor: 7,
-            ..SpoolState::default()
-        })
-        .unwrap();
+        let stored = Stored {
+            state: SpoolState {
+                next_cursor: 7,
+                ..SpoolState::default()
+            },
+            forgotten: BTreeMap::from([(3, Amount::default())]),
+            ..Stored::default()
+        };
+        let state = stored.encode();
         for owner in [None, Some(b"".as_slice()), Some(b"sessions".as_slice())] {
             let bytes = encode(covered, &state, owner);
             let Page::Valid(read) = decode(&bytes) else {
@@ -222,7 +252,8 @@ mod tests {
                     ..covered
                 }
             );
-            assert_eq!(read.state.next_cursor, 7);
+            assert_eq!(read.stored.state.next_cursor, 7);
+            assert_eq!(read.stored.forgotten, stored.forgotten);
             assert_eq!(read.owner.as_deref(), owner);
             for byte in 0..bytes.len() {
                 let mut flipped = bytes.clone();
@@ -230,6 +261,16 @@ mod tests {
                 assert!(!matches!(decode(&flipped), Page::Valid(_)), "byte {byte}");
             }
             assert!(!matches!(decode(&bytes[..bytes.len() - 1]), Page::Valid(_)));
+        }
+    }
+
+    #[test]
+    fn parts_that_an_earlier_release_did_not_write_are_empty() {
+        let state = postcard::to_stdvec(&SpoolState::default()).unwrap();
+        let damage = postcard::to_stdvec(&Known::default()).unwrap();
+        for written in [state.clone(), [state, damage].concat()] {
+            let stored = Stored::decode(&written).unwrap();
+            assert_eq!(stored.forgotten, BTreeMap::new());
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What the records that were found mean: the spool's own are applied, events are counted.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{io, sync::Arc};
 
+use super::gone::{Gone, Orphans};
 use crate::{
-    CursorId, Loss, LossReason, NodeTime, OpenError, Route, RouteId, Seq, StorageError,
+    Loss, LossReason, NodeTime, OpenError, RouteId, Seq, StorageError,
     control::{Control, Mark},
     cursor::Cursor,
     damage::{Found, What},
@@ -20,51 +21,6 @@ use crate::{
     storage::File,
 };
 
-/// Cursors whose creation was lost with a damaged part of the log.
-struct GoneCursors {
-    /// The checkpoint knows of every cursor below.
-    known: u32,
-    /// Created or removed by records behind the checkpoint.
-    told: BTreeSet<u32>,
-}
-
-impl GoneCursors {
-    fn note(&mut self, control: &Control) {
-        match control {
-            Control::CursorCreated(record) => self.told.insert(record.id),
-            Control::CursorRemoved { id, .. } => self.told.insert(*id),
-            _ => false,
-        };
-    }
-
-    fn any_of(&self, route: &Route) -> bool {
-        let is_gone = |cursor: &CursorId| cursor.0 >= self.known && !self.told.contains(&cursor.0);
-        route.cursors.iter().any(is_gone)
-    }
-}
-
-/// Events owed to nobody who is known, since damage took their route or a cursor of it.
-#[derive(Default)]
-struct Orphans {
-    amount: Amount,
-    first: u64,
-    last: u64,
-    routes: BTreeSet<u32>,
-}
-
-impl Orphans {
-    fn add(&mut self, row: &Row) {
-        self.first = if self.amount.records == 0 {
-            row.first
-        } else {
-            self.first.min(row.first)
-        };
-        self.last = self.last.max(row.last);
-        self.amount.add(u64::from(row.records), row.bytes);
-        self.routes.insert(row.route);
-    }
-}
-
 impl Inner {
     /// Takes in what the records mean, then where the cursors were; what to say of it.
     pub(super) fn take_contents(&self, marks: &[Mark]) -> Result<Vec<String>, StorageError> {
@@ -77,11 +33,8 @@ impl Inner {
     }
 
     /// Applies the spool's own records that the checkpoint does not cover.
-    fn apply_control(&self) -> Result<GoneCursors, StorageError> {
-        let mut gone = GoneCursors {
-            known: self.lock().next_cursor,
-            told: BTreeSet::new(),
-        };
+    fn apply_control(&self) -> Result<Gone, StorageError> {
+        let mut gone = self.lock().gone_behind_checkpoint();
         // Those a commit added at the covered position itself may be missing in the checkpoint.
         let mut after = self.lock().checkpoints.newest().spool.saturating_sub(1);
         loop {
@@ -100,7 +53,7 @@ impl Inner {
 
     /// Counts the events the checkpoint has not counted, and finds the last of each route. What is owed to somebody who
     /// is not known any more goes into the ledger.
-    fn count_events(&self, gone: &GoneCursors) -> Result<Option<String>, StorageError> {
+    fn count_events(&self, gone: &Gone) -> Result<Option<String>, StorageError> {
         let versions: Vec<_> = self
             .lock()
             .segments
@@ -271,7 +224,7 @@ impl State {
         Ok(amount)
     }
 
-    fn take_count(&mut self, counted: &Counted, gone: &GoneCursors, orphans: &mut Orphans) {
+    fn take_count(&mut self, counted: &Counted, gone: &Gone, orphans: &mut Orphans) {
         let owner_after = self.checkpoints.newest().owner;
         self.checkpoints.log_bytes += counted.log_bytes;
         for (row, new) in &counted.rows {
@@ -282,7 +235,9 @@ impl State {
                 continue;
             }
             let Some(route) = self.routes.get_mut(row.route) else {
-                orphans.add(row);
+                if !gone.was_forgotten(row) {
+                    orphans.add(row);
+                }
                 continue;
             };
             route.total.add(new.records, new.bytes);

@@ -17,5 +17,6 @@ mod fixture;
 mod flushes;
 mod model;
 mod random;
+mod routes;
 mod seeds;
 mod world;

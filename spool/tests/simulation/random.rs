@@ -301,6 +301,8 @@ fn change_pins(world: &mut World) {
 /// Reads that do not go through a cursor give what is there, and miss nothing that must be.
 fn look_around(world: &mut World) {
     let from = Seq(world.rng.u64(..=world.model.committed));
+    // What a bound took meanwhile is lost, and no longer live.
+    world.verify();
     let live = world.model.live();
     let (mut after, mut seen) = (from, Vec::new());
     loop {

@@ -37,6 +37,8 @@ pub struct World {
     /// No fault was injected since the last full commit.
     pub faults: bool,
     pub crashes: u32,
+    /// Of so many terms each route has one.
+    pub terms: u8,
 }
 
 impl World {
@@ -61,6 +63,7 @@ impl World {
             damaged: false,
             faults: false,
             crashes: 0,
+            terms: 1,
         }
     }
 
@@ -143,13 +146,16 @@ impl World {
         for (kind, lane, owed_to, len) in appends {
             let route = match owed_to.as_slice() {
                 [] => RouteId::NOBODY,
-                cursors => match transaction.route(cursors, &[cursors.len() as u8]) {
-                    Ok(route) => route,
-                    Err(full) => {
-                        results.push(Err(full));
-                        continue;
+                cursors => {
+                    let terms = [cursors.len() as u8, self.rng.u8(..self.terms)];
+                    match transaction.route(cursors, &terms) {
+                        Ok(route) => route,
+                        Err(full) => {
+                            results.push(Err(full));
+                            continue;
+                        }
                     }
-                },
+                }
             };
             let serial = self.model.next_serial;
             self.model.next_serial += 1;

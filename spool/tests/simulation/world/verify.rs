@@ -79,6 +79,12 @@ impl World {
             self.require_ledger_entry(id, *seq);
             self.model.cursors.get_mut(&id).unwrap().lost.insert(*seq);
         }
+        if !self.damaged && !self.faults {
+            let pending = self.spool.cursor_status(id).unwrap().pending_records;
+            let owed = given.len() as u64;
+            // What the cleaner left out between acknowledged and owed is counted until the cursor has drained.
+            assert!(pending >= owed, "{pending} of {owed} owed to {id:?}");
+        }
     }
 
     fn require_ledger_entry(&self, id: CursorId, seq: u64) {
