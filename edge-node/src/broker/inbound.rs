@@ -105,7 +105,7 @@ impl Broker {
             return Ok(());
         }
         let client = session.client.to_string();
-        let gate = self.change(journal, Change::Released { client, packet_id })?;
+        let gate = self.record_of(journal, session_id, Change::Released { client, packet_id })?;
         self.answer(
             id,
             Gate::Committed(gate),

@@ -86,7 +86,7 @@ impl Broker {
                 connection.intake = Intake::Stopped;
                 return;
             }
-            if asks_for_record(input) && journal.is_waiting_full() && self.puts_off(id, input) {
+            if asks_for_record(input) && journal.is_waiting_full() && self.puts_off(id) {
                 return;
             }
             let Some(connection) = self.connections.get_mut(id) else {
@@ -119,15 +119,12 @@ impl Broker {
         }
     }
 
-    /// Does not read a client that publishes, or one of a durable session, on before the next commit.
-    fn puts_off(&mut self, id: ConnectionId, input: &[u8]) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else {
+    /// Does not read a client on before the next commit.
+    fn puts_off(&mut self, id: ConnectionId) -> bool {
+        let open = self.connections.get_mut(id);
+        let Some(connection) = open.filter(|it| it.session().is_some()) else {
             return false;
         };
-        let session = connection.session().and_then(|id| self.sessions.get(id));
-        if !session.is_some_and(|session| session.is_durable() || is_publish(input)) {
-            return false;
-        }
         connection.intake = Intake::Stopped;
         let turn = *connection.turn.get_or_insert_with(|| {
             self.turns += 1;
@@ -289,7 +286,7 @@ const PUBCOMP: u8 = 7;
 const SUBSCRIBE: u8 = 8;
 const UNSUBSCRIBE: u8 = 10;
 
-/// Whether it is a publish that is acknowledged, or changes its session, which a durable one has to record.
+/// Whether it is a publish that is acknowledged, or changes its session, which may have to be recorded.
 fn asks_for_record(input: &[u8]) -> bool {
     is_answered(input) || matches!(kind(input), Some(PUBREC | PUBCOMP))
 }

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::harness::*;
 use crate::{
     broker::connection::{OUT_HIGH_BYTES, OUT_STOP_BYTES},
-    mqtt::packet::{Packet, Publish, QoS, ReasonCode, Version},
+    mqtt::packet::{Ack, Packet, Publish, QoS, ReasonCode, Version},
 };
 
 fn reason(packet: Packet) -> ReasonCode {
@@ -211,6 +211,39 @@ fn a_receipt_that_finds_the_waiting_bytes_full_is_taken_after_the_next_commit() 
     assert!(node.core.wants_input(reader.id));
     let released = reader.next(&mut node);
     assert!(matches!(released, Some(Packet::PubRel(_))), "{released:?}");
+}
+
+#[test]
+fn a_clean_session_that_finds_the_waiting_bytes_full_is_read_on_after_the_next_commit() {
+    let mut node = TestNode::with_options(|options| options.waiting_bytes = 1_000);
+    let mut client = node.connect(v5("client"));
+    let received = node.publish(&mut client, "t", "x", QoS::ExactlyOnce, 1);
+    assert!(matches!(received, Some(Packet::PubRec(_))), "{received:?}");
+    let filler = node.connect(v5("filler"));
+    let filling = "x".repeat(2_000);
+    node.send(&filler, publish("u", &filling, QoS::AtLeastOnce, 1));
+    let group = subscribe("$share/g/t", QoS::AtLeastOnce);
+    let release = Packet::PubRel(Ack::success(id(1)));
+    node.send_all(&client, &[release, group]);
+    assert!(!node.core.wants_input(client.id) && !node.is_closed(&client));
+    node.settle();
+    let answers = client.all(&mut node);
+    assert!(
+        matches!(answers[..], [Packet::PubComp(_), Packet::SubAck(_)]),
+        "{answers:?}"
+    );
+}
+
+#[test]
+fn what_a_clean_session_releases_is_in_no_record() {
+    let mut node = TestNode::new();
+    let mut client = node.connect(v5("client"));
+    node.publish(&mut client, "t", "x", QoS::ExactlyOnce, 1);
+    let appended = node.core.spool().appended();
+    node.send(&client, Packet::PubRel(Ack::success(id(1))));
+    let done = client.all(&mut node);
+    assert!(matches!(done[..], [Packet::PubComp(_)]), "{done:?}");
+    assert_eq!(node.core.spool().appended(), appended);
 }
 
 #[test]
