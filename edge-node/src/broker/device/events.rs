@@ -1,4 +1,5 @@
-//! Events of devices on their way in: judged by their marks, expanded, and appended, all of a message or none.
+//! Events of devices on their way in: judged by their marks, expanded, and appended, all of a message or none; of one that is
+//! more than a transaction holds by itself, those that fit.
 
 use spool::{Full, Lane, Seq};
 use wire::{
@@ -55,13 +56,16 @@ impl Broker {
         match verdict {
             Verdict::Take { have, missing } => {
                 self.devices.counts.repeats += have as u64;
-                let Ok(seq) = self.append_events(journal, peer, &envelope, have) else {
-                    self.refuse_event(peer, stream, &envelope, NO_ROOM_AGAIN_MS);
-                    return Err(ReasonCode::QuotaExceeded);
-                };
-                self.devices.counts.missing += missing;
-                self.note_lost(peer.client, stream, missing, journal.now);
-                Ok(seq)
+                let (taken, appended) = self.append_events(journal, peer, &envelope, have);
+                if taken > 0 {
+                    self.devices.counts.missing += missing;
+                    self.note_lost(peer.client, stream, missing, journal.now);
+                }
+                appended.map_err(|_| {
+                    let next = have + taken;
+                    self.refuse_event(peer, stream, &envelope, next, NO_ROOM_AGAIN_MS);
+                    ReasonCode::QuotaExceeded
+                })
             }
             Verdict::Repeat => {
                 let seq = journal.appended();
@@ -78,21 +82,23 @@ impl Broker {
                 Err(ReasonCode::ImplementationSpecificError)
             }
             Verdict::TooManyStreams => {
-                self.refuse_event(peer, stream, &envelope, NO_PLACE_AGAIN_MS);
+                self.refuse_event(peer, stream, &envelope, 0, NO_PLACE_AGAIN_MS);
                 Err(ReasonCode::QuotaExceeded)
             }
         }
     }
 
-    /// Nothing later of the stream is taken until the event returns.
+    /// Nothing later of the stream is taken until the event at this index returns.
     fn refuse_event(
         &mut self,
         peer: &Peer<'_>,
         stream: StreamId,
         envelope: &Envelope<'_>,
+        index: usize,
         after_ms: u32,
     ) {
-        let mark = envelope.head().mark;
+        let mut mark = envelope.head().mark;
+        mark.seq = mark.seq.saturating_add(index as u64);
         let refused = Refused {
             incarnation: stream.incarnation,
             stream: envelope.head().stream,
@@ -108,14 +114,15 @@ impl Broker {
         });
     }
 
-    /// Appends the events behind the first `have`, all or none.
+    /// Appends the events behind the first `have`, all or none; where they are more than a transaction holds by themselves, those
+    /// that fit. Gives how many are in the log, and why the next is not.
     fn append_events(
         &mut self,
         journal: &mut Journal<'_>,
         peer: &Peer<'_>,
         envelope: &Envelope<'_>,
         have: usize,
-    ) -> Result<Seq, Full> {
+    ) -> (usize, Result<Seq, Full>) {
         let stream = envelope.head().stream.number();
         let served = self.devices.served.as_ref();
         let lane = served.and_then(|it| it.lanes.get(&stream).copied());
@@ -123,7 +130,9 @@ impl Broker {
         let audience = self.subscriptions.audience(peer.topic);
         // One PUBLISH came: those who hear it here get it once, with the first of its events.
         let others = audience.of_uplinks();
+        let is_alone = journal.is_empty();
         let savepoint = journal.savepoint();
+        let mut failed = None;
         let mut taken: Vec<TakenEvent> = Vec::with_capacity(envelope.count() - have);
         for event in self.expand(journal, peer, envelope, have) {
             let is_first = taken.is_empty();
@@ -131,16 +140,39 @@ impl Broker {
             match self.append_device_event(journal, peer, event, heard, is_first, lane) {
                 Ok(one) => taken.push(one),
                 Err(full) => {
-                    for one in taken.into_iter().rev() {
-                        self.judge.take_back(one.judged);
-                    }
-                    journal.back_to(savepoint);
-                    // The routes interned behind it went with it.
-                    self.subscriptions.forget();
-                    return Err(full);
+                    failed = Some(full);
+                    break;
                 }
             }
         }
+        let is_too_large = is_alone && !journal.is_waiting_full();
+        match failed {
+            // A route is left, so that the next time finds it.
+            Some(full) if taken.is_empty() => return (0, Err(full)),
+            Some(Full::TooLarge | Full::Waiting) if is_too_large => {}
+            Some(full) => {
+                for one in taken.into_iter().rev() {
+                    self.judge.take_back(one.judged);
+                }
+                journal.back_to(savepoint);
+                // The routes interned behind it went with it.
+                self.subscriptions.forget();
+                return (0, Err(full));
+            }
+            None => {}
+        }
+        let last = self.follow_events(journal, peer, &taken, &audience);
+        (taken.len(), failed.map_or(Ok(last), Err))
+    }
+
+    /// What follows from events that are in the log. Gives the last position.
+    fn follow_events(
+        &mut self,
+        journal: &Journal<'_>,
+        peer: &Peer<'_>,
+        taken: &[TakenEvent],
+        audience: &Audience,
+    ) -> Seq {
         self.devices.counts.events += taken.len() as u64;
         let mut last = Seq::ZERO;
         for (index, one) in taken.iter().enumerate() {
@@ -152,7 +184,7 @@ impl Broker {
                 let message = Message::of(&record, journal.now);
                 let place = flight::Place::Stored(one.seq);
                 let publisher = Some(peer.session);
-                self.fan_out(journal.now, &message, &audience, publisher, Some(&place));
+                self.fan_out(journal.now, &message, audience, publisher, Some(&place));
             }
             last = one.seq;
         }
@@ -161,7 +193,7 @@ impl Broker {
         {
             link.owe(last, one.place.stream, one.place.mark());
         }
-        Ok(last)
+        last
     }
 
     fn append_device_event(
@@ -192,6 +224,7 @@ impl Broker {
         );
         let arrival = Arrival {
             publisher: Some(peer.session),
+            may_wait: true,
             ..Arrival::of(record, lane)
         };
         match self.append_publish(journal, &arrival, audience, &judged) {

@@ -434,7 +434,7 @@ fn after_a_refusal_nothing_later_is_taken_until_the_event_returns() {
 }
 
 #[test]
-fn of_a_batch_that_does_not_fit_whole_nothing_is_in_the_log() {
+fn of_a_batch_that_is_more_than_a_transaction_holds_what_fits_is_taken_and_the_rest_returns() {
     let mut node = TestNode::with_sink(1, limits(), |options| {
         options.segment_bytes = Some(256 << 10)
     });
@@ -442,18 +442,27 @@ fn of_a_batch_that_does_not_fit_whole_nothing_is_in_the_log() {
     let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
     pump.hear(&mut node);
     // Sixteen records with their data twice, and the first with the whole message: more than a segment takes at once.
+    pump.send(&mut node, "d/pump-7", large_batch((7, 1), 16));
+    let refused = Said::Refused(RefusalReason::NoRoom, (7, 15));
+    let taken = Said::Ack(vec![(7, 14)]);
+    assert_eq!(pump.heard(&mut node), [refused, taken]);
+    assert_eq!(ids(&node).len(), 14);
+    pump.send(&mut node, "d/pump-7", single((7, 17)));
+    assert_eq!(pump.heard(&mut node), [], "not before the rest");
+    pump.send(&mut node, "d/pump-7", large_batch((7, 15), 2));
+    pump.send(&mut node, "d/pump-7", single((7, 17)));
+    assert_eq!(pump.heard(&mut node).pop(), Some(Said::Ack(vec![(7, 17)])));
+    assert_eq!(ids(&node), (1..=17).map(id).collect::<Vec<_>>());
+    assert_eq!(node.lost(LossReason::LostAtDevice), 0);
+}
+
+fn large_batch(first: (u32, u64), count: u64) -> Vec<u8> {
     let mut bytes = vec![0; wire::MAX_MESSAGE];
-    let mut batch = BatchEncoder::new(&head((7, 1), 11_000), &mut bytes).unwrap();
-    for _ in 0..16 {
+    let mut batch = BatchEncoder::new(&head(first, 11_000), &mut bytes).unwrap();
+    for _ in 0..count {
         batch.push(11_000, &[0; 4_000]).unwrap();
     }
-    pump.send(&mut node, "d/pump-7", batch.finish().to_vec());
-    let refused = Said::Refused(RefusalReason::NoRoom, (7, 1));
-    assert_eq!(pump.heard(&mut node), [refused]);
-    assert!(ids(&node).is_empty());
-    pump.send(&mut node, "d/pump-7", single((7, 1)));
-    assert_eq!(pump.heard(&mut node), [Said::Ack(vec![(7, 1)])]);
-    assert_eq!(ids(&node), [id(1)]);
+    batch.finish().to_vec()
 }
 
 #[test]
