@@ -39,6 +39,10 @@ impl Broker {
                 continue;
             }
             let derived = derived.clone();
+            if !derived.has_topic() || !self.is_open_topic(&derived.topic) {
+                self.lose_derived(journal, &derived);
+                continue;
+            }
             match self.publish_one_derived(journal, &derived) {
                 // It is in the log, so that another stands at this place.
                 Ok(()) => {}
@@ -70,7 +74,7 @@ impl Broker {
         taken.map(drop).map_err(|NoRoom { full, .. }| full)
     }
 
-    /// It would never fit.
+    /// It would never fit, or its topic is none that is open.
     fn lose_derived(&mut self, journal: &mut Journal<'_>, derived: &Derived) {
         let rule = derived.rule().to_owned();
         let bytes = derived.event.data_bytes().len() as u64;

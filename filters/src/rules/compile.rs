@@ -119,6 +119,8 @@ pub enum RuleProblem {
 }
 
 const MAX_NAME_BYTES: usize = 128;
+const NO_TOPIC: &str = "what it derives would go out on no topic, since the rule's name stands in it: name it without `+` and `#`, or say `emit-topic` and \
+     `late-to` without `{rule}`, which is in the default `{topic}/{rule}`";
 
 impl RuleSet {
     /// Compiles rules; `now` is when keys that are listed begin to be watched.
@@ -210,6 +212,9 @@ fn rule(definition: &RuleDefinition, known: &Known, now: Moment) -> Result<Rule,
     let mut steps = Vec::with_capacity(definition.step.len());
     for (number, it) in definition.step.iter().enumerate() {
         let compiled = step(it, known, now).map_err(|problem| (Some(number), problem))?;
+        if !compiled.has_topics(&definition.name, Some("t")) {
+            return Err((Some(number), RuleProblem::Value(NO_TOPIC)));
+        }
         if definition.r#for.is_some() && !matches!(compiled, Step::Transform(_)) {
             return Err((Some(number), RuleProblem::StageForSink));
         }

@@ -15,7 +15,7 @@ pub(super) struct EmitTopic(String);
 /// What a rule derived from events, or from their silence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derived {
-    /// The topic on which it is published.
+    /// The topic on which it is published, if it is one: see [`Derived::has_topic`].
     pub topic: String,
     /// The event. Its identity follows from rule, key and input, so that it is the same whenever it is derived again.
     pub event: Event,
@@ -31,25 +31,37 @@ impl Derived {
     pub fn rule(&self) -> &str {
         self.derived_by.last().map_or("", String::as_str)
     }
+
+    /// Whether its topic is one, and not of those that begin with `$`.
+    pub fn has_topic(&self) -> bool {
+        is_derivable(&self.topic)
+    }
 }
 
 impl EmitTopic {
-    /// `None` if it cannot be known from the key on which topic that is, or if it is not a topic.
+    /// `None` if it cannot be known from the key on which topic that is, or if it is not a topic under any rule.
     pub(super) fn new(text: Option<&str>, key: &Key) -> Option<EmitTopic> {
         let text = text.unwrap_or("{topic}/{rule}");
         let knows_topic = key.topic_in("").is_some() || !text.contains("{topic}");
-        let example = text.replace("{topic}", "t").replace("{rule}", "r");
-        let is_topic = check_topic_name(&example).is_ok() && !text.starts_with('$');
-        (knows_topic && is_topic).then(|| EmitTopic(text.to_owned()))
+        let topic = EmitTopic(text.to_owned());
+        (knows_topic && topic.is_valid("r", Some("t"))).then_some(topic)
     }
 
-    /// `None` if what comes out is no topic.
-    pub(super) fn of(&self, rule: &str, topic: Option<&str>) -> Option<String> {
-        let text = self.0.replace("{topic}", topic.unwrap_or_default());
-        let text = text.replace("{rule}", rule);
-        let usable = check_topic_name(&text).is_ok() && !text.starts_with('$');
-        usable.then_some(text)
+    /// What comes out; see [`Derived::topic`].
+    pub(super) fn of(&self, rule: &str, topic: Option<&str>) -> String {
+        // Topics and names are not looked through for what stands for others.
+        let parts = self.0.split("{topic}").map(|it| it.replace("{rule}", rule));
+        parts.collect::<Vec<_>>().join(topic.unwrap_or_default())
     }
+
+    /// Whether what comes out is a topic on which something may be derived.
+    pub(super) fn is_valid(&self, rule: &str, topic: Option<&str>) -> bool {
+        is_derivable(&self.of(rule, topic))
+    }
+}
+
+fn is_derivable(topic: &str) -> bool {
+    check_topic_name(topic).is_ok() && !topic.starts_with('$')
 }
 
 /// Positions name the input, since an event is input of one key only.

@@ -56,6 +56,10 @@ pub struct Arrival<'a> {
     pub derived_by: &'a [String],
 }
 
+/// Why a step that derives does not take an event.
+const NO_TOPIC: &str = "what it derives of an event on this topic would go out on none, since a topic has 65,535 bytes at most and does not begin with `$`: \
+     give the rule a `topic`, or say `emit-topic` and `late-to` without `{topic}`";
+
 /// What the steps of one rule did, besides shaping the event.
 #[derive(Default)]
 struct Applied {
@@ -267,6 +271,9 @@ impl Rule {
                 rule: id.0,
                 step: number,
             };
+            if !step.has_topics(&self.name, topic) {
+                return Err(self.failure(id, number, "topic", &NO_TOPIC));
+            }
             let goes_on = match step {
                 Step::Gate(gate) => {
                     let payload = working.payload();

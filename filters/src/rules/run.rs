@@ -68,6 +68,25 @@ pub(super) struct JqStep {
     pub(super) emit_topic: EmitTopic,
 }
 
+impl Step {
+    /// Whether the rule of this name may derive what it says to, of events on this topic.
+    pub(super) fn has_topics(&self, rule: &str, topic: Option<&str>) -> bool {
+        let mut topics = self.topics().into_iter().flatten();
+        topics.all(|it| it.is_valid(rule, topic))
+    }
+
+    /// On what it derives.
+    fn topics(&self) -> [Option<&EmitTopic>; 2] {
+        match self {
+            Step::Gate(_) | Step::Transform(_) => [None, None],
+            Step::Window(it) => [Some(&it.emit_topic), it.late_to.as_ref()],
+            Step::Debounce(it) => [Some(&it.emit_topic), None],
+            Step::Absence(it) => [Some(&it.emit_topic), None],
+            Step::Jq(it) => [Some(&it.emit_topic), None],
+        }
+    }
+}
+
 impl GateStep {
     pub(super) fn judge(
         &self,

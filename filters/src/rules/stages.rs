@@ -51,7 +51,7 @@ pub struct StageUsage {
     pub evicted: u64,
     /// Events that came too late for their windows.
     pub late: u64,
-    /// Derivations whose topic or event would not have been valid.
+    /// Derivations whose event would not have been valid.
     pub invalid: u64,
 }
 

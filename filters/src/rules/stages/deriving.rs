@@ -176,7 +176,7 @@ impl Deriving {
         };
         let topic = late_to.as_ref()?;
         Some(Derived {
-            topic: topic.of(&self.rule, self.key.topic_in(&told.key))?,
+            topic: topic.of(&self.rule, self.key.topic_in(&told.key)),
             event: json::decode(told.event.as_deref()?).ok()?,
             derived_by: self.with_itself(derived_by),
         })
@@ -346,7 +346,7 @@ impl Deriving {
         let topic = self.topic.of(&self.rule, self.key.topic_in(&key));
         let lineage = self.lineages.get(&*key).map_or(&[][..], Vec::as_slice);
         let derived_by = self.with_itself(lineage);
-        Some(topic.zip(event).map(|(topic, event)| Derived {
+        Some(event.map(|event| Derived {
             topic,
             event,
             derived_by,

@@ -50,6 +50,18 @@ fn a_bad_rule_says_which_and_why() {
             "does not begin with `$`",
         ),
         (
+            "name = 'pump #3'\nstep = [{ debounce = { quiet = '1s' } }]",
+            "name it without `+` and `#`",
+        ),
+        (
+            "name = 'a+b'\nstep = [{ absence = { after = '1s', emit-topic = 'health/{rule}' } }]",
+            "name it without `+` and `#`",
+        ),
+        (
+            "name = '$a'\nstep = [{ window = { size = '1s', values = { n = 'count()' }, emit-topic = 'a', late-to = '{rule}' } }]",
+            "name it without `+` and `#`",
+        ),
+        (
             "name = 'a'\nfor = ['lab']\nstep = [{ sample = { every = 2 } }]",
             "transforms only",
         ),

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod silence;
+mod topics;
 mod waiting;
 
 /// Sums three readings up.

@@ -53,9 +53,9 @@ impl Deriving {
         };
         let topic = self.topic.of(&self.rule, self.key.topic_in(&job.key));
         for event in events {
-            match topic.clone().zip(event) {
-                Some((topic, event)) => into.push_back(Derived {
-                    topic,
+            match event {
+                Some(event) => into.push_back(Derived {
+                    topic: topic.clone(),
                     event,
                     derived_by: self.with_itself(&job.derived_by),
                 }),
