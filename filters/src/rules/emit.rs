@@ -42,7 +42,7 @@ impl EmitTopic {
     /// `None` if it cannot be known from the key on which topic that is, or if it is not a topic under any rule.
     pub(super) fn new(text: Option<&str>, key: &Key) -> Option<EmitTopic> {
         let text = text.unwrap_or("{topic}/{rule}");
-        let knows_topic = key.topic_in("").is_some() || !text.contains("{topic}");
+        let knows_topic = key.has_topic() || !text.contains("{topic}");
         let topic = EmitTopic(text.to_owned());
         (knows_topic && topic.is_valid("r", Some("t"))).then_some(topic)
     }

@@ -1,4 +1,4 @@
-use std::{cell::OnceCell, fmt, str::FromStr};
+use std::{borrow::Cow, cell::OnceCell, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
@@ -6,15 +6,19 @@ use serde_json::Value as Json;
 use crate::{
     Event,
     cesql::{EventRef, Value, attribute::Attribute},
+    hash::hash,
     stage::Reading,
     transform::{JsonPath, PathError, Root, Step, element},
+    without_control_characters,
 };
 
-/// Bytes of a field in a key; a longer one is cut, so that one event cannot fill what a stage keeps.
+/// Bytes of a field in a key; of a longer one its beginning and its hash stand there, so that one event cannot fill what a stage keeps.
 const MAX_KEY_FIELD_BYTES: usize = 256;
 
-/// Between the parts of a key: no topic and no attribute has it.
+/// Between the parts of a key. A field that holds it stands there as one that is too long does.
 const SEPARATOR: char = '\u{1f}';
+/// Before the hash of a field.
+const HASHED: char = '\u{1e}';
 
 /// Where a stage finds a value: a path such as `$.data.temperature` or `$.subject`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,26 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Its value as it stands in keys. Attributes stand there as they came: two that are one number are still two.
+    fn key_text<'a>(&self, payload: Payload<'a>) -> Cow<'a, str> {
+        if let Root::Attribute(name) = &self.0.root {
+            return match Attribute::named(name).value(EventRef::Event(payload.event)) {
+                Some(Value::String(text)) => text,
+                Some(Value::Integer(number)) => number.to_string().into(),
+                Some(Value::Boolean(value)) => value.to_string().into(),
+                None => Cow::default(),
+            };
+        }
+        match self.reading(payload) {
+            Some(Reading::Integer(number)) => number.to_string().into(),
+            Some(Reading::Float(number)) => number.to_string().into(),
+            Some(Reading::Other(text)) => String::from(text).into(),
+            None => Cow::default(),
+        }
+    }
+}
+
 impl Key {
     /// The key of an event.
     pub(super) fn of(&self, payload: Payload<'_>, topic: Option<&str>) -> String {
@@ -82,16 +106,19 @@ impl Key {
                 text.push(SEPARATOR);
             }
             match part {
-                KeyPart::Topic => text.push_str(topic.unwrap_or_default()),
-                KeyPart::Field(field) => match field.reading(payload) {
-                    Some(Reading::Integer(number)) => text.push_str(&number.to_string()),
-                    Some(Reading::Float(number)) => text.push_str(&number.to_string()),
-                    Some(Reading::Other(other)) => text.push_str(cut(&other)),
-                    None => {}
-                },
+                // Of a topic, what is derived needs all.
+                KeyPart::Topic => {
+                    text.push_str(&topic.unwrap_or_default().replace(SEPARATOR, "%1F"))
+                }
+                KeyPart::Field(field) => put_field(&mut text, &field.key_text(payload)),
             }
         }
         text
+    }
+
+    /// Whether the topic is a part of it.
+    pub(super) fn has_topic(&self) -> bool {
+        self.0.contains(&KeyPart::Topic)
     }
 
     /// The topic in a key of this form.
@@ -149,12 +176,16 @@ fn reading_of_number(number: &serde_json::Number) -> Option<Reading> {
     whole.or_else(|| number.as_f64().map(Reading::Float))
 }
 
-fn cut(text: &str) -> &str {
-    if text.len() <= MAX_KEY_FIELD_BYTES {
-        return text;
+/// Two fields stand in a key as one only if they are, or if 128 bits of their hashes are the same.
+fn put_field(key: &mut String, text: &str) {
+    if text.len() <= MAX_KEY_FIELD_BYTES && !text.contains([SEPARATOR, HASHED]) {
+        return key.push_str(text);
     }
     let mut ends = (0..=MAX_KEY_FIELD_BYTES).rev();
-    ends.find_map(|end| text.get(..end)).unwrap_or_default()
+    let beginning = ends.find_map(|end| text.get(..end)).unwrap_or_default();
+    key.push_str(&without_control_characters(beginning));
+    let [first, second] = [0, 1].map(|seed| hash(seed, text.as_bytes()));
+    key.push_str(&format!("{HASHED}{first:016x}{second:016x}"));
 }
 
 impl FromStr for Field {

@@ -61,6 +61,66 @@ fn a_key_tells_things_apart() {
 }
 
 #[test]
+fn identities_that_differ_in_any_byte_are_two_whatever_numbers_they_look_like() {
+    let long = "x".repeat(256);
+    let pairs = [
+        ("20261122024857123456", "20261122024857123457"),
+        ("1000e1", "100e2"),
+        ("1", "1.0"),
+        (&*format!("{long}1"), &*format!("{long}2")),
+        (&*long, &*format!("{long}1")),
+    ];
+    for (first, second) in pairs {
+        let mut bench =
+            Bench::new("[[rule]]\nname = \"once\"\n[[rule.step]]\ndedupe = { within = \"1h\" }");
+        let verdicts = [first, second, first, second].map(|id| {
+            let event = Event::builder(id, "/pump", "reading").build().unwrap();
+            passes(&bench.publish(0, &event))
+        });
+        assert_eq!(verdicts, [true, true, false, false], "{first} {second}");
+    }
+}
+
+#[test]
+fn a_part_of_a_key_is_never_taken_for_two_and_tells_nobody_on_which_topic_to_derive() {
+    let rules = r#"
+        [[rule]]
+        name = "sum"
+        [[rule.step]]
+        window = { count = 1, values = { n = "count()" }, emit-topic = "{topic}/sum" }
+        key = ["$.data.line", "topic", "$.data.pump"]
+        "#;
+    let mut bench = Bench::new(rules);
+    let long = format!("a\u{1f}{}", "x".repeat(300));
+    for line in ["a\u{1f}secret", "a", &long] {
+        let data = serde_json::json!({"line": line, "pump": "\u{1f}"});
+        bench.publish(0, &reading(1, &data.to_string()));
+        let derived = bench.derived(0);
+        let topics: Vec<_> = derived.iter().map(|it| &*it.topic).collect();
+        assert_eq!(topics, ["plant/7/sum"], "{line:?}");
+        let data: serde_json::Value =
+            serde_json::from_slice(derived[0].event.data_bytes()).unwrap();
+        assert_eq!(data["key"].as_array().unwrap().len(), 3, "{data}");
+        assert!(derived[0].event.data_bytes().len() < 1_000);
+    }
+}
+
+#[test]
+fn the_topic_of_a_key_is_the_whole_topic_but_for_what_stands_between_parts() {
+    let key = Key::topic();
+    let json = std::cell::OnceCell::new();
+    let event = degrees(1, 20.0);
+    let payload = field::Payload {
+        event: &event,
+        decoded: None,
+        json: &json,
+    };
+    let topic = format!("{}\u{1f}b", "t".repeat(1000));
+    let text = key.of(payload, Some(&topic));
+    assert_eq!(key.topic_in(&text), Some(&*topic.replace('\u{1f}', "%1F")));
+}
+
+#[test]
 fn a_rule_whose_step_fails_leaves_no_trace() {
     let rules = |on_error: &str| {
         format!(
