@@ -204,7 +204,8 @@ pub struct WindowDefinition {
     pub lateness: Option<HumanDuration>,
     /// How far ahead of the node's time an event may say that it happened; default 60 s.
     pub max_ahead: Option<HumanDuration>,
-    /// A key without events for so long closes; default five minutes.
+    /// A key without events for so long closes, as `partial` what does not end by then; default `size` or `gap` and `lateness`, and at least five
+    /// minutes.
     pub idle: Option<HumanDuration>,
     /// Whether the events end here: they are owed to no uplink.
     #[serde(default)]

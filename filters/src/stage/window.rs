@@ -1,7 +1,7 @@
 //! Windows: many events of a key become one derived from them.
 //!
 //! An event belongs to the windows around the time at which it happened. A window closes when the key's watermark (its latest event time, less the
-//! lateness) has reached its end, or when the key has been silent; what comes for it after that is late.
+//! lateness) has reached its end, or when the key has been silent; what comes for it after that is late, unless it closed before its time.
 
 mod accumulator;
 mod definition;
@@ -118,15 +118,18 @@ impl Window {
     /// It has not what is to be summed up.
     pub fn handle_event(&mut self, input: &WindowInput<'_>) -> Result<Placement, WindowError> {
         self.check(input.readings)?;
-        let time = match input.time {
-            Some(time) if time <= input.stored.plus(self.timing.max_ahead) => time,
-            _ => input.stored,
-        };
+        let newest = input.stored.plus(self.timing.max_ahead);
+        let time = input.time.filter(|it| *it <= newest);
+        let time = time.unwrap_or(input.stored);
         let mut panes = self
             .watch
             .take(input.key)
             .unwrap_or_else(|| KeyPanes::new(time, input.at));
         panes.at = panes.at.max(input.at);
+        let key = Arc::from(input.key);
+        if panes.latest.max(panes.closed_to) > newest {
+            self.set_back(&key, &mut panes, time, newest);
+        }
         let spans = self.spans_of(time, &panes);
         let placement = if spans.is_empty() {
             Placement::Late
@@ -137,7 +140,6 @@ impl Window {
             self.add(&mut panes, span, time, input);
         }
         panes.latest = panes.latest.max(time);
-        let key = Arc::from(input.key);
         self.close_due(&key, &mut panes);
         self.put(&key, panes);
         Ok(placement)
@@ -173,16 +175,19 @@ impl Window {
         self.watch.next_deadline(self.timing.idle)
     }
 
-    /// Closes all windows of a key that has been silent.
+    /// Closes all windows of a key that has been silent. One whose end had not come by then is partial, and may open once more.
     pub fn close(&mut self, key: &str) {
         let Some(mut panes) = self.watch.take(key) else {
             return;
         };
         let key: Arc<str> = Arc::from(key);
-        let partial = matches!(self.kind, WindowKind::Count(_));
+        let until = panes.latest.plus(self.timing.idle);
         while let Some((_, pane)) = panes.panes.pop_first() {
-            panes.closed_to = panes.closed_to.max(self.end_of(&pane));
-            self.emit(&key, &pane, partial);
+            let is_over = pane.span.end <= until && !matches!(self.kind, WindowKind::Count(_));
+            if is_over {
+                panes.closed_to = panes.closed_to.max(pane.span.end);
+            }
+            self.emit(&key, &pane, !is_over);
         }
         self.put(&key, panes);
     }
@@ -253,6 +258,25 @@ impl Window {
         panes
             .closed_to
             .max(panes.latest.minus(self.timing.lateness))
+    }
+
+    /// The clock was set back: events have been later than any may be now. What begins then is given as partial, and time goes on from this
+    /// event's.
+    fn set_back(
+        &mut self,
+        key: &Arc<str>,
+        panes: &mut KeyPanes,
+        time: EventTime,
+        newest: EventTime,
+    ) {
+        panes.latest = panes.latest.min(time);
+        panes.closed_to = panes.closed_to.min(time);
+        let later = panes
+            .panes
+            .split_off(&EventTime(newest.0.saturating_add(1)));
+        for pane in later.values() {
+            self.emit(key, pane, true);
+        }
     }
 
     fn add(&mut self, panes: &mut KeyPanes, span: Span, time: EventTime, input: &WindowInput<'_>) {

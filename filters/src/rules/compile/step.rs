@@ -20,7 +20,8 @@ const DEFAULT_KEYS: usize = 10_000;
 const DEFAULT_BYTES: usize = 16 << 20;
 const DEFAULT_LATENESS: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_AHEAD: Duration = Duration::from_secs(60);
-const DEFAULT_IDLE: Duration = Duration::from_secs(300);
+/// A window is longer open where it takes longer: what closes before its end is partial.
+const MIN_DEFAULT_IDLE: Duration = Duration::from_secs(300);
 /// Bytes of the text that says how a stage derives.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 /// Windows that one event may be in.
@@ -199,10 +200,13 @@ fn window_step(
         });
     }
     let or = |it: Option<HumanDuration>, default| it.map_or(default, |it| it.0);
+    let lateness = or(definition.lateness, DEFAULT_LATENESS);
+    let length = definition.size.or(definition.gap);
+    let whole = length.map_or(Duration::ZERO, |it| it.0.saturating_add(lateness));
     let timing = Timing {
-        lateness: or(definition.lateness, DEFAULT_LATENESS),
+        lateness,
         max_ahead: or(definition.max_ahead, DEFAULT_MAX_AHEAD),
-        idle: or(definition.idle, DEFAULT_IDLE),
+        idle: or(definition.idle, whole.max(MIN_DEFAULT_IDLE)),
     };
     let kind = window_kind(definition)?;
     Ok(WindowStep {

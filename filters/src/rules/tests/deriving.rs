@@ -29,6 +29,26 @@ fn a_window_derives_an_event_of_its_own_and_its_input_passes_on() {
 }
 
 #[test]
+fn a_window_that_is_longer_than_its_keys_are_silent_waits_for_all_its_readings() {
+    let hours = MINUTES.replace("60s", "1h");
+    let mut bench = Bench::new(&hours);
+    let mut counts = Vec::new();
+    for reading in 0..13 {
+        let second = reading * 600;
+        let closed = bench.derived(second);
+        bench.publish(second, &degrees(reading as u32, reading as f64));
+        for it in closed.into_iter().chain(bench.derived(second)) {
+            let data: serde_json::Value = serde_json::from_slice(it.event.data_bytes()).unwrap();
+            counts.push((data["count"].clone(), data["partial"].clone()));
+        }
+    }
+    assert_eq!(counts, [(6.into(), false.into())]);
+    let derived = bench.derived(12 * 600 + 3_609);
+    assert_eq!(derived.len(), 0, "an hour and its lateness are not over");
+    assert_eq!(bench.derived(12 * 600 + 3_610).len(), 2);
+}
+
+#[test]
 fn an_event_that_a_window_cannot_take_fails_its_rule_when_it_is_published() {
     let mut bench = Bench::new(MINUTES);
     let ruling = bench.publish(0, &reading(1, r#"{"temperature": "hot"}"#));

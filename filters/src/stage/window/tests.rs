@@ -98,6 +98,60 @@ fn a_tumbling_window_closes_when_the_watermark_reaches_its_end() {
     assert_eq!(derived(&mut window), [("a".into(), 60, 120, 4, 116, true)]);
 }
 
+/// An event without a time of its own that is stored then, in seconds; each a minute of the node's clock after the one before.
+fn store(window: &mut Window, minute: u64, stored: i64) -> Placement {
+    let input = WindowInput {
+        key: "a",
+        time: None,
+        stored: EventTime(stored * 1000),
+        at: Moment(minute * 60_000),
+        position: minute,
+        readings: &[Some(Reading::Integer(1))],
+    };
+    window.handle_event(&input).unwrap()
+}
+
+#[test]
+fn windows_go_on_at_once_after_the_clock_was_set_back_and_what_was_open_is_partial() {
+    const HOUR: i64 = 3600;
+    let mut window = window(WindowKind::Tumbling { size: secs(60) });
+    assert_eq!(store(&mut window, 1, 8 * HOUR), Placement::Counted);
+    for minute in 0..4 {
+        let placed = store(&mut window, 2 + minute, minute as i64 * 60);
+        assert_eq!(placed, Placement::Counted, "minute {minute}");
+    }
+    let whole = |minute: i64| ("a".into(), minute * 60, minute * 60 + 60, 1, 1, false);
+    assert_eq!(
+        derived(&mut window),
+        [
+            ("a".into(), 8 * HOUR, 8 * HOUR + 60, 1, 1, true),
+            whole(0),
+            whole(1)
+        ]
+    );
+    // The same where what was open had been closed by silence.
+    window.close("a");
+    assert_eq!(derived(&mut window), [whole(2), whole(3)]);
+    assert_eq!(store(&mut window, 60, -8 * HOUR), Placement::Counted);
+}
+
+#[test]
+fn a_window_that_closes_for_silence_before_its_end_is_partial_and_goes_on() {
+    let mut window = window(WindowKind::Tumbling { size: secs(3600) });
+    for minute in [0, 10, 20] {
+        assert_eq!(
+            handle(&mut window, minute, ("a", minute as i64 * 60, 1)),
+            Placement::Counted
+        );
+        window.close("a");
+        assert_eq!(derived(&mut window), [("a".into(), 0, 3600, 1, 1, true)]);
+    }
+    handle(&mut window, 30, ("a", 55 * 60, 1));
+    window.close("a");
+    assert_eq!(derived(&mut window), [("a".into(), 0, 3600, 1, 1, false)]);
+    assert_eq!(handle(&mut window, 31, ("a", 56 * 60, 1)), Placement::Late);
+}
+
 #[test]
 fn sliding_windows_share_their_events() {
     let mut window = window(WindowKind::Sliding {
