@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! question  program length u32 · event length u32 · program · event     integers little-endian
-//! answer    kind u8 · length u32 · bytes                                kinds as in `Outcome`
+//! answer    taken u8 · kind u8 · length u32 · bytes                     taken once the question is there; kinds as in `Outcome`
 //! ```
 
 #[cfg(not(feature = "jq"))]

@@ -4,7 +4,7 @@ use std::{
     io::{self, BufReader},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
 };
 
 use super::{COMMAND, Limit, Outcome, wire};
@@ -21,6 +21,8 @@ struct Worker {
     child: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
+    /// Whether it said that it has all of the last question.
+    is_taken: bool,
 }
 
 impl Default for Bench {
@@ -76,27 +78,36 @@ impl Worker {
                 child,
                 questions,
                 answers: BufReader::new(answers),
+                is_taken: false,
             }),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
     fn ask(&mut self, program: &str, event: &[u8]) -> io::Result<Outcome> {
+        self.is_taken = false;
         wire::ask(&mut self.questions, program.as_bytes(), event)?;
+        wire::read_taken(&mut self.answers)?;
+        self.is_taken = true;
         wire::read(&mut self.answers)
     }
 
-    /// What its death says of the event. One that ended by itself had no limits, or no pipes, and one that was told to end was told by
-    /// somebody: that is no event's fault.
+    /// What its death says of the event.
     fn died(mut self) -> io::Result<Outcome> {
         drop(self.questions);
         drop(self.answers);
-        let status = self.child.wait()?;
-        match status.signal() {
-            Some(KILL) => Ok(Outcome::Killed(Limit::Cpu)),
-            Some(ABORT | SEGMENTATION_FAULT) => Ok(Outcome::Killed(Limit::Memory)),
-            _ => Err(io::Error::other(format!("a worker ended: {status}"))),
-        }
+        outcome_of_death(self.is_taken, self.child.wait()?)
+    }
+}
+
+/// What the death of a worker says of the event that it was given. One that ended by itself before it had the event had no limits, or no pipes,
+/// and one that was told to end was told by somebody: that is no event's fault.
+pub(super) fn outcome_of_death(is_taken: bool, status: ExitStatus) -> io::Result<Outcome> {
+    match status.signal() {
+        Some(KILL) => Ok(Outcome::Killed(Limit::Cpu)),
+        Some(ABORT | SEGMENTATION_FAULT) => Ok(Outcome::Killed(Limit::Memory)),
+        None if is_taken => Ok(Outcome::Error(format!("its process ended: {status}"))),
+        _ => Err(io::Error::other(format!("a worker ended: {status}"))),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A program on jaq, without anything that reaches outside of it.
 
-use std::thread;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    thread,
+};
 
 use jaq_core::{
     Compiler, Ctx, Vars,
@@ -12,6 +15,8 @@ use jaq_core::{
 use jaq_json::{Val, read, write};
 
 use super::{MAX_MADE, MAX_MADE_BYTES, MAX_PROGRAM_BYTES, Outcome};
+
+const PANICKED: &str = "it asks for what cannot be computed";
 
 /// Bytes of stack for the deepest program there can be.
 const STACK_BYTES: usize = 256 << 20;
@@ -79,8 +84,14 @@ impl Program {
         Ok(Program(filter))
     }
 
-    /// What it makes of an event.
+    /// What it makes of an event. Where jaq panics, as it does over a text of more bytes than can be counted, that is an error of the program.
     pub(super) fn run(&self, event: &[u8]) -> Outcome {
+        // What is left of the program is as it was: nothing in it changes while it runs.
+        let run = AssertUnwindSafe(|| self.made_of(event));
+        panic::catch_unwind(run).unwrap_or_else(|_| Outcome::Error(PANICKED.to_owned()))
+    }
+
+    fn made_of(&self, event: &[u8]) -> Outcome {
         let Ok(event) = read::parse_single(event) else {
             return Outcome::NoJson;
         };

@@ -39,6 +39,29 @@ fn what_a_program_says_is_wrong_fails_the_event() {
 }
 
 #[test]
+fn an_event_over_which_a_program_cannot_be_run_fails_and_the_next_does_not() {
+    let program = Program::compile(".data.s * .data.n").unwrap();
+    let event = |n: i64| format!(r#"{{"data":{{"s":"ab","n":{n}}}}}"#);
+    let failed = program.run(event(i64::MAX).as_bytes());
+    assert!(matches!(failed, Outcome::Error(_)), "{failed:?}");
+    assert_eq!(program.run(event(2).as_bytes()), made(&["\"abab\""]));
+}
+
+#[test]
+fn a_process_that_ends_amid_an_event_is_that_events_failure() {
+    use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+    let died = |is_taken, status| client::outcome_of_death(is_taken, ExitStatus::from_raw(status));
+    for status in [0, 101 << 8] {
+        assert!(matches!(died(true, status), Ok(Outcome::Error(_))));
+        assert!(died(false, status).is_err(), "it had no event");
+    }
+    assert_eq!(died(true, 9).unwrap(), Outcome::Killed(Limit::Cpu));
+    assert_eq!(died(true, 6).unwrap(), Outcome::Killed(Limit::Memory));
+    // Somebody told it to end.
+    assert!(died(true, 15).is_err());
+}
+
+#[test]
 fn no_program_reaches_outside_of_itself() {
     let withheld = [
         "debug",

@@ -10,6 +10,8 @@ const ERROR: u8 = 2;
 const TOO_MUCH: u8 = 3;
 const NO_JSON: u8 = 4;
 
+const TAKEN: u8 = 5;
+
 /// Bytes of what a program says of its errors.
 const MAX_WORDS: usize = 1024;
 
@@ -36,6 +38,21 @@ pub(super) fn bytes(from: &mut impl Read, count: usize, bound: usize) -> io::Res
     let mut bytes = vec![0; count];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Says that the question is here, before it is worked on.
+pub(super) fn write_taken(to: &mut impl Write) -> io::Result<()> {
+    to.write_all(&[TAKEN])?;
+    to.flush()
+}
+
+pub(super) fn read_taken(from: &mut impl Read) -> io::Result<()> {
+    let mut kind = [0];
+    from.read_exact(&mut kind)?;
+    match kind {
+        [TAKEN] => Ok(()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 /// Answers. Values are written without line ends: each is a line.

@@ -41,6 +41,7 @@ pub fn work(mut questions: impl Read, mut answers: impl Write) -> io::Result<()>
         let Some([program, event]) = question(&mut questions)? else {
             return Ok(());
         };
+        wire::write_taken(&mut answers)?;
         let outcome = match programs.get(&program) {
             Ok(program) => {
                 cpu.allow(CPU_MILLISECONDS)?;

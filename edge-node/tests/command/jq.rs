@@ -41,6 +41,17 @@ fn one_process_runs_one_program_after_the_other() {
 }
 
 #[test]
+fn an_event_over_which_jaq_panics_fails_and_the_process_goes_on() {
+    let mut bench = bench();
+    let event = br#"{"data":{"s":"ab","n":9223372036854775807}}"#;
+    for _ in 0..2 {
+        let failed = bench.run(".data.s * .data.n", event).expect("an answer");
+        assert!(matches!(failed, Outcome::Error(_)), "{failed:?}");
+        assert_eq!(run(&mut bench, ".id"), made(&["\"1\""]));
+    }
+}
+
+#[test]
 fn a_program_without_end_is_killed_and_the_next_event_has_another_process() {
     let mut bench = bench();
     for _ in 0..2 {
