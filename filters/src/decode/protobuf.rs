@@ -20,6 +20,7 @@ mod tests;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
 use super::Decoded;
+use crate::transform::MAX_RESULT_BYTES;
 use json::Output;
 
 /// The largest payload that is decoded: a message takes many times its bytes in memory while it is.
@@ -56,6 +57,9 @@ pub enum ProtobufError {
     /// More than is decoded.
     #[error("{0} bytes are more than the {MAX_PAYLOAD_BYTES} that are decoded")]
     TooLarge(usize),
+    /// More would be made of it than of any payload.
+    #[error("it would take more than {MAX_RESULT_BYTES} bytes as JSON")]
+    TooMuch,
 }
 
 impl Protobuf {
@@ -91,6 +95,9 @@ impl Protobuf {
             named: Vec::new(),
         };
         json::put_message(&mut out, &message);
+        if out.is_too_much() {
+            return Err(ProtobufError::TooMuch);
+        }
         Ok(Decoded::new(out.json, out.named))
     }
 }

@@ -41,7 +41,10 @@ pub use births::Birth;
 pub use topic::{Message, Topic};
 
 use super::{Decoded, history::History};
-use crate::stage::{EventTime, Moment};
+use crate::{
+    stage::{EventTime, Moment},
+    transform::MAX_RESULT_BYTES,
+};
 use births::bd_seq;
 use json::Shown;
 use payload::{Metric, MetricValue, Payload};
@@ -156,6 +159,9 @@ pub enum SparkplugError {
     /// More than is decoded.
     #[error("{0} bytes are more than the {MAX_PAYLOAD_BYTES} that are decoded")]
     TooLarge(usize),
+    /// More would be made of it than of any payload: a short alias stands for a long name, a column for one in every row.
+    #[error("it would take more than {MAX_RESULT_BYTES} bytes as JSON")]
+    TooMuch,
 }
 
 impl Default for Sparkplug {

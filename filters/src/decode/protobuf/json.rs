@@ -3,7 +3,7 @@ use std::fmt::Display;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
 
-use crate::timestamp_text;
+use crate::{timestamp_text, transform::MAX_RESULT_BYTES};
 
 /// What is written of a message.
 #[derive(Default)]
@@ -11,6 +11,13 @@ pub(super) struct Output {
     pub(super) json: Vec<u8>,
     /// Where the name of a number begins, and the number.
     pub(super) named: Vec<(u32, i32)>,
+}
+
+impl Output {
+    /// Whether there is more than anybody may be shown; then it is not a whole text. An empty element of a list has all its fields in JSON.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.json.len() > MAX_RESULT_BYTES
+    }
 }
 
 pub(super) fn put_message(out: &mut Output, message: &DynamicMessage) {
@@ -24,6 +31,9 @@ fn put_fields(out: &mut Output, message: &DynamicMessage) {
     out.json.push(b'{');
     let mut comma = false;
     for field in message.descriptor().fields() {
+        if out.is_too_much() {
+            return;
+        }
         if field.supports_presence() && !message.has_field(&field) {
             continue;
         }
@@ -58,6 +68,9 @@ fn put_value(out: &mut Output, value: &Value, kind: &Kind) {
 fn put_list(out: &mut Output, values: &[Value], kind: &Kind) {
     out.json.push(b'[');
     for (index, value) in values.iter().enumerate() {
+        if out.is_too_much() {
+            return;
+        }
         if index > 0 {
             out.json.push(b',');
         }
@@ -81,6 +94,9 @@ fn put_map<'a>(
     entries.sort_by_key(|(key, _)| *key);
     out.json.push(b'{');
     for (index, (key, value)) in entries.into_iter().enumerate() {
+        if out.is_too_much() {
+            return;
+        }
         if index > 0 {
             out.json.push(b',');
         }

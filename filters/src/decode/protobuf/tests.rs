@@ -256,3 +256,24 @@ fn the_example_has_the_descriptors_of_its_messages() {
     let shipped = std::fs::read(format!("{examples}/pump.desc")).unwrap();
     assert_eq!(shipped, set);
 }
+
+#[test]
+fn empty_elements_that_would_be_shown_with_all_their_fields_are_not_beyond_the_bound() {
+    let readings = readings();
+    // Entries of `parts`, a map, each of a key and an empty message.
+    let parts = |count: u32| {
+        let entry = |key: u32| {
+            let key = [
+                0x80 | (key & 0x7f) as u8,
+                0x80 | (key >> 7 & 0x7f) as u8,
+                (key >> 14) as u8,
+            ];
+            [&[0x5a, 6, 0x08][..], &key, &[0x12, 0]].concat()
+        };
+        (0..count).flat_map(entry).collect::<Vec<u8>>()
+    };
+    assert_eq!(readings.decode(&parts(30_000)), Err(ProtobufError::TooMuch));
+    let shown = readings.decode(&parts(10_000)).unwrap();
+    assert!(shown.json().len() <= MAX_RESULT_BYTES);
+    assert!(shown.json().len() > 10 * parts(10_000).len());
+}

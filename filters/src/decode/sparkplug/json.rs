@@ -4,13 +4,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use prost::Message;
 use serde_json::{Map, Value as Json};
 
-use crate::decode::float_json;
+use crate::{decode::float_json, transform::MAX_RESULT_BYTES};
 
 use super::{
     SparkplugError, Topic,
     births::Metrics,
     payload::{
-        DataSet, ElementValue, Metric, MetricValue, Payload, PropertySet, PropertyValueOf, Template,
+        DataSet, Element, ElementValue, Metric, MetricValue, Payload, PropertySet, PropertyValueOf,
+        Template,
     },
 };
 
@@ -38,7 +39,13 @@ enum Value<'a> {
 struct Writer<'a> {
     births: Option<&'a Metrics>,
     unknown_aliases: u64,
+    /// Bytes that may still be made: aliases and columns stand for names that take many times their bytes.
+    left: usize,
 }
+
+/// Of what is made, beside texts: by estimate, of a value and of a metric.
+const VALUE_BYTES: usize = 8;
+const METRIC_BYTES: usize = 32;
 
 pub(super) fn show(
     topic: &Topic<'_>,
@@ -58,6 +65,7 @@ pub(super) fn show(
     let mut writer = Writer {
         births,
         unknown_aliases: 0,
+        left: MAX_RESULT_BYTES,
     };
     writer.put_metrics(&mut json, &payload.metrics, 0)?;
     Ok(Shown {
@@ -67,6 +75,19 @@ pub(super) fn show(
 }
 
 impl Writer<'_> {
+    /// So much is to be made.
+    fn take(&mut self, bytes: usize) -> Result<(), SparkplugError> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or(SparkplugError::TooMuch)?;
+        Ok(())
+    }
+
+    /// A name of what is made.
+    fn name(&mut self, name: &str) -> Result<String, SparkplugError> {
+        self.take(name.len())?;
+        Ok(name.to_owned())
+    }
+
     /// `values`: the last value of each name; `metrics`: all of them, in their order.
     fn put_metrics(
         &mut self,
@@ -95,20 +116,25 @@ impl Writer<'_> {
         metric: &Metric,
         depth: usize,
     ) -> Result<(Option<String>, Json, Json), SparkplugError> {
-        let by_alias = |alias| self.births.and_then(|it| it.name_of(alias));
+        let births = self.births;
+        let by_alias = |alias| births.and_then(|it| it.name_of(alias));
         let name = metric.name.as_deref().filter(|it| !it.is_empty());
         let name = name.or_else(|| metric.alias.and_then(by_alias));
         if name.is_none() && metric.alias.is_some() {
             self.unknown_aliases += 1;
         }
-        let of_birth = name.and_then(|it| self.births?.type_of(it));
+        let of_birth = name.and_then(|it| births?.type_of(it));
         let datatype = metric.datatype.filter(|it| *it != 0).or(of_birth);
+        // Name and value stand in `values` and in `metrics`.
+        self.take(METRIC_BYTES + 2 * name.map_or(0, str::len))?;
         let name = name.map(str::to_owned);
+        let left = self.left;
         let value = match &metric.value {
             _ if metric.is_null == Some(true) => Json::Null,
             None => Json::Null,
             Some(value) => self.value(value, datatype, depth)?,
         };
+        self.take(left - self.left)?;
         let mut shown = Map::new();
         put(&mut shown, "name", name.as_deref());
         put(&mut shown, "alias", metric.alias);
@@ -116,8 +142,8 @@ impl Writer<'_> {
         put(&mut shown, "type", datatype.and_then(type_name));
         put(&mut shown, "historical", metric.is_historical);
         put(&mut shown, "transient", metric.is_transient);
-        let properties = metric.properties.as_ref().map(properties);
-        put(&mut shown, "properties", properties);
+        let properties = metric.properties.as_ref().map(|it| self.properties(it));
+        put(&mut shown, "properties", properties.transpose()?);
         shown.insert("value".into(), value.clone());
         Ok((name, value, Json::Object(shown)))
     }
@@ -128,17 +154,28 @@ impl Writer<'_> {
         datatype: Option<u32>,
         depth: usize,
     ) -> Result<Json, SparkplugError> {
-        Ok(match value {
-            MetricValue::Int(it) => scalar(&Value::Int(*it), datatype),
-            MetricValue::Long(it) => scalar(&Value::Long(*it), datatype),
-            MetricValue::Float(it) => scalar(&Value::Float(*it), datatype),
-            MetricValue::Double(it) => scalar(&Value::Double(*it), datatype),
-            MetricValue::Boolean(it) => scalar(&Value::Boolean(*it), datatype),
-            MetricValue::Text(it) => scalar(&Value::Text(it), datatype),
-            MetricValue::Bytes(it) => scalar(&Value::Bytes(it), datatype),
-            MetricValue::DataSet(it) => data_set(it),
-            MetricValue::Template(it) => self.template(it, depth)?,
-        })
+        let value = match value {
+            MetricValue::Int(it) => Value::Int(*it),
+            MetricValue::Long(it) => Value::Long(*it),
+            MetricValue::Float(it) => Value::Float(*it),
+            MetricValue::Double(it) => Value::Double(*it),
+            MetricValue::Boolean(it) => Value::Boolean(*it),
+            MetricValue::Text(it) => Value::Text(it),
+            MetricValue::Bytes(it) => Value::Bytes(it),
+            MetricValue::DataSet(it) => return self.data_set(it),
+            MetricValue::Template(it) => return self.template(it, depth),
+        };
+        self.scalar(&value, datatype)
+    }
+
+    fn scalar(&mut self, value: &Value<'_>, datatype: Option<u32>) -> Result<Json, SparkplugError> {
+        let text = match value {
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.take(VALUE_BYTES + text)?;
+        Ok(scalar(value, datatype))
     }
 
     fn template(&mut self, template: &Template, depth: usize) -> Result<Json, SparkplugError> {
@@ -149,16 +186,72 @@ impl Writer<'_> {
         put(&mut json, "template", template.template_ref.as_deref());
         put(&mut json, "version", template.version.as_deref());
         put(&mut json, "definition", template.is_definition);
-        let parameters = template.parameters.iter().filter_map(|it| {
-            let value = it.value.as_ref().map(|value| property(value, it.datatype));
-            Some((it.name.clone()?, value.unwrap_or_default()))
-        });
-        json.insert(
-            "parameters".into(),
-            parameters.collect::<Map<_, _>>().into(),
-        );
+        let mut parameters = Map::new();
+        for it in &template.parameters {
+            let Some(name) = &it.name else { continue };
+            let value = it.value.as_ref();
+            let value = value.map(|value| self.property(value, it.datatype));
+            parameters.insert(self.name(name)?, value.transpose()?.unwrap_or_default());
+        }
+        json.insert("parameters".into(), parameters.into());
         self.put_metrics(&mut json, &template.metrics, depth + 1)?;
         Ok(Json::Object(json))
+    }
+
+    /// A list of objects, one for each row.
+    fn data_set(&mut self, set: &DataSet) -> Result<Json, SparkplugError> {
+        let rows = set.rows.iter().map(|it| self.row(set, &it.elements));
+        rows.collect()
+    }
+
+    fn row(&mut self, set: &DataSet, elements: &[Element]) -> Result<Json, SparkplugError> {
+        let mut cells = Map::new();
+        for (at, (name, element)) in set.columns.iter().zip(elements).enumerate() {
+            let datatype = set.types.get(at).copied();
+            let value = element.value.as_ref().map(|it| match it {
+                ElementValue::Int(it) => Value::Int(*it),
+                ElementValue::Long(it) => Value::Long(*it),
+                ElementValue::Float(it) => Value::Float(*it),
+                ElementValue::Double(it) => Value::Double(*it),
+                ElementValue::Boolean(it) => Value::Boolean(*it),
+                ElementValue::Text(it) => Value::Text(it),
+            });
+            let value = value.map(|it| self.scalar(&it, datatype)).transpose()?;
+            cells.insert(self.name(name)?, value.unwrap_or_default());
+        }
+        Ok(cells.into())
+    }
+
+    /// As deep as protobuf lets messages stand in each other.
+    fn properties(&mut self, set: &PropertySet) -> Result<Json, SparkplugError> {
+        let mut properties = Map::new();
+        for (key, of_key) in set.keys.iter().zip(&set.values) {
+            let value = of_key.value.as_ref();
+            let value = value.filter(|_| of_key.is_null != Some(true));
+            let value = value.map(|it| self.property(it, of_key.datatype));
+            properties.insert(self.name(key)?, value.transpose()?.unwrap_or_default());
+        }
+        Ok(properties.into())
+    }
+
+    fn property(
+        &mut self,
+        value: &PropertyValueOf,
+        datatype: Option<u32>,
+    ) -> Result<Json, SparkplugError> {
+        let value = match value {
+            PropertyValueOf::Int(it) => Value::Int(*it),
+            PropertyValueOf::Long(it) => Value::Long(*it),
+            PropertyValueOf::Float(it) => Value::Float(*it),
+            PropertyValueOf::Double(it) => Value::Double(*it),
+            PropertyValueOf::Boolean(it) => Value::Boolean(*it),
+            PropertyValueOf::Text(it) => Value::Text(it),
+            PropertyValueOf::Set(set) => return self.properties(set),
+            PropertyValueOf::Sets(sets) => {
+                return sets.sets.iter().map(|it| self.properties(it)).collect();
+            }
+        };
+        self.scalar(&value, datatype)
     }
 }
 
@@ -225,55 +318,6 @@ fn texts(bytes: &[u8]) -> Option<Json> {
         return Some(Json::Array(Vec::new()));
     }
     Some(text.strip_suffix('\0')?.split('\0').collect())
-}
-
-/// A list of objects, one for each row.
-fn data_set(set: &DataSet) -> Json {
-    let row = |elements: &[super::payload::Element]| -> Json {
-        let columns = set.columns.iter().zip(elements).enumerate();
-        let cells = columns.map(|(at, (name, element))| {
-            let datatype = set.types.get(at).copied();
-            let value = element.value.as_ref().map(|it| match it {
-                ElementValue::Int(it) => scalar(&Value::Int(*it), datatype),
-                ElementValue::Long(it) => scalar(&Value::Long(*it), datatype),
-                ElementValue::Float(it) => scalar(&Value::Float(*it), datatype),
-                ElementValue::Double(it) => scalar(&Value::Double(*it), datatype),
-                ElementValue::Boolean(it) => scalar(&Value::Boolean(*it), datatype),
-                ElementValue::Text(it) => scalar(&Value::Text(it), datatype),
-            });
-            (name.clone(), value.unwrap_or_default())
-        });
-        Json::Object(cells.collect())
-    };
-    set.rows.iter().map(|it| row(&it.elements)).collect()
-}
-
-/// As deep as protobuf lets messages stand in each other.
-fn properties(set: &PropertySet) -> Json {
-    let each = set
-        .keys
-        .iter()
-        .zip(&set.values)
-        .map(|(key, property_value)| {
-            let value = property_value.value.as_ref();
-            let value = value.filter(|_| property_value.is_null != Some(true));
-            let value = value.map(|it| property(it, property_value.datatype));
-            (key.clone(), value.unwrap_or_default())
-        });
-    Json::Object(each.collect())
-}
-
-fn property(value: &PropertyValueOf, datatype: Option<u32>) -> Json {
-    match value {
-        PropertyValueOf::Int(it) => scalar(&Value::Int(*it), datatype),
-        PropertyValueOf::Long(it) => scalar(&Value::Long(*it), datatype),
-        PropertyValueOf::Float(it) => scalar(&Value::Float(*it), datatype),
-        PropertyValueOf::Double(it) => scalar(&Value::Double(*it), datatype),
-        PropertyValueOf::Boolean(it) => scalar(&Value::Boolean(*it), datatype),
-        PropertyValueOf::Text(it) => scalar(&Value::Text(it), datatype),
-        PropertyValueOf::Set(set) => properties(set),
-        PropertyValueOf::Sets(sets) => sets.sets.iter().map(properties).collect(),
-    }
 }
 
 fn put(json: &mut Map<String, Json>, name: &str, value: Option<impl Into<Json>>) {

@@ -191,3 +191,59 @@ fn templates_in_templates_end_somewhere() {
         .unwrap_err();
     assert_eq!(error, SparkplugError::TooDeep);
 }
+
+#[test]
+fn what_stands_for_long_names_is_not_decoded_beyond_the_bound_and_changes_nothing() {
+    let set = |rows: usize| {
+        let element = Element {
+            value: Some(ElementValue::Int(1)),
+        };
+        let row = Row {
+            elements: vec![element],
+        };
+        MetricValue::DataSet(DataSet {
+            columns: vec!["c".repeat(128 << 10)],
+            types: vec![3],
+            rows: vec![row; rows],
+        })
+    };
+    let mut plant = Sparkplug::default();
+    let mut say = |kind: &str, position, metrics: &[Metric]| {
+        let name = format!("spBv1.0/plant/{kind}/gateway");
+        let bytes = payload(Some(position), metrics);
+        assert!(bytes.len() <= MAX_PAYLOAD_BYTES);
+        let now = Moment(0);
+        let seen = plant.handle_message(&topic(&name), &bytes, position, now, false);
+        seen.map(|it| it.decoded.json().len())
+    };
+    let table = |rows| [metric("t", 1, 16, set(rows))];
+    assert_eq!(
+        say("NDATA", 1, &table(10_000)),
+        Err(SparkplugError::TooMuch)
+    );
+    // A value stands there twice.
+    let shown = say("NDATA", 1, &table(15)).unwrap();
+    assert!(
+        (30 * (128 << 10)..=MAX_RESULT_BYTES).contains(&shown),
+        "{shown}"
+    );
+    assert_eq!(say("NDATA", 1, &table(16)), Err(SparkplugError::TooMuch));
+
+    let long = "n".repeat(250_000);
+    let birth = metric(&long, 7, INT64, MetricValue::Long(1));
+    say("NBIRTH", 2, &[birth]).unwrap();
+    let aliases = |count| vec![by_alias(7, MetricValue::Long(1)); count];
+    assert_eq!(
+        say("NDATA", 3, &aliases(30_000)),
+        Err(SparkplugError::TooMuch)
+    );
+    assert_eq!(say("NDATA", 3, &aliases(9)), Err(SparkplugError::TooMuch));
+    assert!(say("NDATA", 3, &aliases(8)).is_ok());
+    assert_eq!(
+        plant.counts(),
+        SparkplugCounts {
+            unborn: 1,
+            ..SparkplugCounts::default()
+        }
+    );
+}
