@@ -66,12 +66,6 @@ impl<K: Ord, V> History<K, V> {
         self.versions.len()
     }
 
-    /// The key whose last version is the oldest.
-    pub(super) fn oldest(&self) -> Option<&K> {
-        let last = |it: &(&K, &Vec<Version<V>>)| it.1.last().map(|it| it.position);
-        self.versions.iter().min_by_key(last).map(|it| it.0)
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &Version<V>)> {
         let all = self.versions.iter();
         all.flat_map(|(key, versions)| versions.iter().map(move |it| (key, it)))

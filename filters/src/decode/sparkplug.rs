@@ -30,7 +30,7 @@ mod tests;
 mod topic;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -424,15 +424,42 @@ impl Sparkplug {
         self.fresh += 1;
         self.births.put(id, position, birth);
         if self.bytes > self.max_bytes {
-            self.recount();
+            self.make_room();
         }
-        while self.bytes > self.max_bytes
-            && let Some(oldest) = self.births.oldest().cloned()
-        {
-            self.births.retain(|it| *it != oldest);
-            self.live.remove(&(oldest.group, oldest.node));
-            self.counts.evicted += 1;
-            self.recount();
+    }
+
+    /// Forgets the oldest, more of them than it has to, so that what it costs to look for them is shared by many that come. When a node was asked is
+    /// remembered.
+    fn make_room(&mut self) {
+        self.recount();
+        if self.bytes <= self.max_bytes {
+            return;
+        }
+        let mut all: BTreeMap<&Id, (u64, usize)> = BTreeMap::new();
+        for (id, version) in self.births.iter() {
+            let (last, bytes) = all.entry(id).or_default();
+            *last = version.position.max(*last);
+            *bytes += bytes_of(id, version.value.as_ref());
+        }
+        let mut by_age: Vec<_> = all
+            .into_iter()
+            .map(|(id, (last, bytes))| (last, id, bytes))
+            .collect();
+        by_age.sort_unstable();
+        let mut evicted = BTreeSet::new();
+        for (_, id, bytes) in by_age {
+            if self.bytes <= self.max_bytes / 8 * 7 {
+                break;
+            }
+            self.bytes -= bytes;
+            evicted.insert(id.clone());
+        }
+        self.births.retain(|it| !evicted.contains(it));
+        self.counts.evicted += evicted.len() as u64;
+        for Id { group, node, .. } in evicted {
+            if let Some(live) = self.live.get_mut(&(group, node)) {
+                live.seq = None;
+            }
         }
     }
 

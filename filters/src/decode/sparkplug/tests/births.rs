@@ -190,6 +190,45 @@ fn births_beyond_the_bound_take_the_place_of_the_oldest() {
 }
 
 #[test]
+fn what_is_forgotten_at_the_bound_makes_room_for_many_that_come() {
+    let mut plant = Plant::new();
+    plant.sparkplug.max_bytes = 50_000;
+    let mut turns = 0;
+    for node in 0..1_000 {
+        let before = plant.sparkplug.counts().evicted;
+        let on = format!("spBv1.0/plant/NBIRTH/{node}");
+        plant.say(&on, &birth(0, "level", 1));
+        if plant.sparkplug.counts().evicted > before {
+            assert!(plant.sparkplug.bytes <= 50_000 / 8 * 7);
+            turns += 1;
+        }
+    }
+    assert!((1..100).contains(&turns), "{turns}");
+}
+
+#[test]
+fn a_node_whose_birth_is_forgotten_is_not_asked_again_within_a_minute() {
+    let mut sparkplug = Sparkplug {
+        max_bytes: 2000,
+        ..Sparkplug::default()
+    };
+    let mut say = |position: u64, on: &str, payload: &[u8]| {
+        let now = Moment(position);
+        let seen = sparkplug.handle_message(&topic(on), payload, position, now, true);
+        seen.unwrap();
+        std::iter::from_fn(|| sparkplug.poll_rebirth()).count()
+    };
+    assert_eq!(say(1, NODE_BIRTH, &birth(0, "level", 1)), 0);
+    assert_eq!(say(2, NODE_DATA, &data(9, 1)), 1);
+    for position in 3..100 {
+        let other = format!("spBv1.0/plant/NBIRTH/{position}");
+        say(position, &other, &birth(0, "level", 1));
+    }
+    assert_eq!(say(100, NODE_DATA, &data(9, 1)), 0);
+    assert_eq!(say(60_002, NODE_DATA, &data(9, 1)), 1);
+}
+
+#[test]
 fn a_message_that_is_taken_back_is_not_counted_and_nobody_is_asked_for_it() {
     let mut plant = Plant::new();
     plant.say(NODE_BIRTH, &birth(0, "level", 1));
