@@ -190,7 +190,7 @@ impl Rule {
         ruling: &mut Ruling,
     ) -> Option<Fate> {
         if !self.steps.is_empty() || self.sink_topic.is_some() {
-            let before = (working.owed.clone(), working.decoded);
+            let before = working.owed.clone();
             let mut applied = Applied::default();
             let mut done = self.run_steps(id, memory, working, topic, arrival, &mut applied);
             if let (Ok(()), Some(topic)) = (&done, &self.sink_topic) {

@@ -14,8 +14,8 @@ use super::{Form, Owed, field::Payload};
 /// An event on its way through the rules.
 pub(super) struct Working<'a, E> {
     make: Option<E>,
-    /// Its payload as a decoder shows it.
-    pub(super) decoded: Option<&'a [u8]>,
+    /// Its payload, as it came, as a decoder shows it.
+    decoded: Option<&'a [u8]>,
     original: OnceCell<Event>,
     json: OnceCell<Option<Json>>,
     pub(super) owed: Owed,
@@ -84,10 +84,11 @@ impl<'a, E: FnOnce() -> Event> Working<'a, E> {
         if let Some(make) = self.make.take() {
             let _ = self.original.set(make()); // Empty until the one maker is taken.
         }
-        let event = self.owed.common.event.as_deref().or(self.original.get());
+        let original = self.original.get().expect("it was just made");
+        let event = self.owed.common.event.as_deref().unwrap_or(original);
         Payload {
-            event: event.expect("the original was just made"),
-            decoded: self.decoded,
+            event,
+            decoded: self.decoded.filter(|_| has_payload_of(event, original)),
             json: &self.json,
         }
     }
@@ -121,23 +122,17 @@ impl<'a, E: FnOnce() -> Event> Working<'a, E> {
         transform: &Transform,
         sinks: Option<&[usize]>,
     ) -> Result<(), TransformError> {
-        let decoded = self.decoded;
         self.payload();
-        let original = self.original.get();
+        let original = self.original.get().expect("it was just made");
         for form in self.owed.forms(sinks) {
-            let Some(event) = form.event.as_deref().or(original) else {
-                continue;
-            };
-            let shaped = match decoded.filter(|_| !matches!(event.data, Some(Data::Json(_)))) {
-                Some(json) => transform.apply(&as_json(event, json))?,
+            let event = form.event.as_deref().unwrap_or(original);
+            let shaped = match self.decoded.filter(|_| is_shown(event, original)) {
+                Some(json) => apply_to_decoded(transform, event, json)?,
                 None => transform.apply(event)?,
             };
             form.event = Some(Box::new(shaped));
         }
-        if sinks.is_none() {
-            self.decoded = None;
-            self.json = OnceCell::new();
-        }
+        self.json = OnceCell::new();
         Ok(())
     }
 
@@ -147,20 +142,49 @@ impl<'a, E: FnOnce() -> Event> Working<'a, E> {
         sinks: Option<&[usize]>,
     ) -> Result<(), TransformError> {
         self.payload();
-        let original = self.original.get();
+        let original = self.original.get().expect("it was just made");
         for form in self.owed.forms(sinks) {
-            if let Some(event) = form.event.as_deref().or(original) {
-                form.topic = Some(topic.resolve(event)?);
-            }
+            let event = form.event.as_deref().unwrap_or(original);
+            let resolved = match self.decoded.filter(|_| is_shown(event, original)) {
+                Some(json) => topic.resolve(&as_json(event, json))?,
+                None => topic.resolve(event)?,
+            };
+            form.topic = Some(resolved);
         }
         Ok(())
     }
 
-    pub(super) fn restore(&mut self, (owed, decoded): (Owed, Option<&'a [u8]>)) {
+    pub(super) fn restore(&mut self, owed: Owed) {
         self.owed = owed;
-        self.decoded = decoded;
         self.json = OnceCell::new();
     }
+}
+
+/// Whether the data are the payload as it came.
+fn has_payload_of(event: &Event, original: &Event) -> bool {
+    std::ptr::eq(event, original) || event.data == original.data
+}
+
+/// Whether steps are shown what a decoder makes of the data.
+fn is_shown(event: &Event, original: &Event) -> bool {
+    !matches!(event.data, Some(Data::Json(_))) && has_payload_of(event, original)
+}
+
+/// The step sees what the decoder shows. The payload stays as it came where the step leaves that as it is.
+fn apply_to_decoded(
+    transform: &Transform,
+    event: &Event,
+    json: &[u8],
+) -> Result<Event, TransformError> {
+    let decoded = as_json(event, json);
+    let mut shaped = transform.apply(&decoded)?;
+    if shaped.data == decoded.data {
+        shaped.data.clone_from(&event.data);
+        if shaped.datacontenttype == decoded.datacontenttype {
+            shaped.datacontenttype.clone_from(&event.datacontenttype);
+        }
+    }
+    Ok(shaped)
 }
 
 fn set(event: &mut Event, name: &str, value: Value) {

@@ -98,6 +98,91 @@ fn a_transform_that_fails_leaves_the_event_as_it_was_before_its_rule() {
     assert!(passes(&ruling));
 }
 
+/// `{"t": 64}`, and what a decoder makes of it.
+fn cbor() -> Event {
+    Event::builder("1", "/p", "reading")
+        .datacontenttype("application/cbor")
+        .data(Data::Binary(vec![0xA1, 0x61, b't', 0x18, 64]))
+        .build()
+        .unwrap()
+}
+
+fn judge_decoded(bench: &mut Bench) -> Ruling {
+    let event = cbor();
+    let json = crate::decode::cbor_to_json(event.data_bytes()).unwrap();
+    let mut view = EventView::of(&event, None);
+    view.data = crate::DataView::Json(&json);
+    let arrival = Arrival {
+        at: Moment(0),
+        derived_by: &[],
+    };
+    let made = || event.clone();
+    bench
+        .rules
+        .judge(&mut bench.memory, &mut bench.scratch, &view, made, &arrival)
+}
+
+#[test]
+fn what_a_step_made_for_a_sink_is_what_the_next_step_for_it_sees() {
+    let mut bench = Bench::new(
+        r#"
+        [[rule]]
+        name = "for the lab"
+        for = ["lab"]
+        [[rule.step]]
+        template = { content = "T=${$.data.temperature}", content-type = "text/plain" }
+        [[rule.step]]
+        set = { attributes = { subject = "short" } }
+        [[rule]]
+        name = "reads an attribute"
+        sql = "type = 'other'"
+        "#,
+    );
+    let event = degrees(1, 20.5);
+    let shown = br#"{"temperature": 20.5}"#;
+    let mut view = EventView::of(&event, None);
+    view.data = crate::DataView::Json(shown);
+    let arrival = Arrival {
+        at: Moment(0),
+        derived_by: &[],
+    };
+    let made = || event.clone();
+    let ruling = bench
+        .rules
+        .judge(&mut bench.memory, &mut bench.scratch, &view, made, &arrival);
+    assert_eq!(
+        forms(&ruling),
+        (None, vec![(2, Some("T=20.5".to_owned()), None)])
+    );
+}
+
+#[test]
+fn a_step_that_leaves_decoded_data_as_they_are_leaves_the_payload_as_it_came() {
+    let steps = [
+        "set = { attributes = { subject = \"tank\" } }",
+        "original = {}",
+        "set = { attributes = { unit = \"${$.data.t}\" } }",
+    ];
+    for step in steps {
+        for sinks in ["", "for = [\"lab\"]"] {
+            let mut bench = Bench::new(&format!(
+                "[[rule]]\nname = \"a\"\n{sinks}\nsink-topic = \"t/${{$.data.t}}\"\n[[rule.step]]\n{step}\n\
+                 [[rule]]\nname = \"b\"\nsink-topic = \"t/${{$.data.t}}\"\n[[rule.step]]\ndeadband = {{ field = \"$.data.t\", absolute = 1 }}"
+            ));
+            let ruling = judge_decoded(&mut bench);
+            assert_eq!(ruling.failures, []);
+            let Fate::Owed(owed) = ruling.fate else {
+                panic!("{ruling:?}")
+            };
+            let form = owed.by_sink.get(&2).unwrap_or(&owed.common);
+            let event = form.event.as_ref().expect("a form of its own");
+            assert_eq!(event.data, cbor().data);
+            assert_eq!(event.datacontenttype, cbor().datacontenttype);
+            assert_eq!(form.topic.as_deref(), Some("t/64"));
+        }
+    }
+}
+
 #[test]
 fn a_decoded_payload_is_what_steps_see_and_stays_as_it_came_unless_one_shapes_it() {
     let rules = |step: &str| {
@@ -113,24 +198,7 @@ fn a_decoded_payload_is_what_steps_see_and_stays_as_it_came_unless_one_shapes_it
         );
         Bench::new(&text)
     };
-    let event = Event::builder("1", "/p", "reading")
-        .datacontenttype("application/cbor")
-        .data(Data::Binary(vec![0xA1, 0x61, b't', 0x18, 64]))
-        .build()
-        .unwrap();
-    let json = crate::decode::cbor_to_json(event.data_bytes()).unwrap();
-    let judge = |bench: &mut Bench| {
-        let mut view = EventView::of(&event, None);
-        view.data = crate::DataView::Json(&json);
-        let arrival = Arrival {
-            at: Moment(0),
-            derived_by: &[],
-        };
-        let made = || event.clone();
-        bench
-            .rules
-            .judge(&mut bench.memory, &mut bench.scratch, &view, made, &arrival)
-    };
+    let judge = judge_decoded;
     let ruling = judge(&mut rules(""));
     assert_eq!((ruling.matched.len(), forms(&ruling).0), (1, None));
     let ruling = judge(&mut rules(
