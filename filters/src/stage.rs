@@ -19,6 +19,7 @@
 mod absence;
 mod debounce;
 mod gate;
+pub(crate) mod lineage;
 mod reading;
 mod table;
 mod time;

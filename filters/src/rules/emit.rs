@@ -19,11 +19,12 @@ pub struct Derived {
     pub topic: String,
     /// The event. Its identity follows from rule, key and input, so that it is the same whenever it is derived again.
     pub event: Event,
-    /// The rules from which it is derived, at least the one that made it, which stands last; none of them is asked about it.
+    /// The rules from which it is derived, at least the one that made it, which stands last; none of them is asked about it. Behind the last empty
+    /// name, if there is one, stands the longest way it came, in its order; before it the rules on other ways, 64 at most.
     pub derived_by: Vec<String>,
 }
 
-/// How often what is derived goes through the rules again.
+/// How often what is derived goes through the rules again, on the longest way from what came.
 pub const MAX_DERIVATIONS: usize = 8;
 
 impl Derived {

@@ -4,7 +4,7 @@ use crate::{
     Event, EventView,
     hash::hash,
     index::{Budget, Index, IndexBuilder, RuleId, Scratch},
-    stage::Moment,
+    stage::{Moment, lineage},
     transform::TopicTemplate,
 };
 
@@ -51,8 +51,8 @@ pub(super) struct Rule {
 pub struct Arrival<'a> {
     /// When, by the node's clock.
     pub at: Moment,
-    /// The names of the rules from which it is derived, the latest last; none of them is asked again. Of more than [`MAX_DERIVATIONS`] no
-    /// rule is asked.
+    /// [The rules from which it is derived](super::Derived::derived_by); none of them is asked again, and none at all after more than
+    /// [`MAX_DERIVATIONS`].
     pub derived_by: &'a [String],
 }
 
@@ -93,7 +93,7 @@ impl RuleSet {
     ) -> Ruling {
         let mut working = Working::new(event, view.data);
         let mut ruling = Ruling::default();
-        let ids = match arrival.derived_by.len() <= MAX_DERIVATIONS {
+        let ids = match lineage::depth(arrival.derived_by) <= MAX_DERIVATIONS {
             true => self.index.matches(view, scratch),
             false => &[],
         };

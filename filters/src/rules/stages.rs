@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{EventTime, Held, Job, KeyPanes, Moment, Presence};
+use crate::stage::{EventTime, Held, Job, KeyPanes, Moment, Presence, lineage};
 
 use super::{Derived, Known, RuleProblem, RuleSet, StageId, StepDefinition, Told, compile};
 
@@ -156,7 +156,7 @@ impl<Id: Copy + Ord> RuleStages<Id> {
             let (job, program) = self.stages.get(id)?.job()?;
             Some((*id, job, program))
         });
-        jobs.min_by_key(|(_, job, _)| (Reverse(job.derived_by.len()), job.position))
+        jobs.min_by_key(|(_, job, _)| (Reverse(lineage::depth(&job.derived_by)), job.position))
     }
 
     /// The work on an event of a stage is done; what follows is from `source`.

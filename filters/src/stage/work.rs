@@ -2,7 +2,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::Bounds;
+use super::{Bounds, lineage::depth};
 
 /// Events that wait for work which is done elsewhere and answered by a record of the log.
 ///
@@ -45,7 +45,7 @@ impl Work {
     /// There is one more.
     pub fn add(&mut self, job: Job) {
         self.bytes += job.bytes();
-        let turn = (Reverse(job.derived_by.len()), job.position);
+        let turn = (Reverse(depth(&job.derived_by)), job.position);
         if let Some(before) = self.jobs.insert(turn, job) {
             self.bytes -= before.bytes();
         }

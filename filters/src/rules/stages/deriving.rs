@@ -10,13 +10,13 @@ use std::{
 use crate::{
     json,
     rules::{
-        Derived, Key, MAX_DERIVATIONS, Told,
+        Derived, Key, Told,
         emit::{EmitTopic, absence_event, window_event},
         run::Step,
     },
     stage::{
         Absence, AbsenceChange, Debounce, Held, Job, Moment, Placement, Settled, Table, Window,
-        WindowInput, Work,
+        WindowInput, Work, lineage,
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Deriving {
     stage: Stage,
     key: Key,
     topic: EmitTopic,
-    /// Of keys with inputs that are derived themselves: from which rules.
+    /// Of keys with inputs that are derived themselves: from which rules, see [`lineage`].
     lineages: BTreeMap<String, Vec<String>>,
     late: u64,
     invalid: u64,
@@ -157,11 +157,7 @@ impl Deriving {
             return;
         }
         let lineage = self.lineages.entry(key.to_owned()).or_default();
-        for rule in derived_by {
-            if lineage.len() < MAX_DERIVATIONS && !lineage.contains(rule) {
-                lineage.push(rule.clone());
-            }
-        }
+        lineage::join(lineage, derived_by);
         let keys = self.key_count();
         if self.lineages.len() > 2 * keys + STALE_LINEAGES {
             let mut lineages = std::mem::take(&mut self.lineages);

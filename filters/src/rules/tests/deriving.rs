@@ -287,6 +287,37 @@ fn what_is_derived_says_from_which_rules_also_when_time_closes_it_and_after_a_ch
 }
 
 #[test]
+fn what_is_summed_up_of_many_rules_is_as_deep_as_the_deepest_of_them() {
+    let rules = "[[rule]]\nname = \"sum\"\n[[rule.step]]\nwindow = { count = 20, values = { n = \"count()\" } }\n[[rule]]\nname = \"behind\"";
+    let bench = Bench::new(rules);
+    let mut stages = RuleStages::new(&bench.rules);
+    let sum = StageId { rule: 0, step: 0 };
+    for rule in 0..20 {
+        let by = [format!("line {rule}")];
+        let stored = Stored {
+            derived_by: &by,
+            ..stored(1 + rule, 0)
+        };
+        stages.handle_input(sum, &told("t"), stored, SOURCE);
+    }
+    let derived = stages.poll_derived().unwrap();
+    assert_eq!(derived.rule(), "sum");
+    let mut bench = bench;
+    let arrival = Arrival {
+        at: Moment(0),
+        derived_by: &derived.derived_by,
+    };
+    let view = EventView::of(&derived.event, Some("t"));
+    let made = || derived.event.clone();
+    let ruling = bench
+        .rules
+        .judge(&mut bench.memory, &mut bench.scratch, &view, made, &arrival);
+    assert_eq!(bench.names(&ruling), ["behind"]);
+    let all = (0..20).map(|it| format!("line {it}"));
+    assert!(all.into_iter().all(|it| derived.derived_by.contains(&it)));
+}
+
+#[test]
 fn no_rule_is_asked_about_what_is_derived_too_often() {
     let mut bench = Bench::new("[[rule]]\nname = \"all\"");
     let by: Vec<String> = (0..=MAX_DERIVATIONS).map(|it| it.to_string()).collect();
