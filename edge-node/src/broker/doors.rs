@@ -75,7 +75,7 @@ impl Broker {
             .subscriptions
             .audience_of_carried(&incoming.topic, incoming.mesh_topic().as_deref());
         let record = carried.record(origin, &incoming.topic);
-        let judged = self.judge.judge(
+        let mut judged = self.judge.judge(
             &Subject::new(&record),
             lane,
             journal.next(),
@@ -83,7 +83,7 @@ impl Broker {
             &[],
         );
         let arrival = Arrival::of(record, lane);
-        match self.append_publish(journal, &arrival, &audience, &judged) {
+        match self.append_publish(journal, &arrival, &audience, &mut judged) {
             Ok(appended) => Ok(TakenEvent {
                 carried,
                 judged,

@@ -122,11 +122,12 @@ impl Broker {
             ..carried.record("", topic)
         };
         let audience = self.subscriptions.audience(topic);
-        let judged = Judged::untouched(carried.lane);
+        let mut judged = Judged::untouched(carried.lane);
         // Were it not there after a crash, as many further losses would be taken for told.
         journal.store_loss(loss);
         let arrival = Arrival::of(record, carried.lane);
-        let appended = self.append_publish(journal, &arrival, &audience.of_sinks(), &judged)?;
+        let sinks = audience.of_sinks();
+        let appended = self.append_publish(journal, &arrival, &sinks, &mut judged)?;
         let told = Change::GapTold {
             reason: loss.reason,
             scope: loss.scope.clone(),

@@ -229,14 +229,14 @@ impl Broker {
     ) -> Result<Taken, NoRoom> {
         let record = &arrival.record;
         let audience = self.subscriptions.audience(record.topic);
-        let judged = self.judge.judge(
+        let mut judged = self.judge.judge(
             &Subject::with(record, arrival.parts),
             arrival.lane,
             journal.next(),
             journal.clock(),
             arrival.derived_by,
         );
-        let appended = match self.append_publish(journal, arrival, &audience, &judged) {
+        let appended = match self.append_publish(journal, arrival, &audience, &mut judged) {
             Ok(appended) => appended,
             Err(full) => {
                 let lane = judged.lane;
@@ -276,12 +276,9 @@ impl Broker {
         journal: &mut Journal<'_>,
         arrival: &Arrival<'_>,
         audience: &Audience,
-        judged: &Judged,
+        judged: &mut Judged,
     ) -> Result<Appended, Full> {
-        let record = PublishRecord {
-            settled: &judged.settled,
-            ..arrival.record
-        };
+        let record = arrival.record;
         if judged.waits {
             return Err(Full::Waiting);
         }
@@ -293,7 +290,7 @@ impl Broker {
         }
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
         // What fits no transaction with others, or with a route that is new, may fit one of its own.
-        let is_alone = journal.is_empty();
+        let may_wait = arrival.may_wait && !journal.is_empty();
         let state = record.retain
             || record.packet_id.is_some()
             || record.will
@@ -305,8 +302,9 @@ impl Broker {
             journal.keeps_history() && !record.topic.starts_with('$') && !judged.is_dropped();
         if route == RouteId::NOBODY && !state && !live_above_zero && !history {
             let after = match (judged.is_remembered, judged.is_suppressed()) {
-                (true, _) => journal.change(&Change::Judged {
-                    settled: judged.settled.clone(),
+                (true, _) => judged.append(may_wait, |settled| {
+                    let settled = settled.to_vec();
+                    journal.change(&Change::Judged { settled })
                 })?,
                 // What it repeats may not be committed yet.
                 (false, true) => journal.appended(),
@@ -319,18 +317,11 @@ impl Broker {
         } else {
             Kind::Event
         };
-        let seq = match journal.append(kind, judged.lane, route, &record) {
-            Err(Full::TooLarge) => {
-                if arrival.may_wait && !is_alone {
-                    return Err(Full::Waiting);
-                }
-                // A publish that is within its bound is not refused for what is made of it.
-                let settled = &judged.without_forms().ok_or(Full::TooLarge)?[..];
-                let record = PublishRecord { settled, ..record };
-                journal.append(kind, judged.lane, route, &record)?
-            }
-            appended => appended?,
-        };
+        let lane = judged.lane;
+        let seq = judged.append(may_wait, |settled| {
+            let record = PublishRecord { settled, ..record };
+            journal.append(kind, lane, route, &record)
+        })?;
         Ok(Appended::Publish(seq))
     }
 
@@ -355,6 +346,10 @@ impl Broker {
             }
         });
         self.judge.tell(judged, appended.last(), now);
+        for stage in self.judge.untold(judged) {
+            let (seq, bytes) = (appended.last(), record.payload.len() as u64);
+            self.lose_at(LossReason::Refused, stage, seq, bytes, now);
+        }
         if let Some(rule) = self.judge.count(judged, appended.publish()) {
             let (seq, bytes) = (appended.publish(), record.payload.len() as u64);
             self.lose_at(

@@ -85,6 +85,12 @@ impl Inputs {
         }
     }
 
+    /// Tells no stage; gives the numbers of those that were to be told.
+    pub(super) fn untell(&mut self) -> Vec<u32> {
+        let told = std::mem::take(&mut self.told);
+        told.into_iter().map(|(number, _)| number).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.told.is_empty() && self.derived_by.is_empty()
     }

@@ -2,7 +2,7 @@ use filters::{
     decode::{Decoding, View},
     rules::{Cause, Fate, Ruling},
 };
-use spool::{CursorId, Lane};
+use spool::{CursorId, Full, Lane, Seq};
 
 use super::settled::Settled;
 
@@ -19,6 +19,8 @@ pub(crate) struct Judged {
     pub(crate) waits: bool,
     /// What `settled` is the text of.
     pub(super) decision: Settled,
+    /// The numbers of stages that are not told of it, since its record has no room for that.
+    pub(super) untold: Vec<u32>,
     /// What decoders made of the payload.
     pub(super) decoding: Decoding,
     pub(super) ruling: Option<Ruling>,
@@ -44,6 +46,7 @@ impl Judged {
             is_remembered: false,
             waits: false,
             decision: Settled::default(),
+            untold: Vec::new(),
             decoding: Decoding::default(),
             ruling: None,
         }
@@ -54,10 +57,33 @@ impl Judged {
         &self.decoding.view
     }
 
-    /// What is settled where the record has no room for the forms: the uplinks get a dead letter. `None` if there are no forms.
-    pub(crate) fn without_forms(&self) -> Option<Vec<u8>> {
-        let settled = self.decision.clone().without_forms()?;
-        Some(settled.encode())
+    /// Appends what is settled, or less where the log never has room for so much: a publish that is within its bound is not refused for what is
+    /// made of it. One that may wait first does so for a transaction of its own.
+    pub(crate) fn append(
+        &mut self,
+        may_wait: bool,
+        mut append: impl FnMut(&[u8]) -> Result<Seq, Full>,
+    ) -> Result<Seq, Full> {
+        let mut appended = append(&self.settled);
+        if appended == Err(Full::TooLarge) && may_wait {
+            return Err(Full::Waiting);
+        }
+        while appended == Err(Full::TooLarge) && self.settle_for_less() {
+            appended = append(&self.settled);
+        }
+        appended
+    }
+
+    /// Leaves out the forms, so that the uplinks get a dead letter, or else what stages are to be told. `false` if there is neither.
+    fn settle_for_less(&mut self) -> bool {
+        if !self.decision.leave_out_forms() {
+            self.untold = self.decision.inputs.untell();
+            if self.untold.is_empty() {
+                return false;
+            }
+        }
+        self.settled = self.decision.encode();
+        true
     }
 
     /// Whether decoders learnt of it, so that its record has to be in the log whoever it is owed to.

@@ -1,6 +1,9 @@
 //! Rules and the log: what it has to learn of stages, and what stages are to know again from it.
 
-use filters::rules::{Derived, StepDefinition};
+use filters::{
+    index::RuleId,
+    rules::{Derived, StepDefinition},
+};
 use serde::{Deserialize, Serialize};
 use spool::{NodeTime, Seq};
 
@@ -101,6 +104,14 @@ impl Judge {
     /// A publish is in the log, there, as it was judged.
     pub(crate) fn tell(&mut self, judged: &Judged, seq: Seq, at: NodeTime) {
         self.derivations.tell(&judged.decision.inputs, seq, at);
+    }
+
+    /// What the ledger calls the stages that are not told of a publish.
+    pub(crate) fn untold(&self, judged: &Judged) -> Vec<String> {
+        let stages = judged.untold.iter().filter_map(|it| self.stages.stage(*it));
+        stages
+            .map(|it| self.scope(RuleId(it.rule), Some(it.step)))
+            .collect()
     }
 
     /// What is derived and waits to be published, by its place.

@@ -95,22 +95,24 @@ impl Settled {
         }
     }
 
-    /// The same for a record that has no room for its forms: a dead letter of the uplinks it is owed to. `None` if it has none.
-    pub(super) fn without_forms(self) -> Option<Settled> {
+    /// For a record that has no room for its forms: a dead letter of the uplinks it is owed to. `false` if it has none.
+    pub(super) fn leave_out_forms(&mut self) -> bool {
         if self.shapes.is_empty() {
-            return None;
+            return false;
         }
-        let bytes: usize = self.shapes.iter().map(Shape::bytes).sum();
+        let settled = std::mem::take(self);
+        let bytes: usize = settled.shapes.iter().map(Shape::bytes).sum();
         let reason = format!(
             "what rules and decoders made of it takes {bytes} bytes, more than a record holds beside the payload: make less of it"
         );
-        Some(Settled {
-            uplinks: self.uplinks,
+        *self = Settled {
+            uplinks: settled.uplinks,
             unfit: Some(reason),
-            remembered: self.remembered,
-            inputs: self.inputs,
+            remembered: settled.remembered,
+            inputs: settled.inputs,
             ..Settled::default()
-        })
+        };
+        true
     }
 
     /// As a record keeps it: nothing where the event is what it is without rules.

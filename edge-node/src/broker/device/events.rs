@@ -215,7 +215,7 @@ impl Broker {
             seq: Seq::ZERO,
         };
         let record = one.record(peer, is_first);
-        let judged = self.judge.judge(
+        let mut judged = self.judge.judge(
             &Subject::new(&record),
             lane,
             journal.next(),
@@ -227,7 +227,7 @@ impl Broker {
             may_wait: true,
             ..Arrival::of(record, lane)
         };
-        match self.append_publish(journal, &arrival, audience, &judged) {
+        match self.append_publish(journal, &arrival, audience, &mut judged) {
             Ok(appended) => {
                 one.seq = appended.last();
                 one.judged = judged;

@@ -3,6 +3,7 @@
 use spool::LossReason;
 
 use super::{super::with_small_transactions, *};
+use crate::mqtt::packet::{Ack, ReasonCode};
 
 /// A full node that counts what comes on `t` in pairs.
 fn full_counting_node() -> (TestNode, Client) {
@@ -169,4 +170,45 @@ fn a_checkpoint_is_due_a_minute_after_an_input_and_not_without_one() {
     let mut node = node.crash();
     publish_readings(&mut node, "t", [2, 4]);
     assert_eq!(values(&node, "sum"), [7]);
+}
+
+#[test]
+fn what_stages_take_of_a_publish_is_left_out_before_the_publish_is_refused() {
+    let window = |name| {
+        format!(
+            "[[rule]]\nname = \"{name}\"\ntopic = \"t\"\n[[rule.step]]\n\
+             window = {{ count = 2, values = {{ n = \"count()\" }}, late-to = \"late\" }}\n"
+        )
+    };
+    let rules: String = ["a", "b", "c"].into_iter().map(window).collect();
+    let mut node = with_small_transactions();
+    node.set_rules(&rules);
+    node.settle();
+    let mut device = node.connect(v5("device"));
+    let mut say = |node: &mut TestNode, bytes: usize| {
+        let ack = node.publish(&mut device, "t", &"x".repeat(bytes), QoS::AtLeastOnce, 1);
+        let success = Ack::with_reason(id(1), ReasonCode::Success);
+        assert_eq!(ack, Some(Packet::PubAck(success)));
+    };
+    say(&mut node, 1_000_000);
+    say(&mut node, 3);
+    let refused = |node: &TestNode| {
+        let losses = node.core.spool().status().ledger.into_iter();
+        let refused = losses.filter(|it| it.reason == LossReason::Refused);
+        refused.map(|it| (it.scope, it.count)).collect::<Vec<_>>()
+    };
+    let each = ["a/window", "b/window", "c/window"].map(|it| (it.to_owned(), 1));
+    for is_crashed in [false, true] {
+        if is_crashed {
+            node = node.crash();
+        }
+        let node = &node;
+        assert_eq!(refused(node), each);
+        let given: Vec<_> = given(node)
+            .into_iter()
+            .map(|it| it.event.data_bytes().len())
+            .collect();
+        assert_eq!(given, [1_000_000, 3]);
+        assert_eq!(stage(node, 0).keys, 1, "the second is told");
+    }
 }
