@@ -106,6 +106,30 @@ fn events_are_a_timeline_and_each_has_its_verdict() {
 }
 
 #[test]
+fn a_listed_key_is_watched_from_the_first_event_on() {
+    let desk = Desk::new(
+        "[[rule]]\nname = \"silence\"\n[[rule.step]]\n\
+         absence = { after = \"5m\", keys = [\"plant/8\"], emit-topic = \"health\" }\n",
+    );
+    let events = desk.file("events", event(1, 0, 61.0));
+    let until = "2026-11-21T10:04:59Z";
+    let arguments = ["--event", &events, "--topic", "plant/7", "--until", until];
+    let emitted = |arguments: &[&str]| {
+        let verdicts = desk.verdicts(arguments).into_iter();
+        verdicts
+            .map(|it| it["emitted"].as_array().unwrap().len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(emitted(&arguments), [0, 0]);
+    let later = [&arguments[..5], &["2026-11-21T10:05:00Z"]].concat();
+    assert_eq!(
+        emitted(&later),
+        [0, 2],
+        "the one that is listed, and the one that was seen"
+    );
+}
+
+#[test]
 fn every_condition_that_held_is_said() {
     let desk = Desk::new(
         r#"

@@ -1,6 +1,6 @@
 //! Events as a timeline: each goes through the rules at its own time, and so does what is derived of them.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use filters::{
     Data, Event, EventView,
@@ -29,7 +29,7 @@ pub(super) struct Timeline<'a> {
     births: Births,
     bench: Bench,
     position: u64,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; 0 before anybody said what time it is.
     now: i64,
 }
 
@@ -74,6 +74,9 @@ impl<'a> Timeline<'a> {
 
     fn close_until(&mut self, time: i64) -> Vec<Json> {
         let mut emitted = Vec::new();
+        if self.now == 0 {
+            self.begin(time);
+        }
         loop {
             let next = self.stages.next_deadline().map(|it| it.0.cast_signed());
             let Some(next) = next.filter(|it| *it <= time) else {
@@ -87,6 +90,13 @@ impl<'a> Timeline<'a> {
         }
         self.now = self.now.max(time);
         emitted
+    }
+
+    /// The first time that anybody says is when the rules begin: nobody was silent before.
+    fn begin(&mut self, time: i64) {
+        let before = u64::try_from(time).unwrap_or(0);
+        self.stages.handle_downtime(Duration::from_millis(before));
+        self.now = time;
     }
 
     fn emitted(&mut self) -> Vec<Json> {
