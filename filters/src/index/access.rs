@@ -4,6 +4,8 @@ mod affixes;
 mod exact;
 mod intervals;
 mod runs;
+mod sink;
 mod tables;
 
-pub(super) use tables::{Sink, Tables, TablesBuilder, address, integer};
+pub(super) use sink::Sink;
+pub(super) use tables::{Tables, TablesBuilder, address, integer};

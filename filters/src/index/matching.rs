@@ -17,7 +17,7 @@ use holds::Holds;
 #[derive(Debug, Default)]
 pub struct Scratch {
     document: Document,
-    found: Sink,
+    pub(super) found: Sink,
     topics: TopicMarks,
     matched: Vec<RuleId>,
     /// Whether the payload of the event was read, and could be.
@@ -35,9 +35,6 @@ struct TopicMarks {
     marks: Vec<u64>,
 }
 
-/// Candidates that are kept before they are made unique.
-const MAX_CANDIDATES: usize = 1 << 12;
-
 impl Index {
     /// How many rules it holds.
     pub fn rule_count(&self) -> usize {
@@ -53,8 +50,7 @@ impl Index {
     pub fn matches<'s>(&self, event: &EventView<'_>, scratch: &'s mut Scratch) -> &'s [RuleId] {
         scratch.document.begin(&self.paths);
         scratch.matched.clear();
-        scratch.found.entries.clear();
-        scratch.found.entries.shrink_to(2 * MAX_CANDIDATES);
+        scratch.found.begin();
         scratch.found.entries.extend_from_slice(&self.always);
         let mut reads_data = self.finds_in_data | self.find_by_topic(event, scratch);
         self.find_by_attributes(event, scratch);
@@ -125,9 +121,7 @@ impl Index {
         }
         for leaf in document.leaves_from(before) {
             self.find_by_leaf(leaf, event, document, found);
-            if found.entries.len() > MAX_CANDIDATES {
-                found.make_unique();
-            }
+            found.bound();
         }
         true
     }
@@ -219,14 +213,5 @@ fn payload<'a>(event: &EventView<'a>) -> &'a [u8] {
 impl TopicMarks {
     fn has(&self, topic: u32, event: &EventView<'_>) -> bool {
         event.topic.is_some() && self.marks.get(topic as usize) == Some(&self.event)
-    }
-}
-
-impl Sink {
-    fn make_unique(&mut self) {
-        if self.entries.len() > 1 {
-            self.entries.sort_unstable();
-            self.entries.dedup();
-        }
     }
 }

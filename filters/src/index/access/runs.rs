@@ -11,6 +11,27 @@ pub(crate) struct Runs {
     entries: Vec<u32>,
 }
 
+/// Which texts were seen in the value that is looked through: of each text the number of the last value that has it. Kept from value to value.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    value: u64,
+    last: Vec<u64>,
+}
+
+impl Seen {
+    fn begin(&mut self, texts: usize) {
+        self.value += 1;
+        if self.last.len() < texts {
+            self.last.resize(texts, 0);
+        }
+    }
+
+    fn is_first(&mut self, text: usize) -> bool {
+        let last = self.last.get_mut(text);
+        last.is_some_and(|it| std::mem::replace(it, self.value) != self.value)
+    }
+}
+
 impl Runs {
     /// Of pairs of text and entry; `None` where there are none, or too many or too long ones for one automaton.
     pub(crate) fn new(pairs: &mut Vec<(Vec<u8>, u32)>) -> Option<Runs> {
@@ -37,11 +58,15 @@ impl Runs {
         })
     }
 
-    /// Shows the entries of every text that stands in `value`; the same ones as often as it stands there.
-    pub(crate) fn find(&self, value: &[u8], out: &mut Vec<u32>) {
+    /// Shows the entries of every text that stands in `value`, once.
+    pub(crate) fn find(&self, value: &[u8], seen: &mut Seen, out: &mut Vec<u32>) {
+        seen.begin(self.spans.len());
         for found in self.automaton.find_overlapping_iter(value) {
-            let span = self.spans.get(found.pattern().as_usize());
-            out.extend_from_slice(span.map_or(&[], |it| it.of(&self.entries)));
+            let text = found.pattern().as_usize();
+            if seen.is_first(text) {
+                let span = self.spans.get(text);
+                out.extend_from_slice(span.map_or(&[], |it| it.of(&self.entries)));
+            }
         }
     }
 

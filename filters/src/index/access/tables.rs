@@ -1,6 +1,6 @@
 use std::{net::IpAddr, ops::Bound, str::FromStr};
 
-use super::{affixes::Affixes, exact::Exact, intervals::Intervals, runs::Runs};
+use super::{affixes::Affixes, exact::Exact, intervals::Intervals, runs::Runs, sink::Sink};
 use crate::{
     Number, Wildcard,
     condition::fold_into,
@@ -41,15 +41,6 @@ struct OtherTables {
     ranges: Intervals<Number>,
     integers: Intervals<i64>,
     networks: Intervals<IpAddr>,
-}
-
-/// Where lookups put what they find.
-#[derive(Debug, Default)]
-pub(crate) struct Sink {
-    /// Entries that may match.
-    pub(crate) entries: Vec<u32>,
-    folded: Vec<u8>,
-    reversed: Vec<u8>,
 }
 
 impl Tables {
@@ -141,7 +132,7 @@ impl OtherTables {
         self.prefixes.find(text, &mut sink.entries);
         suffixes(&self.suffixes, text, sink);
         if let Some(runs) = &self.runs {
-            runs.find(text, &mut sink.entries);
+            runs.find(text, &mut sink.seen, &mut sink.entries);
         }
         if !self.integers.is_empty()
             && let Some(integer) = integer(text)

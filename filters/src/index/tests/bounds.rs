@@ -175,6 +175,29 @@ fn the_payload_is_read_only_where_a_rule_can_need_it() {
     }
 }
 
+#[test]
+fn what_many_values_find_is_sorted_few_times_and_held_once() {
+    let rules: Vec<String> = (0..10_000)
+        .map(|at| format!(r#"{{"data": {{"a": [{at}]}}}}"#))
+        .collect();
+    let many = index(BUDGET, &rules).unwrap();
+    let values: Vec<String> = (0..130_000).map(|at| (at % 10_000).to_string()).collect();
+    let mut scratch = Scratch::default();
+    let json = format!(r#"{{"a": [{}]}}"#, values.join(","));
+    assert_eq!(count(&many, &json, &mut scratch), 10_000);
+    assert!(scratch.found.sorts < 30, "{}", scratch.found.sorts);
+    assert!(scratch.found.most <= 20_001, "{}", scratch.found.most);
+
+    let rule = r#"{"data": {"a": [{"wildcard": "*error*"}]}}"#.to_owned();
+    let many = index(BUDGET, &vec![rule; 1_000]).unwrap();
+    let mut scratch = Scratch::default();
+    for _ in 0..2 {
+        let json = format!(r#"{{"a": "{}"}}"#, "error".repeat(20_000));
+        assert_eq!(count(&many, &json, &mut scratch), 1_000);
+        assert!(scratch.found.most <= 2_000, "{}", scratch.found.most);
+    }
+}
+
 /// Each would take minutes, or the stack, if it cost what it looks like.
 #[test]
 fn catastrophic_rules_and_events_cost_what_their_size_costs() {
