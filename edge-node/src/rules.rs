@@ -82,7 +82,8 @@ struct Counts {
 
 impl Judge {
     /// Rules that have judged nothing and have yet to meet the uplinks they know.
-    pub fn new(rules: Rules) -> Judge {
+    pub fn new(mut rules: Rules) -> Judge {
+        forget_conditions(&mut rules.definitions);
         let places = rules.definitions.iter().zip(0..);
         Judge {
             memory: RuleMemory::new(&rules.set),
@@ -419,6 +420,15 @@ impl Default for Judge {
     }
 }
 
+/// The set has them in another form.
+fn forget_conditions(definitions: &mut [RuleDefinition]) {
+    for definition in definitions {
+        definition.pattern = None;
+        definition.sql = None;
+        definition.filter = None;
+    }
+}
+
 fn deriving(definitions: &[RuleDefinition]) -> Vec<StageId> {
     let rules = (0..).zip(definitions);
     let stages = rules.flat_map(|(rule, definition)| {
@@ -433,3 +443,6 @@ fn is_shaped(owed: &Owed) -> bool {
     let mut forms = [&owed.common].into_iter().chain(owed.by_sink.values());
     forms.any(|it| it.event.is_some())
 }
+
+#[cfg(test)]
+mod tests;
