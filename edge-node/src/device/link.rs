@@ -75,9 +75,6 @@ impl Link {
         };
         let head = envelope.head();
         let stream = StreamId::of(head.incarnation.unwrap_or(born), head.stream);
-        if device.kinds().event_type(head.kind).is_none() {
-            return Verdict::Ask(BirthReason::UnknownKind);
-        }
         let known = device.mark(stream);
         let count = envelope.count();
         let have = match known.boot.cmp(&head.mark.boot) {
@@ -93,6 +90,9 @@ impl Link {
         }
         if self.stopped.get(&stream).is_some_and(|at| head.mark > *at) {
             return Verdict::Behind;
+        }
+        if device.kinds().event_type(head.kind).is_none() {
+            return Verdict::Ask(BirthReason::UnknownKind);
         }
         if !device.has_place_for(stream) {
             return Verdict::TooManyStreams;

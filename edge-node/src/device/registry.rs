@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, ops::Bound};
 use filters::decode::device::{DeviceKinds, KindConflict};
 use serde::{Deserialize, Serialize};
 use wire::{
-    Mark,
+    List, Mark,
     answer::{BirthRefusal, Stored},
-    birth::{self, Birth, StreamState},
+    birth::{self, Birth, Dropped, StreamState},
     kind::{KindId, Table},
 };
 
@@ -97,6 +97,8 @@ pub struct Reception {
     pub(crate) gaps: Vec<Gap>,
     /// What the node has, for the welcome.
     pub(crate) stored: Vec<Stored>,
+    /// Streams of older outboxes whose places are needed: their events would be taken for new ones.
+    pub(crate) forgotten: usize,
 }
 
 /// Events of one stream that never come.
@@ -145,17 +147,25 @@ impl Registry {
         }
         let nobody = Device::default();
         let known = known.unwrap_or(&nobody);
-        let kinds = known.with_kinds(beside, birth.kinds.iter())?;
+        let kinds = known.with_kinds(beside, &birth.kinds)?;
         let mut streams = Vec::new();
         let mut gaps = Vec::new();
         for state in birth.streams.iter() {
             let id = StreamId::of(state.incarnation, state.stream);
-            let mark = known.streams.get(&id).copied().unwrap_or_default();
-            let count = mark.lost_before(&state);
+            let mut mark = known.streams.get(&id).copied();
+            let mut count = mark.map_or(0, |mark| mark.lost_before(&state));
+            let of_stream = |it: &Dropped| StreamId::of(it.incarnation, it.stream) == id;
+            let mut floor = (state.oldest.boot, state.oldest.seq);
+            for dropped in birth.dropped.iter().filter(of_stream) {
+                count = lost_by(mark, &state, &dropped).saturating_add(count);
+                if dropped.from > state.last {
+                    floor = floor.max((dropped.to.boot, dropped.to.seq.saturating_add(1)));
+                }
+            }
+            let floor = mark.get_or_insert_default().floor.max(floor);
             if count > 0 {
                 gaps.push(Gap { stream: id, count });
             }
-            let floor = mark.floor.max((state.oldest.boot, state.oldest.seq));
             streams.push((id, floor));
         }
         if streams.len() > MAX_STREAMS {
@@ -170,10 +180,13 @@ impl Registry {
             kinds,
             boots: known.boots_with(clocks),
             streams,
-            lost: gaps.iter().map(|gap| gap.count).sum(),
+            lost: gaps
+                .iter()
+                .fold(0, |lost, gap| gap.count.saturating_add(lost)),
         };
         let is_known = known.knows(&born);
         Ok(Reception {
+            forgotten: known.without_place(&born).len(),
             born: (!is_known).then(|| Box::new(born)),
             gaps,
             stored,
@@ -183,11 +196,9 @@ impl Registry {
     /// Folds a birth.
     pub(crate) fn apply_birth(&mut self, name: &str, born: Born) {
         let device = self.devices.entry(name.to_owned()).or_default();
-        let current = born.about.incarnation;
-        // A birth names every stream that still has something of an older outbox: of the others no repeat can come.
-        device.streams.retain(|id, _| {
-            id.incarnation == current || born.streams.iter().any(|(named, _)| named == id)
-        });
+        for id in device.without_place(&born) {
+            device.streams.remove(&id);
+        }
         for (id, floor) in &born.streams {
             let mark = device.streams.entry(*id).or_default();
             mark.floor = mark.floor.max(*floor);
@@ -328,22 +339,29 @@ impl Device {
         boots
     }
 
-    fn with_kinds<'a>(
+    /// What it announced with what was known before. Where that is too much, what is known goes: a birth announces every kind
+    /// of which events wait.
+    fn with_kinds(
         &self,
         beside: &DeviceKinds,
-        announced: impl Iterator<Item = Table<'a>>,
+        announced: &List<'_, Table<'_>>,
     ) -> Result<DeviceKinds, BirthRefusal> {
-        let mut kinds = self.kinds.clone();
-        let refusal = |conflict| match conflict {
+        let with = |mut kinds: DeviceKinds| {
+            kinds.merge(beside)?;
+            for table in announced.iter() {
+                kinds.announce(&table)?;
+            }
+            Ok(kinds)
+        };
+        let kinds = match with(self.kinds.clone()) {
+            Err(KindConflict::TooMany) => with(DeviceKinds::default()),
+            kinds => kinds,
+        };
+        kinds.map_err(|conflict| match conflict {
             KindConflict::Changed(id) => BirthRefusal::Changed(KindId(id)),
             KindConflict::Twin(id) => BirthRefusal::Twin(KindId(id)),
             KindConflict::TooMany => BirthRefusal::Bound,
-        };
-        kinds.merge(beside).map_err(refusal)?;
-        for table in announced {
-            kinds.announce(&table).map_err(refusal)?;
-        }
-        Ok(kinds)
+        })
     }
 
     fn knows(&self, born: &Born) -> bool {
@@ -352,14 +370,25 @@ impl Device {
         };
         let present = &born.about;
         let has_boot = self.epoch_ms(present.incarnation, present.boot).is_some();
-        let named = |id: &StreamId| {
-            id.incarnation == born.about.incarnation || born.streams.iter().any(|(it, _)| it == id)
-        };
         has_boot
             && self.about == born.about
             && self.kinds == born.kinds
             && born.streams.iter().all(floor)
-            && self.streams.keys().all(named)
+    }
+
+    /// The streams that give their places to those of a birth: of outboxes it does not name, the longest silent first. A
+    /// device names the latest of its earlier outboxes only, so what it does not name may come again: nothing goes that need
+    /// not.
+    fn without_place(&self, born: &Born) -> Vec<StreamId> {
+        let named = |id: &StreamId| {
+            id.incarnation == born.about.incarnation || born.streams.iter().any(|(it, _)| it == id)
+        };
+        let new = born.streams.iter();
+        let new = new.filter(|(id, _)| !self.streams.contains_key(id)).count();
+        let excess = (self.streams.len() + new).saturating_sub(MAX_STREAMS);
+        let mut others: Vec<_> = self.streams.iter().filter(|(id, _)| !named(id)).collect();
+        others.sort_by_key(|(_, mark)| mark.time_ms);
+        others.iter().take(excess).map(|(id, _)| **id).collect()
     }
 }
 
@@ -381,6 +410,24 @@ impl About {
             boot: device.boot,
             configuration: device.configuration,
         }
+    }
+}
+
+/// Events that a range in a birth says are gone and that no jump shows: neither the one to the oldest event there is, nor
+/// one between events that are to come.
+fn lost_by(known: Option<StreamMark>, state: &StreamState, dropped: &Dropped) -> u64 {
+    let next = known.map_or(Mark::default(), |mark| mark.next());
+    let (from, to) = (dropped.from.max(next), dropped.to);
+    let shows = match from > state.last {
+        // Of the boot that the device is in, or behind all of an earlier one.
+        true => known.is_some() && to < state.oldest && to.boot == state.oldest.boot,
+        false if to >= state.oldest => true,
+        false => known.is_some() && [state.oldest.boot, state.last.boot].contains(&to.boot),
+    };
+    match shows || to < from {
+        true => 0,
+        false if from.boot == to.boot => (to.seq - from.seq).saturating_add(1),
+        false => to.seq,
     }
 }
 

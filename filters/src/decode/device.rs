@@ -27,6 +27,8 @@ use super::Decoded;
 const MAX_DEVICES: usize = 10_000;
 /// Kinds known of one device.
 const MAX_KINDS: usize = 255;
+/// Memory that the kinds of one device may take, in bytes: what a device can keep of tables in a page of its flash, four times.
+const MAX_KIND_BYTES: usize = 16 << 10;
 
 /// The tables of devices, by device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,8 +142,8 @@ pub enum KindConflict {
     /// The device announced another kind under this number before.
     #[error("kind {:02x}{:02x} has the number of another kind of this device", .0[1], .0[0])]
     Twin([u8; 2]),
-    /// The device would have more than 255 kinds.
-    #[error("more than {MAX_KINDS} kinds")]
+    /// The device would have more than 255 kinds, or their tables would take more than 16 KiB.
+    #[error("more than {MAX_KINDS} kinds, or than {MAX_KIND_BYTES} bytes of tables")]
     TooMany,
 }
 
@@ -162,11 +164,16 @@ impl DeviceKinds {
             Some(known) if is_named(known) => return Err(KindConflict::Changed(id)),
             Some(_) => return Err(KindConflict::Twin(id)),
             None if self.kinds.values().any(is_named) => return Err(KindConflict::Changed(id)),
-            None if self.kinds.len() >= MAX_KINDS => return Err(KindConflict::TooMany),
+            None if !self.has_room_for(&kind) => return Err(KindConflict::TooMany),
             None => {}
         }
         self.kinds.insert(id, kind);
         Ok(true)
+    }
+
+    fn has_room_for(&self, kind: &Kind) -> bool {
+        let bytes: usize = self.kinds.values().map(Kind::bytes).sum();
+        self.kinds.len() < MAX_KINDS && bytes + kind.bytes() <= MAX_KIND_BYTES
     }
 
     /// Takes all that is known in `other`.
@@ -237,14 +244,23 @@ impl DeviceKinds {
 
     fn learn<'a>(&mut self, tables: impl Iterator<Item = Table<'a>>) {
         for table in tables {
-            if self.kinds.len() < MAX_KINDS || self.kinds.contains_key(&table.id.0) {
-                self.kinds.insert(table.id.0, Kind::of(&table));
+            let kind = Kind::of(&table);
+            self.kinds.remove(&table.id.0);
+            if self.has_room_for(&kind) {
+                self.kinds.insert(table.id.0, kind);
             }
         }
     }
 }
 
 impl Kind {
+    /// Memory that it takes, nearly.
+    fn bytes(&self) -> usize {
+        let names = self.fields.iter().map(|field| field.name.len());
+        let fields = size_of::<KindField>() * self.fields.len();
+        size_of::<Kind>() + self.event_type.len() + fields + names.sum::<usize>()
+    }
+
     fn of(table: &Table<'_>) -> Kind {
         let fields = table.fields.iter().map(|it| KindField {
             name: it.name.into(),

@@ -76,6 +76,7 @@ impl Broker {
             }
             Verdict::Behind => Err(ReasonCode::QuotaExceeded),
             Verdict::Ask(reason) => {
+                link.stop((stream, envelope.head().mark));
                 self.tell(peer.connection, Seq::ZERO, |into| {
                     encode_birth_wanted(reason, into)
                 });

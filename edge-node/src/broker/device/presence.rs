@@ -130,6 +130,13 @@ impl Broker {
             self.change(journal, Change::DeviceBorn { device, born })
                 .map_err(|_| self.refuse_birth(peer, BirthRefusal::Devices))?;
         }
+        if reception.forgotten > 0 {
+            tracing::warn!(
+                client = peer.client,
+                streams = reception.forgotten,
+                "a device has more streams than are kept; those of its oldest outboxes are forgotten"
+            );
+        }
         for gap in &reception.gaps {
             self.note_lost(peer.client, gap.stream, gap.count, journal.now);
         }

@@ -14,7 +14,7 @@ use spool::{LossReason, ReadLimits, Seq};
 use wire::{
     Mark, Stream, Versions,
     answer::{Answer, BirthReason, RefusalReason},
-    birth::{Device, StreamState, encode_birth, encode_kinds},
+    birth::{Device, Dropped, StreamState, encode_birth, encode_kinds},
     envelope::{BatchEncoder, Head, encode_event},
     kind::{Announced, Field, Kind, Scalar, Shape},
 };
@@ -40,12 +40,17 @@ const READING: Kind<'static> = Kind {
 const INCARNATION: u32 = 0x00c0_ffee;
 const OUTBOX: u8 = 3;
 
+/// Boot and sequence.
+type Place = (u32, u64);
+
 /// What a device says of itself; the rest is as it comes.
 struct Birth {
+    incarnation: u32,
     boot: u32,
     uptime_ms: u64,
     last: (u32, u64),
     oldest: (u32, u64),
+    dropped: &'static [(Place, Place)],
     kinds: &'static [Announced<'static>],
 }
 
@@ -53,10 +58,12 @@ const KINDS: &[Announced<'static>] = &[Announced::new(READING)];
 
 fn birth(boot: u32) -> Birth {
     Birth {
+        incarnation: INCARNATION,
         boot,
         uptime_ms: 10_000,
         last: (0, 0),
         oldest: (boot, 1),
+        dropped: &[],
         kinds: KINDS,
     }
 }
@@ -73,7 +80,7 @@ impl Birth {
     fn bytes(&self) -> Vec<u8> {
         let device = Device {
             versions: Versions::OURS,
-            incarnation: INCARNATION,
+            incarnation: self.incarnation,
             boot: self.boot,
             uptime_ms: self.uptime_ms,
             firmware: "1.4.2",
@@ -81,13 +88,21 @@ impl Birth {
             kinds: 1,
         };
         let state = StreamState {
-            incarnation: INCARNATION,
+            incarnation: self.incarnation,
             stream: stream(),
             last: mark(self.last),
             oldest: mark(self.oldest),
         };
+        let dropped = self.dropped.iter().map(|(from, to)| Dropped {
+            incarnation: self.incarnation,
+            stream: stream(),
+            from: mark(*from),
+            to: mark(*to),
+            reason: wire::birth::LossReason::Outbox,
+        });
+        let dropped: Vec<_> = dropped.collect();
         let mut bytes = [0; 512];
-        let birth = encode_birth(&device, &[state], &[], self.kinds, &mut bytes);
+        let birth = encode_birth(&device, &[state], &dropped, self.kinds, &mut bytes);
         birth.unwrap().to_vec()
     }
 }
@@ -338,6 +353,50 @@ fn a_repeat_is_dropped_and_acknowledged_again() {
 }
 
 #[test]
+fn what_a_birth_does_not_name_is_a_repeat_as_long_as_there_are_places() {
+    let mut node = node();
+    let of = |incarnation| Birth {
+        incarnation,
+        ..birth(7)
+    };
+    for incarnation in 1..=64 {
+        let mut pump = Pump::born(&mut node, "pump-7", &of(incarnation));
+        pump.send(&mut node, "d/pump-7", single((7, 1)));
+        node.pass(1_000);
+    }
+    let mut node = node.restart();
+    assert_eq!(events(&node).len(), 64);
+    let earlier = |incarnation| {
+        let head = Head {
+            incarnation: Some(incarnation),
+            ..head((7, 1), 11_000)
+        };
+        let mut bytes = [0; 64];
+        let event = encode_event(&head, &celsius(1), &mut bytes);
+        event.unwrap().to_vec()
+    };
+    let mut pump = Pump::born(&mut node, "pump-7", &of(64));
+    pump.send(&mut node, "d/pump-7", earlier(1));
+    node.settle();
+    assert_eq!(events(&node).len(), 64, "the first of them");
+    // One outbox more needs the place of the one that was silent the longest.
+    let mut pump = Pump::born(&mut node, "pump-7", &of(65));
+    for incarnation in 2..=64 {
+        pump.send(&mut node, "d/pump-7", earlier(incarnation));
+    }
+    node.settle();
+    assert_eq!(events(&node).len(), 64, "all but the first");
+    let streams = node
+        .core
+        .broker()
+        .devices()
+        .get("pump-7")
+        .unwrap()
+        .streams();
+    assert_eq!(streams.count(), 64);
+}
+
+#[test]
 fn of_a_batch_that_is_partly_there_the_rest_is_stored() {
     let mut node = node();
     let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
@@ -402,6 +461,45 @@ fn events_before_a_birth_or_of_an_unknown_kind_are_not_taken() {
         [Said::Asked(BirthReason::UnknownKind)]
     );
     assert!(ids(&node).is_empty());
+}
+
+#[test]
+fn behind_an_event_of_an_unknown_kind_nothing_is_taken_until_its_kind_is_announced() {
+    let mut node = node();
+    let mut bytes = [0; 256];
+    let kinds = encode_kinds(&[Announced::new(OTHER)], &mut bytes);
+    let kinds = kinds.unwrap().to_vec();
+    let unannounced = Birth {
+        kinds: &[],
+        ..birth(7)
+    };
+    let mut pump = Pump::connect(&mut node, "pump-7");
+    pump.send(&mut node, "b/pump-7", kinds.clone());
+    pump.send(&mut node, "b/pump-7", unannounced.bytes());
+    // Of an earlier boot, and of a kind that the birth left out; then one of the next boot.
+    let other = Head {
+        kind: OTHER.id(),
+        ..head((8, 1), 11_000)
+    };
+    let mut bytes = [0; 64];
+    let other = encode_event(&other, &[], &mut bytes).unwrap().to_vec();
+    for payload in [single((7, 5)), other.clone()] {
+        pump.send(&mut node, "d/pump-7", payload);
+    }
+    let welcome = Said::Welcome(vec![(0, 0)]);
+    assert_eq!(
+        pump.heard(&mut node),
+        [welcome, Said::Asked(BirthReason::UnknownKind)]
+    );
+    assert!(ids(&node).is_empty());
+    pump.send(&mut node, "b/pump-7", kinds);
+    pump.send(&mut node, "b/pump-7", birth(7).bytes());
+    for payload in [single((7, 5)), other] {
+        pump.send(&mut node, "d/pump-7", payload);
+    }
+    assert_eq!(pump.heard(&mut node).pop(), Some(Said::Ack(vec![(8, 1)])));
+    let expected = [id(5), format!("00c0ffee00000008-{OUTBOX}-1")];
+    assert_eq!(ids(&node), expected);
 }
 
 const OTHER: Kind<'static> = Kind {
@@ -486,6 +584,101 @@ fn what_a_birth_says_is_gone_is_in_the_ledger_once() {
     }
     assert_eq!(node.lost(LossReason::LostAtDevice), 3 + 2);
     assert_eq!(node.core.broker().devices().get("pump-7").unwrap().lost, 5);
+}
+
+/// What a node has of a stream, what the birth after it says, the events that come then, and how many are lost.
+struct Loss {
+    has: &'static [(u32, u64)],
+    says: Birth,
+    come: &'static [(u32, u64)],
+    lost: u64,
+}
+
+#[test]
+fn what_a_birth_announces_and_no_jump_shows_is_in_the_ledger_once() {
+    let says = |last, oldest, dropped| Birth {
+        last,
+        oldest,
+        dropped,
+        ..birth(8)
+    };
+    let cases = [
+        // Behind all that is left of the boot before.
+        Loss {
+            has: &[(7, 1)],
+            says: says((7, 2), (7, 2), &[((7, 3), (7, 3))]),
+            come: &[(7, 2), (8, 1)],
+            lost: 1,
+        },
+        // Between events that come.
+        Loss {
+            has: &[(7, 1)],
+            says: says((7, 4), (7, 2), &[((7, 3), (7, 3))]),
+            come: &[(7, 2), (7, 4), (8, 1)],
+            lost: 1,
+        },
+        // Before the oldest, of the same boot.
+        Loss {
+            has: &[(7, 1)],
+            says: says((7, 9), (7, 5), &[((7, 2), (7, 4))]),
+            come: &[(7, 5)],
+            lost: 3,
+        },
+        // Boots of which nothing is left.
+        Loss {
+            has: &[(4, 10)],
+            says: says(
+                (7, 200),
+                (7, 81),
+                &[((4, 11), (4, 100)), ((5, 1), (5, 50)), ((7, 1), (7, 80))],
+            ),
+            come: &[(7, 81)],
+            lost: 90 + 50 + 80,
+        },
+        // All that the last boot left.
+        Loss {
+            has: &[(7, 1)],
+            says: says((7, 3), (8, 1), &[((7, 2), (7, 3))]),
+            come: &[(8, 1)],
+            lost: 2,
+        },
+        // Another node has what came before.
+        Loss {
+            has: &[],
+            says: says((7, 900), (7, 501), &[]),
+            come: &[(7, 501)],
+            lost: 0,
+        },
+        Loss {
+            has: &[],
+            says: says((7, 900), (7, 501), &[((7, 401), (7, 500))]),
+            come: &[(7, 501)],
+            lost: 100,
+        },
+    ];
+    for (number, case) in cases.into_iter().enumerate() {
+        let mut node = node();
+        if let Some((boot, seq)) = case.has.first().copied() {
+            let mut pump = Pump::born(&mut node, "pump-7", &birth(boot));
+            pump.send(&mut node, "d/pump-7", batch((boot, 1), seq));
+            node.settle();
+        }
+        for repeat in 0..2 {
+            Pump::born(&mut node, "pump-7", &case.says);
+            node = match repeat {
+                0 => node.crash(),
+                _ => node.restart(),
+            };
+        }
+        let mut pump = Pump::born(&mut node, "pump-7", &case.says);
+        for place in case.come {
+            pump.send(&mut node, "d/pump-7", single(*place));
+        }
+        node.settle();
+        let lost = node.core.broker().devices().get("pump-7").unwrap().lost;
+        let ledger = node.lost(LossReason::LostAtDevice);
+        assert_eq!((lost, ledger), (case.lost, case.lost), "case {number}");
+    }
 }
 
 #[test]

@@ -90,3 +90,51 @@ fn a_device_that_says_anything_is_answered_and_troubles_nobody() {
     ];
     assert!(expected.iter().all(|it| seen.contains(*it)), "{seen:?}");
 }
+
+/// The message that announces this version of a kind, with nearly as much as a table may say.
+fn large_kind(version: u16) -> Vec<u8> {
+    let name = "n".repeat(64);
+    let names: Vec<_> = (0..20)
+        .map(|index| format!("{index}{}", &name[2..]))
+        .collect();
+    let fields = names.iter().map(|name| Field {
+        name,
+        scalar: Scalar::U8,
+        shape: Shape::One,
+    });
+    let fields: Vec<_> = fields.collect();
+    let kind = Kind {
+        version,
+        fields: &fields,
+        ..READING
+    };
+    let mut bytes = [0; 2048];
+    let kinds = encode_kinds(&[Announced::new(kind)], &mut bytes);
+    kinds.unwrap().to_vec()
+}
+
+#[test]
+fn a_device_may_announce_so_much_and_over_its_life_any_number_of_kinds() {
+    let mut node = node();
+    let mut pump = Pump::connect(&mut node, "pump-7");
+    for version in 1..=40 {
+        pump.send(&mut node, "b/pump-7", large_kind(version));
+    }
+    node.settle();
+    let taken = pump.hear(&mut node).0;
+    let is_taken = |reason: &&ReasonCode| **reason == ReasonCode::Success;
+    let taken = taken.iter().take_while(is_taken).count();
+    assert!((4..10).contains(&taken), "{taken} of 40");
+
+    let mut pump = Pump::connect(&mut node, "pump-8");
+    let unannounced = Birth {
+        kinds: &[],
+        ..birth(7)
+    };
+    for version in 1..=40 {
+        pump.send(&mut node, "b/pump-8", large_kind(version));
+        pump.send(&mut node, "b/pump-8", unannounced.bytes());
+        let welcome = Said::Welcome(vec![(0, 0)]);
+        assert_eq!(pump.heard(&mut node), [welcome], "version {version}");
+    }
+}
