@@ -81,7 +81,9 @@ pub(crate) struct State {
     /// Of each lane: events up to here were given up.
     pub(crate) floors: Vec<u64>,
     pub(crate) floors_changed: bool,
-    /// Grows with each giving up of live records; they may be freed once `drops_stored` has caught up.
+    /// Grows with each giving up of live records; they may be freed once `drops_stored` has caught up. It is no count of losses, as
+    /// the ledger's own is: one that keeps nothing alive holds no segment back, and damage that the start has found, and its
+    /// checkpoint tells of, neither, while a start that found no room for that checkpoint holds all without a further loss.
     pub(crate) drops: u64,
     pub(crate) drops_stored: u64,
     pub(crate) pins: BTreeMap<u64, u32>,
