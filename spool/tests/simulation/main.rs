@@ -19,4 +19,5 @@ mod model;
 mod random;
 mod routes;
 mod seeds;
+mod story;
 mod world;
