@@ -24,6 +24,7 @@ use crate::{
 mod check;
 pub(crate) mod client;
 mod completions;
+mod dead;
 mod device;
 mod error;
 mod node;
@@ -62,6 +63,9 @@ enum Command {
     /// Look after the places events go to
     #[command(subcommand)]
     Sink(sink::SinkCommand),
+    /// Look after what sinks could not deliver
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
     /// Look after the microcontrollers that publish in the compact format
     #[command(subcommand)]
     Device(device::DeviceCommand),
@@ -173,6 +177,7 @@ impl Cli {
             Some(Command::Check(args)) => check::check(&args, out),
             Some(Command::Spool(command)) => spool::execute(&command, out),
             Some(Command::Sink(command)) => sink::execute(&command, out),
+            Some(Command::Dead(command)) => dead::execute(&command, out),
             Some(Command::Device(command)) => device::execute(&command, out),
             Some(Command::Rules(command)) => rules::execute(&command, out),
             Some(Command::Status(args)) => node::status(&args, out),

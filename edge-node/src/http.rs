@@ -7,6 +7,7 @@
 //! DELETE /api/v1/replay/NAME           no more of that for the sink of this name         204 once that is durable
 //! POST /api/v1/rules/reload            the files of rules, read again            200 once they are in use
 //! DELETE /api/v1/sinks/NAME            what is held for a sink that left the configuration  204 once that is durable
+//! POST /api/v1/sinks/NAME/dead-letters {"fate": "retry"} or "drop"            200 once that is durable
 //! GET  /api/v1/devices?after=ID&limit=N  some devices, by name; `next` is the `after` of the next page
 //! GET  /api/v1/devices/ID              all that is known of one
 //! POST /api/v1/devices/ID/commands     {"name": …, "data": …, "expires": …}    202 once that is durable
@@ -26,7 +27,7 @@
 //!
 //! Bytes are `"data"`, any JSON, whose text they are, or `"data_base64"`.
 //!
-//! Replaying, reloading, removing, looking at events, commands and configurations are the operator's: they are refused to a peer that is not on
+//! Replaying, reloading, removing, settling dead letters, looking at events, commands and configurations are the operator's: they are refused to a peer that is not on
 //! this machine. One that is asks at an address or at `localhost`, in `Host`: a browser may have been told that another name is this machine.
 //!
 //! Bounds: connections; time for a head, for a body, and for the peer to take an answer; bytes of one body, and of all
@@ -44,6 +45,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::HttpConfig,
     node::{
+        dead::{DeadAnswer, DeadError, DeadFate},
         devices::{
             CommandAnswer, CommandOrder, CommandStatus, ConfigurationAnswer, DeviceError,
             DevicePage, DeviceStatus, DevicesQuery,
@@ -93,6 +95,12 @@ pub trait Node: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<ReplayAnswer, ReplayError>> + Send;
     /// See [`NodeHandle::stop_replay`].
     fn stop_replay(&self, sink: &str) -> impl Future<Output = Result<(), ReplayError>> + Send;
+    /// See [`NodeHandle::settle_dead_letters`].
+    fn settle_dead_letters(
+        &self,
+        sink: &str,
+        fate: DeadFate,
+    ) -> impl Future<Output = Result<DeadAnswer, DeadError>> + Send;
     /// See [`NodeHandle::reload_rules`].
     fn reload_rules(&self) -> impl Future<Output = Result<ReloadAnswer, ReloadError>> + Send;
     /// See [`NodeHandle::tap`].
@@ -149,6 +157,14 @@ impl Node for NodeHandle {
 
     async fn stop_replay(&self, sink: &str) -> Result<(), ReplayError> {
         NodeHandle::stop_replay(self, sink).await
+    }
+
+    async fn settle_dead_letters(
+        &self,
+        sink: &str,
+        fate: DeadFate,
+    ) -> Result<DeadAnswer, DeadError> {
+        NodeHandle::settle_dead_letters(self, sink, fate).await
     }
 
     async fn reload_rules(&self) -> Result<ReloadAnswer, ReloadError> {
@@ -229,6 +245,10 @@ fn router<N: Node>(shared: Shared<N>) -> Router {
         .route("/api/v1/replay/{sink}", delete(replay::stop::<N>))
         .route("/api/v1/rules/reload", post(rules::reload::<N>))
         .route("/api/v1/sinks/{name}", delete(sinks::remove::<N>))
+        .route(
+            "/api/v1/sinks/{name}/dead-letters",
+            post(sinks::settle_dead_letters::<N>),
+        )
         .route("/api/v1/devices", get(devices::list::<N>))
         .route(
             "/api/v1/devices/{device}",

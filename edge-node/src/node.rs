@@ -2,6 +2,7 @@
 
 pub mod canary;
 pub mod core;
+pub mod dead;
 pub mod devices;
 pub mod door;
 pub mod gap;

@@ -69,6 +69,16 @@ pub enum CliError {
         /// What the spool said.
         source: spool::StorageError,
     },
+    /// The log knows no sink of this name.
+    #[error("the log in {} has no dead letters of a sink `{sink}`: {}", data.display(), known(names))]
+    NoSuchSink {
+        /// The data directory.
+        data: PathBuf,
+        /// As asked for.
+        sink: String,
+        /// The sinks it knows.
+        names: Vec<String>,
+    },
     /// The log has faults; each was shown.
     #[error(
         "the log in {} has {faults} faults; the node goes around them and enters them in the ledger",
@@ -89,6 +99,13 @@ pub enum CliError {
     /// Standard output does not take the result.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
+}
+
+fn known(names: &[String]) -> String {
+    if names.is_empty() {
+        return "it knows no sink".to_owned();
+    }
+    format!("it knows {}", names.join(", "))
 }
 
 impl From<BenchError> for CliError {

@@ -134,7 +134,20 @@ fn sinks(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
         ]);
     }
     table.print(out)?;
+    dead_letters(sinks, out)?;
     replays(sinks, out)
+}
+
+fn dead_letters(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {
+    let mut table = Table::new(&["dead letters", "kept", "bytes"]);
+    for sink in sinks.iter().filter(|sink| sink.dead_letters > 0) {
+        table.row([
+            sink.name.clone(),
+            sink.dead_letters.to_string(),
+            size(sink.dead_letter_bytes),
+        ]);
+    }
+    table.print(out)
 }
 
 fn replays(sinks: &[SinkStatus], out: &mut dyn Write) -> Result<(), CliError> {

@@ -302,7 +302,7 @@ fn replay(args: &Replay, out: &mut dyn Write) -> Result<(), CliError> {
 }
 
 impl DataDir {
-    fn open(&self) -> Result<inspect::Inspection, CliError> {
+    pub(super) fn open(&self) -> Result<inspect::Inspection, CliError> {
         let data = &self.data;
         let lanes = lane_names::read(data)
             .unwrap_or_else(|| (0..Lane::MOST).map(|lane| lane.to_string()).collect());
@@ -312,7 +312,7 @@ impl DataDir {
         })
     }
 
-    fn unreadable(&self, source: spool::StorageError) -> CliError {
+    pub(super) fn unreadable(&self, source: spool::StorageError) -> CliError {
         CliError::Read {
             data: self.data.clone(),
             source,

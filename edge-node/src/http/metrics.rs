@@ -306,8 +306,18 @@ fn sinks(page: &mut Page, status: &NodeStatus) {
         "Attempts repeated after an error.",
     )
     .each("sink", sinks, |sink| (&sink.name, sink.retried));
+    page.gauge(
+        "edge_node_sink_dead_letters",
+        "Events put aside, as many as are kept.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.dead_letters));
+    page.gauge(
+        "edge_node_sink_dead_letter_bytes",
+        "Bytes of events put aside.",
+    )
+    .each("sink", sinks, |sink| (&sink.name, sink.dead_letter_bytes));
     page.counter("edge_node_sink_dead_letters_total", "Events put aside.")
-        .each("sink", sinks, |sink| (&sink.name, sink.dead_letters));
+        .each("sink", sinks, |sink| (&sink.name, sink.dead_lettered));
     page.counter(
         "edge_node_sink_not_sent_back_total",
         "Events not sent because they came from the sink's peer.",

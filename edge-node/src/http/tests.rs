@@ -135,6 +135,7 @@ async fn what_a_web_page_may_send_unasked_is_refused() {
         "/events/publish-batch",
         "/api/v1/replay",
         "/api/v1/rules/reload",
+        "/api/v1/sinks/mesh/dead-letters",
         "/api/v1/devices/pump/commands",
     ] {
         for simple in [

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::NodeId;
 
 use super::{
+    dead::DeadOrder,
     devices::DeviceRequest,
     reload::{ReloadAnswer, ReloadError, ReloadOrder},
     replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
@@ -29,16 +30,25 @@ pub struct NodeHandle {
     spool: Spool,
     commits: watch::Receiver<Seq>,
     surroundings: Surroundings,
-    orders: Orders,
+    pub(super) orders: Orders,
 }
 
 /// What is ordered of others than the core.
 #[derive(Clone)]
 pub struct Orders {
-    /// Of the uplinks: to give a sink again what it had.
-    pub replays: mpsc::Sender<ReplayOrder>,
+    /// Of the uplinks.
+    pub uplinks: mpsc::Sender<UplinkOrder>,
     /// Of the shell: to read the rules again.
     pub reloads: mpsc::Sender<ReloadOrder>,
+}
+
+/// What is ordered of the uplinks.
+#[derive(Debug)]
+pub enum UplinkOrder {
+    /// To give a sink again what it had.
+    Replay(ReplayOrder),
+    /// What is to become of dead letters.
+    DeadLetters(DeadOrder),
 }
 
 /// Adds to a status what the core does not know: the node's name, its listeners, its sinks.
@@ -340,8 +350,8 @@ impl NodeHandle {
         };
         let (reply, answer) = oneshot::channel();
         self.orders
-            .replays
-            .send(order(reply))
+            .uplinks
+            .send(UplinkOrder::Replay(order(reply)))
             .await
             .map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?

@@ -166,7 +166,7 @@ pub enum ReplayError {
     },
 }
 
-fn known(names: &[String]) -> String {
+pub(super) fn known(names: &[String]) -> String {
     if names.is_empty() {
         return "the configuration has no [[uplink]]".to_owned();
     }

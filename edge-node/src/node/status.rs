@@ -262,8 +262,12 @@ pub struct SinkStatus {
     pub acknowledged: u64,
     /// Attempts repeated after an error.
     pub retried: u64,
-    /// Events put aside because the receiver refused them.
+    /// Events put aside because the receiver refused them, and kept until the operator has seen to them.
     pub dead_letters: u64,
+    /// Bytes of these.
+    pub dead_letter_bytes: u64,
+    /// Events put aside since the node started, and those for which there was no place.
+    pub dead_lettered: u64,
     /// Events not sent because they came from the sink's peer.
     pub not_sent_back: u64,
     /// The latest error; kept after it is over.

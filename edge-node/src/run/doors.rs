@@ -22,7 +22,11 @@ use super::{
 use crate::{
     config::Config,
     http, mesh,
-    node::{core::Clock, door::DoorCounters, handle::NodeHandle, replay::ReplayOrder},
+    node::{
+        core::Clock,
+        door::DoorCounters,
+        handle::{NodeHandle, UplinkOrder},
+    },
 };
 
 /// What the doors need.
@@ -34,7 +38,7 @@ pub(super) struct Doors {
     pub(super) grpc_counters: Arc<DoorCounters>,
     pub(super) node: NodeHandle,
     pub(super) sinks: Vec<RecoveredSink>,
-    pub(super) replays: mpsc::Receiver<ReplayOrder>,
+    pub(super) orders: mpsc::Receiver<UplinkOrder>,
     pub(super) reports: SinkReports,
     pub(super) clock: Clock,
 }
@@ -94,7 +98,7 @@ impl Doors {
             }
         };
         let _ = started.send(Ok(()));
-        doors.spawn_local(uplinks.replay_on_order(self.replays));
+        doors.spawn_local(uplinks.follow_orders(self.orders));
         match serve(self.http) {
             Ok(listener) => {
                 let config = self.config.http.clone();

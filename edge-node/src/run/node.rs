@@ -44,8 +44,8 @@ use crate::{
 /// How long stopping may take for clients to get their last acknowledgements, and again for their streams to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Orders for replays that may wait for their turn.
-const REPLAYS_MAX: usize = 4;
+/// Orders for uplinks that may wait for their turn.
+const UPLINK_ORDERS_MAX: usize = 4;
 
 /// As many to read the rules again.
 const RELOADS_MAX: usize = 4;
@@ -174,10 +174,10 @@ async fn serve_until_told(
             .map(|(counters, (door, address))| counters.status(*door, *address))
             .collect();
     };
-    let (replay_orders, replays) = mpsc::channel(REPLAYS_MAX);
+    let (uplink_orders, ordered) = mpsc::channel(UPLINK_ORDERS_MAX);
     let (reload_orders, reloads) = mpsc::channel(RELOADS_MAX);
     let orders = Orders {
-        replays: replay_orders,
+        uplinks: uplink_orders,
         reloads: reload_orders,
     };
     let (node, requests) = NodeHandle::new(id, spool, commits, Arc::new(surroundings), orders);
@@ -200,7 +200,7 @@ async fn serve_until_told(
         grpc_counters,
         node,
         sinks: recovered.sinks,
-        replays,
+        orders: ordered,
         reports,
         clock,
     };

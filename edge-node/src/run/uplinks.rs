@@ -14,6 +14,7 @@ use crate::{
     node::{core::Clock, source::Source},
 };
 
+mod dead;
 mod replay;
 mod report;
 
@@ -65,6 +66,7 @@ impl Uplinks {
         let uplinks = uplinks.collect::<Result<Vec<_>, _>>()?;
         let mut started = Vec::with_capacity(uplinks.len());
         for uplink in &uplinks {
+            uplink.count_dead_letters(&shared);
             let (cursor, limits) = (uplink.sink.cursors.debt, uplink.sink.config.limits());
             let stopped = told(shared.stopped.clone());
             let (drain, running) = uplink.drain(cursor, limits, None, &shared, stopped);
@@ -76,6 +78,7 @@ impl Uplinks {
                 kind: uplink.sink.config.kind,
                 cursor,
                 drain,
+                graveyard: uplink.sink.cursors.dead,
                 replay: uplink.replay.clone(),
             });
         }

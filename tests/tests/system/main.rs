@@ -13,6 +13,7 @@ mod certificates;
 mod clients;
 mod complaints;
 mod dead_disk;
+mod dead_letters;
 mod demo;
 mod device_client;
 mod device_orders;

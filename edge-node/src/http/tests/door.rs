@@ -191,6 +191,25 @@ impl Node for FakeNode {
         }
     }
 
+    async fn settle_dead_letters(
+        &self,
+        sink: &str,
+        fate: DeadFate,
+    ) -> Result<DeadAnswer, DeadError> {
+        let sink = sink.to_owned();
+        match (sink.as_str(), fate) {
+            ("mesh", DeadFate::Retry) => Ok(DeadAnswer { sink, records: 3 }),
+            ("mesh", DeadFate::Drop) => Err(DeadError::Unavailable {
+                what: "the log does not take it".to_owned(),
+                done: 2,
+            }),
+            _ => Err(DeadError::UnknownSink {
+                sink,
+                names: vec!["mesh".to_owned()],
+            }),
+        }
+    }
+
     async fn replay(&self, request: ReplayRequest) -> Result<ReplayAnswer, ReplayError> {
         match request.sink.as_str() {
             "mesh" => Ok(ReplayAnswer {

@@ -14,6 +14,9 @@ async fn status_metrics_and_health_tell_the_same() {
         name: "mesh".to_owned(),
         state: SinkState::BackingOff,
         pending_records: 12,
+        dead_letters: 2,
+        dead_letter_bytes: 340,
+        dead_lettered: 5,
         catch_up_ms: Some(1_500),
         ..SinkStatus::default()
     });
@@ -41,6 +44,9 @@ async fn status_metrics_and_health_tell_the_same() {
         "edge_node_uptime_seconds 61.005",
         "edge_node_sink_pending_records{sink=\"mesh\"} 12",
         "edge_node_sink_catch_up_seconds{sink=\"mesh\"} 1.500",
+        "edge_node_sink_dead_letters{sink=\"mesh\"} 2",
+        "edge_node_sink_dead_letter_bytes{sink=\"mesh\"} 340",
+        "edge_node_sink_dead_letters_total{sink=\"mesh\"} 5",
         "edge_node_sink_state{sink=\"mesh\",state=\"connected\"} 0",
         "edge_node_sink_state{sink=\"mesh\",state=\"backing-off\"} 1",
         "edge_node_lost_total{reason=\"expired\",scope=\"a \\\"b\\\"\"} 3",
@@ -173,6 +179,39 @@ async fn a_replay_is_stopped_and_one_that_is_not_there_is_told() {
         let answer = delete(door.address, &format!("/api/v1/replay/{sink}")).await;
         assert_eq!((answer.status, answer.body.as_str()), (status, body));
     }
+}
+
+#[tokio::test]
+async fn an_order_for_dead_letters_is_passed_on_and_answered_with_their_number() {
+    let door = OpenDoor::start(HttpConfig::default()).await;
+    let json = "content-type: application/json\r\n";
+    for (sink, order, status, body) in [
+        (
+            "mesh",
+            r#"{"fate":"retry"}"#,
+            200,
+            r#"{"sink":"mesh","records":3}"#,
+        ),
+        (
+            "mesh",
+            r#"{"fate":"drop"}"#,
+            503,
+            r#"{"error":"the node cannot take it at the moment: the log does not take it; 2 dead letters are done with, ask again for the others"}"#,
+        ),
+        (
+            "mash",
+            r#"{"fate":"drop"}"#,
+            404,
+            r#"{"error":"there is no sink `mash`; there is: mesh"}"#,
+        ),
+    ] {
+        let path = format!("/api/v1/sinks/{sink}/dead-letters");
+        let answer = post(door.address, &path, json, order).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body));
+    }
+    let path = "/api/v1/sinks/mesh/dead-letters";
+    let answer = post(door.address, path, json, r#"{"fate":"keep"}"#).await;
+    assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ impl Doors {
         let spool = node.core.spool().clone();
         let (positions, commits) = watch::channel(spool.committed());
         let orders = Orders {
-            replays: mpsc::channel(1).0,
+            uplinks: mpsc::channel(1).0,
             reloads: mpsc::channel(1).0,
         };
         let id = "test".parse().unwrap();

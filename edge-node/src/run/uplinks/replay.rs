@@ -20,6 +20,8 @@ use tokio::{
 use super::{Uplink, Uplinks};
 use crate::{
     node::{
+        dead::DeadOrder,
+        handle::UplinkOrder,
         replay::{Range, ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
         status::ReplayStatus,
     },
@@ -121,8 +123,9 @@ impl ReplaySlot {
 }
 
 impl Uplinks {
-    /// Begins and ends replays as they are ordered, one for each sink at a time, until the node stops.
-    pub(in crate::run) async fn replay_on_order(self, mut orders: mpsc::Receiver<ReplayOrder>) {
+    /// Begins and ends replays as they are ordered, one for each sink at a time, and settles dead letters, until the node
+    /// stops.
+    pub(in crate::run) async fn follow_orders(self, mut orders: mpsc::Receiver<UplinkOrder>) {
         let mut replays = JoinSet::new();
         self.resume(&mut replays).await;
         let mut stopped = std::pin::pin!(told(self.shared.stopped.clone()));
@@ -136,27 +139,32 @@ impl Uplinks {
         while replays.join_next().await.is_some() {}
     }
 
-    async fn follow(&self, order: ReplayOrder, replays: &mut JoinSet<()>) {
+    async fn follow(&self, order: UplinkOrder, replays: &mut JoinSet<()>) {
         // Who asked may be gone.
         match order {
-            ReplayOrder::Begin { request, reply } => {
+            UplinkOrder::Replay(ReplayOrder::Begin { request, reply }) => {
                 let _ = reply.send(self.replay(&request, replays).await);
             }
-            ReplayOrder::Stop { sink, reply } => {
+            UplinkOrder::Replay(ReplayOrder::Stop { sink, reply }) => {
                 let _ = reply.send(self.stop(sink).await);
+            }
+            UplinkOrder::DeadLetters(DeadOrder { sink, fate, reply }) => {
+                let _ = reply.send(self.settle(sink, fate).await);
             }
         }
     }
 
-    fn uplink(&self, sink: &str) -> Result<&Uplink, ReplayError> {
+    pub(super) fn uplink(&self, sink: &str) -> Result<&Uplink, ReplayError> {
         let found = self.uplinks.iter().find(|uplink| uplink.name() == sink);
-        found.ok_or_else(|| {
-            let names = self.uplinks.iter().map(|uplink| uplink.name().to_owned());
-            ReplayError::UnknownSink {
-                sink: sink.to_owned(),
-                names: names.collect(),
-            }
+        found.ok_or_else(|| ReplayError::UnknownSink {
+            sink: sink.to_owned(),
+            names: self.names(),
         })
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = self.uplinks.iter().map(|uplink| uplink.name().to_owned());
+        names.collect()
     }
 
     async fn replay(
@@ -238,7 +246,7 @@ impl Uplinks {
         Ok(cursor)
     }
 
-    async fn durable(&self, seq: Seq) -> Result<(), ReplayError> {
+    pub(super) async fn durable(&self, seq: Seq) -> Result<(), ReplayError> {
         let mut commits = self.shared.commits.clone();
         match timeout(DURABLE_WITHIN, reaches(&mut commits, seq)).await {
             Ok(true) => Ok(()),

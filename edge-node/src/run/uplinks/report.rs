@@ -28,6 +28,7 @@ pub(super) struct Report {
     pub(super) name: String,
     pub(super) kind: UplinkKind,
     pub(super) cursor: CursorId,
+    pub(super) graveyard: CursorId,
     pub(super) drain: DrainHandle,
     pub(super) replay: ReplaySlot,
 }
@@ -76,7 +77,8 @@ fn removed(name: &str, known: KnownSink, spool: &Spool, now: NodeTime) -> Option
     let mut sink = SinkStatus {
         name: name.to_owned(),
         state: SinkState::Removed,
-        dead_letters: dead.map_or(0, |dead| dead.pending_records),
+        dead_letters: dead.as_ref().map_or(0, |dead| dead.pending_records),
+        dead_letter_bytes: dead.map_or(0, |dead| dead.pending_bytes),
         ..SinkStatus::default()
     };
     if let Some(debt) = debt {
@@ -90,6 +92,7 @@ fn removed(name: &str, known: KnownSink, spool: &Spool, now: NodeTime) -> Option
 impl Report {
     fn status(&self, spool: &Spool, now: NodeTime) -> SinkStatus {
         let cursor = spool.cursor_status(self.cursor);
+        let dead = spool.cursor_status(self.graveyard);
         let seen = self.drain.status();
         SinkStatus {
             name: self.name.clone(),
@@ -102,7 +105,9 @@ impl Report {
                 .map(|oldest| age_ms(oldest, now)),
             acknowledged: seen.acknowledged,
             retried: seen.repeated,
-            dead_letters: seen.dead_letters,
+            dead_letters: dead.as_ref().map_or(0, |dead| dead.pending_records),
+            dead_letter_bytes: dead.map_or(0, |dead| dead.pending_bytes),
+            dead_lettered: seen.dead_letters,
             not_sent_back: seen.not_sent_back,
             last_error: error_of(&seen),
             next_retry_ms: seen.next_retry_ms,
