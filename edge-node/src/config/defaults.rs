@@ -75,6 +75,8 @@ pub const UPLINK_BATCH_EVENTS: u32 = 512;
 pub const UPLINK_BATCH_SIZE: ByteSize = ByteSize(512 << 10);
 /// Keeps a link of 200 ms busy, with little to repeat when it breaks.
 pub const UPLINK_IN_FLIGHT: u32 = 4;
+/// The same where a request is a single event, each over a connection of its own.
+pub const UPLINK_SINGLE_IN_FLIGHT: u32 = 64;
 /// A receiver that errs at random takes an event within five tries.
 pub const UPLINK_REFUSED_TRIES: u32 = 5;
 /// Thousands of usual events, and little beside the smallest bound of the spool.

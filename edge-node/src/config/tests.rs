@@ -393,6 +393,20 @@ fn an_uplink_gives_each_part_its_piece() {
 }
 
 #[test]
+fn where_a_request_is_a_single_event_no_answer_waits_for_another() {
+    for (rest, expected) in [
+        ("kind = \"http\"\nmode = \"batch\"", (512, 4)),
+        ("kind = \"http\"\nmode = \"structured\"", (1, 64)),
+        ("kind = \"http\"\nmode = \"binary\"\nin-flight = 9", (1, 9)),
+        ("kind = \"eventmesh-http\"\nmode = \"structured\"", (1, 64)),
+    ] {
+        let text = format!("[[uplink]]\nname = \"a\"\nendpoints = [\"http://h\"]\n{rest}\n");
+        let limits = parse(&text).uplink[0].limits();
+        assert_eq!((limits.batch_events, limits.in_flight), expected, "{text}");
+    }
+}
+
+#[test]
 fn keys_that_do_not_go_with_the_kind_of_an_uplink_are_refused() {
     for (kind, rest, says) in [
         (
@@ -459,6 +473,16 @@ fn keys_that_do_not_go_with_the_kind_of_an_uplink_are_refused() {
             "http",
             "endpoints = [\"http://h\"]\nheaders = { a = \"\\n\" }",
             "node.toml:5:11: the header `a` has a value that no header may have",
+        ),
+        (
+            "http",
+            "endpoints = [\"http://h\"]\nmode = \"binary\"\nbatch-size = \"1 MiB\"",
+            "node.toml:6:14: `batch-size` goes with mode \"batch\" only; remove it",
+        ),
+        (
+            "eventmesh-http",
+            "endpoints = [\"http://h\"]\nmode = \"structured\"\nbatch-events = 3",
+            "node.toml:6:16: `batch-events` goes with mode \"batch\" only; remove it",
         ),
         (
             "http",

@@ -89,7 +89,8 @@ pub struct UplinkConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub batch_size: Option<ByteSize>,
-    /// Requests without an answer, 1 to 1024. Absent: 4, for `eventmesh-grpc`, whose requests are single events, 256.
+    /// Requests without an answer, 1 to 1024. Absent: 4; where requests are single events 64 (modes `structured` and
+    /// `binary`) or 256 (`eventmesh-grpc`).
     #[serde(
         default,
         deserialize_with = "in_flight",

@@ -45,12 +45,16 @@ impl UplinkConfig {
     /// What it may hold and send, and how long it waits.
     pub fn limits(&self) -> Limits {
         let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-        let (batch_events, in_flight) = match self.kind {
-            UplinkKind::Http | UplinkKind::EventmeshHttp => (
+        let (batch_events, in_flight) = match (self.kind, self.mode.unwrap_or_default()) {
+            (UplinkKind::EventmeshGrpc, _) => (sink::BATCH_EVENTS, sink::IN_FLIGHT),
+            (_, HttpMode::Batch) => (
                 number(self.batch_events.unwrap_or(defaults::UPLINK_BATCH_EVENTS)),
                 number(defaults::UPLINK_IN_FLIGHT),
             ),
-            UplinkKind::EventmeshGrpc => (sink::BATCH_EVENTS, sink::IN_FLIGHT),
+            // Events of one batch would be requests one after the other, and each wait for all of them.
+            (_, HttpMode::Structured | HttpMode::Binary) => {
+                (1, number(defaults::UPLINK_SINGLE_IN_FLIGHT))
+            }
         };
         Limits {
             batch_events,
@@ -91,6 +95,17 @@ impl UplinkConfig {
             return wrong(
                 key,
                 format!("`{key}` does not go with kind \"eventmesh-grpc\"; remove it"),
+            );
+        }
+        let batch_keys = [
+            ("batch-events", self.batch_events.is_some()),
+            ("batch-size", self.batch_size.is_some()),
+        ];
+        let single = self.mode.is_some_and(|mode| mode != HttpMode::Batch);
+        if let (true, Some((key, _))) = (single, batch_keys.iter().find(|(_, set)| *set)) {
+            return wrong(
+                key,
+                format!("`{key}` goes with mode \"batch\" only; remove it"),
             );
         }
         if !grpc && self.sender.is_some() {
