@@ -290,7 +290,7 @@ impl Broker {
         }
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
         // What fits no transaction with others, or with a route that is new, may fit one of its own.
-        let may_wait = arrival.may_wait && !journal.is_empty();
+        let (is_alone, may_wait) = (journal.is_empty(), arrival.may_wait);
         let state = record.retain
             || record.packet_id.is_some()
             || record.will
@@ -302,7 +302,7 @@ impl Broker {
             journal.keeps_history() && !record.topic.starts_with('$') && !judged.is_dropped();
         if route == RouteId::NOBODY && !state && !live_above_zero && !history {
             let after = match (judged.is_remembered, judged.is_suppressed()) {
-                (true, _) => judged.append(may_wait, |settled| {
+                (true, _) => judged.append(is_alone, may_wait, |settled| {
                     let settled = settled.to_vec();
                     journal.change(&Change::Judged { settled })
                 })?,
@@ -318,7 +318,7 @@ impl Broker {
             Kind::Event
         };
         let lane = judged.lane;
-        let seq = judged.append(may_wait, |settled| {
+        let seq = judged.append(is_alone, may_wait, |settled| {
             let record = PublishRecord { settled, ..record };
             journal.append(kind, lane, route, &record)
         })?;

@@ -58,25 +58,31 @@ impl Judged {
     }
 
     /// Appends what is settled, or less where the log never has room for so much: a publish that is within its bound is not refused for what is
-    /// made of it. One that may wait first does so for a transaction of its own.
+    /// made of it. One that is not alone in its transaction first waits for one of its own, if it may; else stages are told of it, or it is not
+    /// appended.
     pub(crate) fn append(
         &mut self,
+        is_alone: bool,
         may_wait: bool,
         mut append: impl FnMut(&[u8]) -> Result<Seq, Full>,
     ) -> Result<Seq, Full> {
         let mut appended = append(&self.settled);
-        if appended == Err(Full::TooLarge) && may_wait {
+        if appended == Err(Full::TooLarge) && may_wait && !is_alone {
             return Err(Full::Waiting);
         }
-        while appended == Err(Full::TooLarge) && self.settle_for_less() {
+        while appended == Err(Full::TooLarge) && self.settle_for_less(is_alone) {
             appended = append(&self.settled);
         }
         appended
     }
 
-    /// Leaves out the forms, so that the uplinks get a dead letter, or else what stages are to be told. `false` if there is neither.
-    fn settle_for_less(&mut self) -> bool {
+    /// Leaves out the forms, so that the uplinks get a dead letter, or else, of one that is alone, what stages are to be told. `false` if there is
+    /// neither.
+    fn settle_for_less(&mut self, is_alone: bool) -> bool {
         if !self.decision.leave_out_forms() {
+            if !is_alone {
+                return false;
+            }
             self.untold = self.decision.inputs.untell();
             if self.untold.is_empty() {
                 return false;

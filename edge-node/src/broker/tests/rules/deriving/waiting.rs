@@ -3,7 +3,10 @@
 use spool::LossReason;
 
 use super::{super::with_small_transactions, *};
-use crate::mqtt::packet::{Ack, ReasonCode};
+use crate::{
+    mqtt::packet::{Ack, ReasonCode},
+    node::handle::Incoming,
+};
 
 /// A full node that counts what comes on `t` in pairs.
 fn full_counting_node() -> (TestNode, Client) {
@@ -211,4 +214,25 @@ fn what_stages_take_of_a_publish_is_left_out_before_the_publish_is_refused() {
         assert_eq!(given, [1_000_000, 3]);
         assert_eq!(stage(node, 0).keys, 1, "the second is told");
     }
+}
+
+#[test]
+fn an_event_of_a_batch_is_refused_with_it_rather_than_kept_from_its_stages() {
+    let mut node = with_small_transactions();
+    node.set_rules(
+        "[[rule]]\nname = \"late\"\ntopic = \"t\"\n[[rule.step]]\n\
+         window = { count = 2, values = { n = \"count()\" }, late-to = \"late\" }\n",
+    );
+    node.settle();
+    let of = |bytes: usize| Incoming {
+        topic: "t".to_owned(),
+        event: filters::Event::builder("1", "/a", "reading")
+            .data(filters::Data::Text("x".repeat(bytes)))
+            .build()
+            .unwrap(),
+    };
+    assert!(node.post(vec![of(900_000), of(900_000)]).is_err());
+    assert!(node.post(vec![of(900_000)]).is_ok());
+    assert_eq!(node.lost(LossReason::Refused), 0);
+    assert_eq!(stage(&node, 0).keys, 1);
 }
