@@ -14,7 +14,7 @@
 //! Start reading at [`Broker::handle_input`], then `publish.rs`.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     rc::Rc,
     sync::Arc,
 };
@@ -109,6 +109,8 @@ pub struct Broker {
     clients: HashMap<Arc<str>, SessionId>,
     groups: Slab<Group>,
     group_names: HashMap<String, GroupId>,
+    /// Groups of the mesh services without members, and since when.
+    resting: BTreeMap<String, NodeTime>,
     subscriptions: Subscriptions,
     sinks: HashMap<String, NodeTime>,
     /// The lanes each sink takes, bit n for lane n.
@@ -174,6 +176,7 @@ impl Broker {
             clients: HashMap::new(),
             groups: Slab::new(),
             group_names: HashMap::new(),
+            resting: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             sinks: HashMap::new(),
             sink_lanes: HashMap::new(),

@@ -14,7 +14,7 @@
 //! - A subscription is a durable cursor. Over a stream that breaks, delivery is at least once: what it took in its
 //!   last 60 s, or had not taken (16,384 events of a group at most) is given again, with the same ids. What a client had taken off its
 //!   stream when it was killed is its own: that the node cannot know.
-//! - A group is kept for 24 h without members, the part of a broadcasting member for 10 minutes. What they hold lies in the
+//! - A group is kept for 24 h without members, over all starts of the node, the part of a broadcasting member for 10 minutes. What they hold lies in the
 //!   log, within its bound.
 //! - Not served: webhooks (`subscribe` answers 17) and requests that wait for a reply (22).
 //!

@@ -6,6 +6,7 @@ pub mod dead;
 pub mod devices;
 pub mod door;
 pub mod gap;
+pub mod groups;
 pub mod handle;
 pub mod order_body;
 pub mod reload;

@@ -390,6 +390,8 @@ pub enum Change {
         asked: Seq,
         topic: String,
     },
+    /// A group of the mesh services has had no member since then. `GroupOpened` says that it has one again.
+    GroupRests { name: String, at: NodeTime },
 }
 
 impl Change {

@@ -98,6 +98,7 @@ impl Broker {
                 filters,
             } => self.open_group(name, cursor, filters, seq),
             Change::GroupRemoved { name } => self.forget_group(&name),
+            Change::GroupRests { name, at } => drop(self.resting.insert(name, at)),
             Change::RetainedExpired { topic } => {
                 let replaced = self.retained.set(&topic, None);
                 self.retentions.extend(replaced.map(Retention::Release));

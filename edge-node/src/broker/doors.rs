@@ -1,5 +1,7 @@
 //! What comes through other doors than MQTT: events over HTTP and gRPC, groups of the mesh services, sinks.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use filters::TopicFilter;
 use spool::{CursorId, Full, LossReason, NodeTime, Seq, Start};
 
@@ -114,6 +116,7 @@ impl Broker {
             .and_then(|id| self.groups.get(*id));
         if let Some(group) = known
             && group.filters == filters
+            && !self.resting.contains_key(&name)
         {
             return Ok((group.cursor, Seq::ZERO));
         }
@@ -147,6 +150,29 @@ impl Broker {
         let seq = self.change(journal, Change::GroupRemoved { name })?;
         journal.remove_cursor(cursor, Some(LossReason::CursorRemoved));
         Ok(seq)
+    }
+
+    /// Notes that a group of the mesh services has no member, unless it is noted.
+    pub fn handle_rest_group(
+        &mut self,
+        journal: &mut Journal<'_>,
+        name: &str,
+    ) -> Result<Seq, Full> {
+        let name = mesh_name(name);
+        if self.resting.contains_key(&name) || !self.group_names.contains_key(&name) {
+            return Ok(Seq::ZERO);
+        }
+        let at = journal.now;
+        self.change(journal, Change::GroupRests { name, at })
+    }
+
+    /// The groups of the mesh services that are noted to have no member, by the names of their cursors, and for how long.
+    pub fn resting_groups(&self, now: NodeTime) -> BTreeMap<String, Duration> {
+        let resting = self.resting.iter();
+        let rests_for = |at: &NodeTime| Duration::from_millis(now.0.saturating_sub(at.0));
+        resting
+            .map(|(name, at)| (name.clone(), rests_for(at)))
+            .collect()
     }
 
     /// Makes a sink hear its topics. Called for every sink of the configuration at start.

@@ -110,6 +110,7 @@ impl Broker {
     }
 
     pub(super) fn forget_group(&mut self, name: &str) {
+        self.resting.remove(name);
         let Some(id) = self.group_names.remove(name) else {
             return;
         };

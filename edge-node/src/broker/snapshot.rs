@@ -58,6 +58,7 @@ impl Broker {
             &self.gaps.told,
             self.devices.registry.commands.askers(),
             self.asked(),
+            &self.resting,
         );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
@@ -72,7 +73,8 @@ impl Broker {
         let (births, rest) = next_part(rest)?;
         let (told, rest) = next_part(rest)?;
         let (askers, rest) = next_part(rest)?;
-        let (mut asked, _) = next_part::<BTreeMap<String, BTreeMap<Seq, Asked>>>(rest)?;
+        let (mut asked, rest) = next_part::<BTreeMap<String, BTreeMap<Seq, Asked>>>(rest)?;
+        let (resting, _) = next_part(rest)?;
         self.judge.restore(memories);
         self.judge.restore_derivations(derivations);
         self.judge.restore_births(births);
@@ -87,6 +89,7 @@ impl Broker {
         for (name, cursor, filters) in snapshot.groups {
             self.open_group(name, cursor, filters, Seq::ZERO);
         }
+        self.resting = resting;
         for (client, mut kept) in snapshot.sessions {
             let subscriptions = std::mem::take(&mut kept.subscriptions);
             kept.asked = asked.remove(&client).unwrap_or_default();

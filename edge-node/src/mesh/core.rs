@@ -46,7 +46,7 @@ pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub(super) const STALL_MAX: Duration = Duration::from_secs(2 * KEPT.as_secs());
 /// The same for a stream that holds up its group: the oldest event of one that has [`HANDED_MAX`] waits for it.
 pub(super) const HOLD_UP_MAX: Duration = Duration::from_secs(10);
-/// How long a group is kept without members.
+/// How long a group is kept without members, over all starts of the node: since when it has none is in the log.
 pub(super) const GROUP_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the part of a broadcasting member is kept without it. A process that started again is another member, so
 /// what it left behind is rarely wanted, and it holds back the log.
@@ -67,6 +67,8 @@ pub(super) const MEMBERS_MAX: usize = 1024;
 pub(super) const TOPICS_MAX: usize = 128;
 /// A read or an opening that failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
+/// That a group has no member is noted again after this where the log had no room for it.
+const NOTE_AGAIN: Duration = Duration::from_secs(60);
 /// Deadlines are looked at no more often.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -107,6 +109,14 @@ impl Client {
     }
 }
 
+/// How long a group is kept without members.
+fn kept(key: &GroupKey) -> Duration {
+    match key.audience {
+        Audience::Clustering => GROUP_KEPT,
+        Audience::Broadcasting(..) => PART_KEPT,
+    }
+}
+
 /// The state of the mesh's consumers. `M` is an event as it is delivered.
 pub(super) struct Core<M> {
     groups: BTreeMap<GroupKey, Group>,
@@ -124,11 +134,19 @@ struct Pending {
 }
 
 impl<M> Core<M> {
-    /// A mesh without members. `cursors`: the names of all cursors of the log, whose groups go on.
-    pub(super) fn new<'a>(now: Instant, cursors: impl IntoIterator<Item = &'a str>) -> Core<M> {
-        let groups = cursors.into_iter().filter_map(GroupKey::of_cursor);
+    /// A mesh without members. `cursors`: the names of all cursors of the log, whose groups go on, and for how long the log
+    /// says that they have had no member.
+    pub(super) fn new<'a>(
+        now: Instant,
+        cursors: impl IntoIterator<Item = (&'a str, Option<Duration>)>,
+    ) -> Core<M> {
+        let group = |(name, rested)| {
+            let key = GroupKey::of_cursor(name)?;
+            let group = Group::dormant(now, kept(&key), rested);
+            Some((key, group))
+        };
         Core {
-            groups: groups.map(|key| (key, Group::dormant(now))).collect(),
+            groups: cursors.into_iter().filter_map(group).collect(),
             members: BTreeMap::new(),
             pending: Vec::new(),
             handed: 0,
@@ -272,15 +290,14 @@ impl<M> Core<M> {
             if group.retry_at.is_some_and(|at| at <= now) {
                 group.retry_at = None;
             }
-            let kept = match key.audience {
-                Audience::Clustering => GROUP_KEPT,
-                Audience::Broadcasting(..) => PART_KEPT,
-            };
             let idle = matches!(group.state, State::Open(_) | State::Dormant);
-            if idle && group.empty_since.is_some_and(|since| now >= since + kept) {
+            if idle && group.ends_at.is_some_and(|end| now >= end) {
                 self.handed -= group.handed.len();
-                *group = Group::leaving(group.empty_since);
+                *group = group.leaving();
                 self.actions.push_back(Action::Remove(key.clone()));
+            } else if group.is_to_rest() {
+                group.state = State::Resting;
+                self.actions.push_back(Action::Rest(key.clone()));
             }
         }
         self.pump_all();

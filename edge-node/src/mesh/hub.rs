@@ -52,6 +52,7 @@ pub(super) enum Input {
     Unsubscribe(Client, Vec<TopicFilter>, oneshot::Sender<()>),
     Opened(GroupKey, Result<CursorId, String>),
     Removed(GroupKey, bool),
+    Rested(GroupKey, bool),
     Read(GroupKey, Option<Reading<Box<CloudEvent>>>),
 }
 
@@ -96,8 +97,14 @@ pub(super) async fn run(
         .map(|it| it.name)
         .collect();
     let mut commits = node.commits();
+    let Ok(resting) = node.resting_groups().await else {
+        return; // the node stops
+    };
+    let cursors = names
+        .iter()
+        .map(|name| (name.as_str(), resting.get(name).copied()));
     let mut driver = Driver {
-        core: Core::new(Instant::now(), names.iter().map(String::as_str)),
+        core: Core::new(Instant::now(), cursors),
         node,
         hub,
         message_bytes,
@@ -183,6 +190,7 @@ impl Driver {
             }
             Input::Opened(key, result) => self.core.handle_opened(now, &key, result),
             Input::Removed(key, removed) => self.core.handle_removed(&key, removed),
+            Input::Rested(key, noted) => self.core.handle_rested(now, &key, noted),
             Input::Read(key, reading) => self.core.handle_read(now, &key, reading),
         }
     }
@@ -192,6 +200,7 @@ impl Driver {
             match action {
                 Action::Open(key) => self.open(key),
                 Action::Remove(key) => self.remove(key),
+                Action::Rest(key) => self.rest(key),
                 Action::Read {
                     key,
                     cursor,
@@ -220,6 +229,17 @@ impl Driver {
                 key,
                 opened.map_err(|error| error.to_string()),
             ));
+        });
+    }
+
+    fn rest(&self, key: GroupKey) {
+        let (node, hub) = (self.node.clone(), self.hub.clone());
+        tokio::spawn(async move {
+            let rested = node.rest_group(&key.to_string()).await;
+            if let Err(error) = &rested {
+                tracing::warn!(group = %key, %error, "that a group has no subscriber cannot be noted yet");
+            }
+            hub.tell(Input::Rested(key, rested.is_ok()));
         });
     }
 

@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod devices;
+mod groups;
 
 /// Tells the time: the node clock, by which ages are measured, and the wall clock, which events carry.
 pub type Clock = Arc<dyn Fn() -> ClockMark + Send + Sync>;
@@ -392,20 +393,7 @@ impl Core {
                 self.carry_out();
                 drop(reply.send(taken.map_err(full)));
             }
-            Request::OpenGroup {
-                name,
-                filters,
-                reply,
-            } => {
-                let opened = self
-                    .transact(|broker, journal| broker.handle_open_group(journal, &name, &filters));
-                drop(reply.send(opened.map_err(full)));
-            }
-            Request::RemoveGroup { name, reply } => {
-                let removed =
-                    self.transact(|broker, journal| broker.handle_remove_group(journal, &name));
-                drop(reply.send(removed.map_err(full)));
-            }
+            Request::Groups(request) => self.handle_group_request(request),
             Request::RemoveSink { name, reply } => drop(reply.send(self.remove_sink(&name))),
             Request::Devices(request) => self.handle_device_request(request),
             Request::Tap { reply } => drop(reply.send(self.broker.open_tap())),

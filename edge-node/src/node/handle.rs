@@ -3,8 +3,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use cloud_uplink::eventmesh::attribute::{MESH_TOPIC, MQTT_TOPIC};
-use filters::{Event, TopicFilter, Value};
-use spool::{CursorId, Seq, Spool};
+use filters::{Event, Value};
+use spool::{Seq, Spool};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::NodeId;
@@ -12,6 +12,7 @@ use crate::config::NodeId;
 use super::{
     dead::DeadOrder,
     devices::DeviceRequest,
+    groups::GroupRequest,
     reload::{ReloadAnswer, ReloadError, ReloadOrder},
     replay::{ReplayAnswer, ReplayError, ReplayOrder, ReplayRequest},
     status::NodeStatus,
@@ -199,22 +200,8 @@ pub enum Request {
         /// The position that must be committed before they are acknowledged.
         reply: oneshot::Sender<Result<Seq, PublishError>>,
     },
-    /// Open a durable group.
-    OpenGroup {
-        /// Its name.
-        name: String,
-        /// What it hears.
-        filters: Vec<TopicFilter>,
-        /// Its cursor, and the position that must be committed before it is there.
-        reply: oneshot::Sender<Result<(CursorId, Seq), PublishError>>,
-    },
-    /// Remove it.
-    RemoveGroup {
-        /// Its name.
-        name: String,
-        /// The position that must be committed before it is gone.
-        reply: oneshot::Sender<Result<Seq, PublishError>>,
-    },
+    /// Something about groups.
+    Groups(GroupRequest),
     /// Remove what is held for a sink that left the configuration.
     RemoveSink {
         /// Its name.
@@ -273,34 +260,6 @@ impl NodeHandle {
                 events,
                 reply,
             })
-            .await??;
-        self.committed(seq).await
-    }
-
-    /// Opens the durable group `name` (creates its cursor if it is new, starting now) and sets its topic filters.
-    /// Returns once that is durable.
-    pub async fn open_group(
-        &self,
-        name: &str,
-        filters: Vec<TopicFilter>,
-    ) -> Result<CursorId, PublishError> {
-        let name = name.to_owned();
-        let (cursor, seq) = self
-            .ask(|reply| Request::OpenGroup {
-                name,
-                filters,
-                reply,
-            })
-            .await??;
-        self.committed(seq).await?;
-        Ok(cursor)
-    }
-
-    /// Removes a group; what it was owed enters the ledger.
-    pub async fn remove_group(&self, name: &str) -> Result<(), PublishError> {
-        let name = name.to_owned();
-        let seq = self
-            .ask(|reply| Request::RemoveGroup { name, reply })
             .await??;
         self.committed(seq).await
     }

@@ -7,6 +7,8 @@ use super::{GroupKey, MemberId};
 pub(in crate::mesh) enum Action<M> {
     /// Open this durable group, then call `handle_opened`.
     Open(GroupKey),
+    /// Note in the log that it has no member, then call `handle_rested`.
+    Rest(GroupKey),
     /// Remove it, then call `handle_removed`.
     Remove(GroupKey),
     /// Read what the group is owed, then call `handle_read`.

@@ -1,12 +1,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use spool::{CursorId, Seq};
 
-use super::{Action, HANDED_MAX, HANDED_TOTAL_MAX, KEPT, Member, MemberId, QUEUED_EVENTS};
+use super::{
+    Action, HANDED_MAX, HANDED_TOTAL_MAX, KEPT, Member, MemberId, QUEUED_EVENTS, SILENCE_MAX,
+};
 use crate::mesh::key::GroupKey;
 
 /// A durable group, as the mesh has it in memory.
@@ -25,7 +27,11 @@ pub(super) struct Group {
     /// There is no more before the next commit.
     pub(super) at_end: bool,
     pub(super) handed: BTreeMap<Seq, Handed>,
-    pub(super) empty_since: Option<Instant>,
+    /// How long it is kept without members, and until when that is if it has none.
+    pub(super) kept: Duration,
+    pub(super) ends_at: Option<Instant>,
+    /// The log says since when it has none.
+    pub(super) noted: bool,
     pub(super) retry_at: Option<Instant>,
 }
 
@@ -33,13 +39,15 @@ pub(super) struct Group {
 pub(super) enum State {
     /// Not in the log, as far as the mesh knows.
     Unknown,
-    /// In the log, from an earlier life of the node.
+    /// In the log, without members.
     Dormant,
     Opening {
         /// Whether it was in the log before.
         known: bool,
     },
     Open(CursorId),
+    /// Being noted in the log as one without members.
+    Resting,
     /// Being removed from the log.
     Leaving,
 }
@@ -60,7 +68,7 @@ impl Handed {
 }
 
 impl Group {
-    pub(super) fn unknown() -> Group {
+    pub(super) fn unknown(kept: Duration) -> Group {
         Group {
             state: State::Unknown,
             members: BTreeSet::new(),
@@ -71,31 +79,45 @@ impl Group {
             rewound: None,
             at_end: false,
             handed: BTreeMap::new(),
-            empty_since: None,
+            kept,
+            ends_at: None,
+            noted: false,
             retry_at: None,
         }
     }
 
-    pub(super) fn dormant(now: Instant) -> Group {
+    /// A group of an earlier life of the node, which has had no member for so long, if the log says so. A member that could
+    /// not come while the node was down has as long as one may be silent.
+    pub(super) fn dormant(now: Instant, kept: Duration, rested: Option<Duration>) -> Group {
+        let left = kept.saturating_sub(rested.unwrap_or_default());
         Group {
             state: State::Dormant,
-            empty_since: Some(now),
-            ..Group::unknown()
+            ends_at: Some(now + left.max(SILENCE_MAX)),
+            noted: rested.is_some(),
+            ..Group::unknown(kept)
         }
     }
 
-    pub(super) fn leaving(empty_since: Option<Instant>) -> Group {
+    /// What is known of it while it is removed.
+    pub(super) fn leaving(&self) -> Group {
         Group {
             state: State::Leaving,
-            empty_since,
-            ..Group::unknown()
+            ends_at: self.ends_at,
+            ..Group::unknown(self.kept)
         }
     }
 
     pub(super) fn leave(&mut self, now: Instant, id: MemberId) {
         if self.members.remove(&id) && self.members.is_empty() {
-            self.empty_since = Some(now);
+            self.ends_at = Some(now + self.kept);
         }
+    }
+
+    /// Whether it has no member, and the log knows all of it but that.
+    pub(super) fn is_to_rest(&self) -> bool {
+        let is_still = matches!(self.state, State::Open(_) | State::Dormant) && !self.reading;
+        let is_empty = self.members.is_empty() && self.handed.is_empty();
+        is_still && is_empty && !self.noted && self.retry_at.is_none()
     }
 
     /// Asks for more if there may be more and a member has room. `handed`: by all groups.

@@ -7,7 +7,7 @@ use spool::CursorId;
 
 use super::{
     Action, Client, Closed, Core, GROUPS_MAX, Group, GroupKey, Item, MEMBERS_MAX, Member, MemberId,
-    Pending, Refusal, State, TOPICS_MAX,
+    NOTE_AGAIN, Pending, Refusal, State, TOPICS_MAX, kept,
 };
 
 impl<M> Core<M> {
@@ -44,9 +44,9 @@ impl<M> Core<M> {
             let group = self
                 .groups
                 .entry(key.clone())
-                .or_insert_with(Group::unknown);
+                .or_insert_with(|| Group::unknown(kept(&key)));
             group.members.insert(id);
-            group.empty_since = None;
+            group.ends_at = None;
             match group.state {
                 State::Open(_) => continue,
                 State::Unknown | State::Dormant => {
@@ -55,7 +55,7 @@ impl<M> Core<M> {
                     };
                     self.actions.push_back(Action::Open(key.clone()));
                 }
-                State::Opening { .. } | State::Leaving => {}
+                State::Opening { .. } | State::Resting | State::Leaving => {}
             }
             opening.insert(key);
         }
@@ -82,8 +82,10 @@ impl<M> Core<M> {
         match result {
             Ok(cursor) => {
                 group.state = State::Open(cursor);
+                group.noted = false;
+                group.retry_at = None;
                 if group.members.is_empty() {
-                    group.empty_since = Some(now);
+                    group.ends_at = Some(now + group.kept);
                 }
                 for pending in &mut self.pending {
                     pending.opening.remove(key);
@@ -95,12 +97,30 @@ impl<M> Core<M> {
                 let members = std::mem::take(&mut group.members);
                 if known {
                     group.state = State::Dormant;
-                    group.empty_since = Some(now);
+                    group.ends_at = Some(now + group.kept);
                 } else {
                     self.groups.remove(key);
                 }
                 self.fail_pending(key, &members, &error);
             }
+        }
+    }
+
+    /// The log says that the group has no member, or could not.
+    pub(in crate::mesh) fn handle_rested(&mut self, now: Instant, key: &GroupKey, noted: bool) {
+        let Some(group) = self.groups.get_mut(key) else {
+            return;
+        };
+        if group.state != State::Resting {
+            return;
+        }
+        if group.members.is_empty() {
+            group.state = State::Dormant;
+            group.noted = noted;
+            group.retry_at = (!noted).then_some(now + NOTE_AGAIN);
+        } else {
+            group.state = State::Opening { known: true };
+            self.actions.push_back(Action::Open(key.clone()));
         }
     }
 

@@ -344,6 +344,80 @@ fn groups_of_an_earlier_life_go_on_where_they_were_and_expire_too() {
 }
 
 #[test]
+fn a_group_that_nobody_comes_back_to_ends_though_the_node_starts_again_each_day() {
+    let mut mesh = Mesh::new();
+    let items = [("a", Mode::Clustering), ("b", Mode::Broadcasting)];
+    let one = mesh.subscribe("10.0.0.1", "7", &items);
+    mesh.end(one);
+    mesh.pass(TICK);
+    mesh.restart();
+    mesh.pass(PART_KEPT - TICK);
+    assert_eq!(mesh.removed(), [""; 0]);
+    mesh.pass(TICK);
+    assert_eq!(mesh.removed(), ["broadcasting/g/10.0.0.1/7/0/b"]);
+    mesh.restart();
+    mesh.pass(Duration::from_secs(20 * 60 * 60));
+    mesh.restart();
+    mesh.pass(GROUP_KEPT - PART_KEPT - Duration::from_secs(20 * 60 * 60) - TICK);
+    assert_eq!(mesh.removed().len(), 1);
+    mesh.pass(TICK);
+    assert_eq!(mesh.removed()[1..], ["clustering/g/a"]);
+}
+
+#[test]
+fn the_day_of_a_group_begins_when_its_last_member_left() {
+    let mut mesh = Mesh::new();
+    for _ in 0..3 {
+        let one = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+        assert_eq!(mesh.answers(one), [Ok(())]);
+        mesh.end(one);
+        mesh.pass(Duration::from_secs(20 * 60 * 60));
+        mesh.restart();
+    }
+    let one = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+    mesh.pass_alive(GROUP_KEPT, &["7"]);
+    mesh.restart();
+    mesh.pass(GROUP_KEPT - TICK);
+    assert_eq!((mesh.closed(one), mesh.removed()), (None, vec![]));
+    mesh.pass(TICK);
+    assert_eq!(mesh.removed(), ["clustering/g/a"]);
+}
+
+#[test]
+fn a_member_has_a_minute_to_come_back_to_a_node_that_was_down_for_days() {
+    let mut mesh = Mesh::new();
+    let one = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+    mesh.end(one);
+    mesh.pass(TICK);
+    mesh.now += 2 * GROUP_KEPT;
+    mesh.publish("a", 1);
+    mesh.restart();
+    mesh.pass(SILENCE_MAX - TICK);
+    let back = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+    assert_eq!(mesh.delivered(back), [1]);
+}
+
+#[test]
+fn who_comes_while_a_group_is_noted_as_empty_is_answered_when_it_is_noted_as_not() {
+    let mut mesh = Mesh::new();
+    let one = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+    mesh.holds_rests = true;
+    mesh.end(one);
+    mesh.pass(TICK);
+    let back = mesh.subscribe("10.0.0.1", "7", &[("a", Mode::Clustering)]);
+    assert_eq!(mesh.answers(back), []);
+    mesh.publish("a", 1);
+    mesh.rest_one();
+    assert_eq!(mesh.answers(back), [Ok(())]);
+    assert_eq!(mesh.delivered(back), [1]);
+    mesh.holds_rests = false;
+    mesh.pass_alive(KEPT + TICK, &["7"]);
+    mesh.restart();
+    mesh.pass(GROUP_KEPT - TICK);
+    assert_eq!(mesh.removed(), [""; 0]);
+}
+
+#[test]
 fn everything_has_a_bound() {
     let mut mesh = Mesh::new();
     let topics: Vec<String> = (0..TOPICS_MAX).map(|it| it.to_string()).collect();

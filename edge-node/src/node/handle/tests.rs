@@ -1,9 +1,13 @@
 //! When a door is answered.
 
 use std::{
+    collections::BTreeMap,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
+
+use filters::TopicFilter;
 
 use super::*;
 use crate::{
@@ -84,6 +88,36 @@ fn a_group_is_there_and_gone_after_the_commit_that_says_so() {
     assert!(node.core.spool().cursor_status(cursor).is_none());
 }
 
+#[test]
+fn since_when_a_group_rests_outlives_crashes_and_checkpoints_until_it_is_opened() {
+    let mut node = TestNode::new();
+    let mut doors = Doors::of(&node);
+    let filters = || vec![TopicFilter::parse("t").unwrap()];
+    for name in ["g", "h"] {
+        let handle = doors.handle.clone();
+        let opened = doors.answered_after_commit(&mut node, handle.open_group(name, filters()));
+        assert!(opened.is_ok());
+    }
+    let handle = doors.handle.clone();
+    let noted = doors.answered_after_commit(&mut node, handle.rest_group("g"));
+    assert_eq!(noted, Ok(()));
+    node.skip(5000);
+    let rests = |seconds| BTreeMap::from([("mesh/g".to_owned(), Duration::from_secs(seconds))]);
+    assert_eq!(doors.resting(&mut node), rests(5));
+    let mut node = node.crash();
+    let mut doors = Doors::of(&node);
+    assert_eq!(doors.resting(&mut node), rests(5));
+    node.skip(5000);
+    let mut node = node.restart();
+    let mut doors = Doors::of(&node);
+    assert_eq!(doors.resting(&mut node), rests(10));
+    let handle = doors.handle.clone();
+    let opened = doors.answered_after_commit(&mut node, handle.open_group("g", filters()));
+    assert!(opened.is_ok());
+    let mut node = node.crash();
+    assert_eq!(Doors::of(&node).resting(&mut node), BTreeMap::new());
+}
+
 fn door() -> Origin {
     Origin::Http {
         peer: "127.0.0.1".to_owned(),
@@ -137,6 +171,16 @@ impl Doors {
 
     fn tell_commits(&self, node: &TestNode) {
         self.positions.send_replace(node.core.spool().committed());
+    }
+
+    fn resting(&mut self, node: &mut TestNode) -> BTreeMap<String, Duration> {
+        let handle = self.handle.clone();
+        let mut asked = pin!(handle.resting_groups());
+        assert!(now(asked.as_mut()).is_none());
+        self.take_requests(node);
+        now(asked.as_mut())
+            .expect("nothing is stored for it")
+            .unwrap()
     }
 
     /// What is asked is answered after a commit, and not before.

@@ -24,6 +24,10 @@ pub(super) struct Mesh {
     next_id: u64,
     streams: BTreeMap<MemberId, Stream>,
     removed: Vec<String>,
+    pub(super) holds_rests: bool,
+    rests: VecDeque<GroupKey>,
+    /// What the log says.
+    resting: BTreeMap<String, Instant>,
 }
 
 struct Cursor {
@@ -61,6 +65,9 @@ impl Mesh {
             next_id: 0,
             streams: BTreeMap::new(),
             removed: Vec::new(),
+            holds_rests: false,
+            rests: VecDeque::new(),
+            resting: BTreeMap::new(),
         }
     }
 
@@ -158,8 +165,16 @@ impl Mesh {
 
     /// The node starts again: the log is what it was, the streams are gone.
     pub(super) fn restart(&mut self) {
-        let names: Vec<String> = self.cursors.keys().map(|it| format!("mesh/{it}")).collect();
-        self.core = Core::new(self.now, names.iter().map(String::as_str));
+        let rested = |it: &str| Some(self.now - *self.resting.get(it)?);
+        let cursors = self.cursors.keys();
+        let cursors: Vec<_> = cursors
+            .map(|it| (format!("mesh/{it}"), rested(it)))
+            .collect();
+        let cursors = cursors
+            .iter()
+            .map(|(name, rested)| (name.as_str(), *rested));
+        self.core = Core::new(self.now, cursors);
+        self.rests.clear();
         for stream in self.streams.values_mut() {
             stream.ended.get_or_insert(self.now);
         }
@@ -192,7 +207,10 @@ impl Mesh {
 
     fn perform(&mut self, action: Action<u64>) {
         match action {
+            Action::Rest(key) if self.holds_rests => self.rests.push_back(key),
+            Action::Rest(key) => self.rest(&key),
             Action::Remove(key) => {
+                self.resting.remove(&key.to_string());
                 self.cursors.remove(&key.to_string()).unwrap();
                 self.removed.push(key.to_string());
                 self.core.handle_removed(&key, true);
@@ -229,6 +247,17 @@ impl Mesh {
         }
     }
 
+    pub(super) fn rest_one(&mut self) {
+        let key = self.rests.pop_front().unwrap();
+        self.rest(&key);
+        self.poll();
+    }
+
+    fn rest(&mut self, key: &GroupKey) {
+        self.resting.entry(key.to_string()).or_insert(self.now);
+        self.core.handle_rested(self.now, key, true);
+    }
+
     /// The stream takes the next event that waits for it.
     pub(super) fn take(&mut self, id: MemberId) {
         let stream = self.streams.get_mut(&id).unwrap();
@@ -252,6 +281,7 @@ impl Mesh {
             acked: BTreeSet::new(),
         };
         let id = self.cursors.entry(key.to_string()).or_insert_with(fresh).id;
+        self.resting.remove(&key.to_string());
         self.core.handle_opened(self.now, key, Ok(id));
     }
 
