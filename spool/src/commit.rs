@@ -279,6 +279,7 @@ impl State {
     pub(crate) fn ledger_is_stored(&mut self, losses: u64, drops: u64) {
         self.ledger.are_stored(losses);
         self.drops_stored = drops;
+        self.losses_since = self.owes_ledger().then_some(self.last_time);
         if drops == self.drops {
             self.room.garbage.append(&mut self.room.traces);
         }

@@ -6,7 +6,7 @@ use crate::{
     NodeTime, Spool, StorageError,
     frame::FLAG_END,
     log::{Inner, State},
-    marks,
+    marks::{self, LONGEST_WAIT_MS},
 };
 
 /// Empty segment files kept for later.
@@ -61,7 +61,14 @@ impl Spool {
             state.room.wanting = 0;
         }
         let returned = state.room_returned();
-        let wake = state.next_chore(now, failed);
+        let mut wake = state.next_chore(now, failed);
+        if std::mem::take(&mut state.hurried) {
+            // Commits may have done it meanwhile: one wake in a second is enough while they go on.
+            let second = Duration::from_millis(LONGEST_WAIT_MS);
+            wake = Some(wake.map_or(second, |wake| wake.min(second)));
+        }
+        let sleeps = wake.and_then(|wake| u64::try_from(wake.as_millis()).ok());
+        state.looks_at = now.saturating_add(sleeps.unwrap_or(u64::MAX));
         drop(state);
         if returned {
             inner.tell();
@@ -142,7 +149,13 @@ impl State {
         let retry =
             (failed || self.room.is_awaited() || self.room.wanting != 0).then_some(AFTER_FAILURE);
         let look = self.withheld.next_look(now);
-        [saving, again, retry, look, self.next_scrub(now)]
+        // One that is due is on its way, or the disk takes nothing.
+        let losses = self.next_ledger(now).map(|rest| match rest {
+            0 => LONGEST_WAIT_MS,
+            rest => rest,
+        });
+        let losses = losses.map(Duration::from_millis);
+        [saving, again, retry, look, losses, self.next_scrub(now)]
             .into_iter()
             .flatten()
             .min()
@@ -153,13 +166,23 @@ impl State {
         self.drops != self.drops_stored || !self.ledger.is_stored()
     }
 
+    /// Milliseconds until losses are to be in the ledger on disk, whether or not anything else is committed.
+    fn next_ledger(&self, now: u64) -> Option<u64> {
+        let since = self.losses_since.filter(|_| self.owes_ledger())?;
+        Some(LONGEST_WAIT_MS.saturating_sub(now.saturating_sub(since)))
+    }
+
     /// Makes a commit due although nothing was appended: what is lost may neither be saved in marks nor, if it was given up
-    /// for its room, be freed before it is in the ledger on disk.
+    /// for its room, be freed before it is in the ledger on disk; and what lets no cursor move is not to be forgotten.
     fn store_ledger(&mut self, now: u64) -> bool {
         let idle = self.pending.is_empty() && self.committing_bytes == 0;
         let wanted = self.drops != self.drops_stored
             && (self.room.full_lanes != 0 || self.room.wanting != 0);
-        let asked_for = wanted || self.next_save(now) == Some(0);
+        if self.owes_ledger() {
+            self.losses_since.get_or_insert(now);
+        }
+        let due_by_time = self.next_save(now) == Some(0) || self.next_ledger(now) == Some(0);
+        let asked_for = wanted || due_by_time;
         let due = self.owes_ledger() && idle && asked_for && !self.closed;
         if due {
             self.add_control_frame();

@@ -78,6 +78,8 @@ pub(crate) struct State {
     pub(crate) next_cursor: u32,
     pub(crate) routes: Routes,
     pub(crate) ledger: Ledger,
+    /// When the first loss was counted that is not in the ledger on disk.
+    pub(crate) losses_since: Option<u64>,
     /// Of each lane: events up to here were given up.
     pub(crate) floors: Vec<u64>,
     pub(crate) floors_changed: bool,
@@ -99,6 +101,10 @@ pub(crate) struct State {
     pub(crate) committer_waits: bool,
     pub(crate) housekeeper_waits: bool,
     pub(crate) chores_due: bool,
+    /// When the housekeeper looks again unless it is woken.
+    pub(crate) looks_at: u64,
+    /// Whether it was to look within a second since it last did.
+    pub(crate) hurried: bool,
     pub(crate) stopping: bool,
     pub(crate) marks: crate::marks::Saving,
     pub(crate) scrub: crate::scrub::Scrub,
@@ -141,6 +147,7 @@ impl State {
             next_cursor: 1,
             routes: Routes::default(),
             ledger: Ledger::default(),
+            losses_since: None,
             floors: vec![0; crate::Lane::MOST],
             floors_changed: false,
             drops: 0,
@@ -157,6 +164,8 @@ impl State {
             committer_waits: false,
             housekeeper_waits: false,
             chores_due: false,
+            looks_at: 0,
+            hurried: false,
             stopping: false,
             marks: crate::marks::Saving::default(),
             scrub: crate::scrub::Scrub::default(),
@@ -362,6 +371,18 @@ impl Inner {
         }
     }
 
+    /// Has the housekeeper look within a second, if it sleeps longer.
+    pub(crate) fn look_in_time(&self, state: &mut State) {
+        state.hurried = true;
+        if state.looks_at
+            > state
+                .last_time
+                .saturating_add(crate::marks::LONGEST_WAIT_MS)
+        {
+            self.wake_housekeeper(state);
+        }
+    }
+
     pub(crate) fn tell(&self) {
         (self.notify)();
     }
@@ -413,8 +434,14 @@ impl Spool {
         self.inner.lock().unpin(seq.0);
     }
 
-    /// Counts a loss. Durable with the next commit or checkpoint, and before an acknowledgement that follows it.
+    /// Counts a loss. Durable with the next commit, of which there is one within a second, and before an acknowledgement that
+    /// follows it.
     pub fn record_loss(&self, loss: Loss) {
-        self.inner.lock().ledger.add(loss);
+        let mut state = self.inner.lock();
+        state.ledger.add(loss);
+        if state.losses_since.is_none() {
+            state.losses_since = Some(state.last_time);
+            self.inner.look_in_time(&mut state);
+        }
     }
 }

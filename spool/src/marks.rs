@@ -20,7 +20,7 @@ pub(crate) const FILE: &str = "cursors";
 const MAGIC: u64 = u64::from_le_bytes(*b"SPOOLCUR");
 const HEADER: usize = 24;
 /// A mark waits no longer for a commit to carry it.
-const LONGEST_WAIT_MS: u64 = 1_000;
+pub(crate) const LONGEST_WAIT_MS: u64 = 1_000;
 const MOST_ACKS: u64 = 10_000;
 /// With more changed cursors than this a commit carries marks only so often.
 const FEW_CURSORS: usize = 64;
@@ -110,9 +110,12 @@ impl State {
         Some(LONGEST_WAIT_MS.saturating_sub(now.saturating_sub(since)))
     }
 
-    pub(crate) fn note_acks(&mut self, count: u64) {
+    /// Counts acknowledgements that are to be saved; whether they are the first since the last save.
+    pub(crate) fn note_acks(&mut self, count: u64) -> bool {
         self.marks.acks = self.marks.acks.saturating_add(count);
+        let is_first = self.marks.since.is_none();
         self.marks.since.get_or_insert(self.last_time);
+        is_first
     }
 
     pub(crate) fn acks_are_many(&self) -> bool {

@@ -150,8 +150,11 @@ impl Spool {
             }
             cursor.advance();
             let met = cursor.first_early().is_some_and(|seq| seq <= committed);
-            state.note_acks(seqs.len() as u64);
+            let is_first = state.note_acks(seqs.len() as u64);
             state.room.is_stale();
+            if is_first {
+                self.inner.look_in_time(&mut state);
+            }
             if state.room.is_awaited() || state.acks_are_many() {
                 self.inner.wake_housekeeper(&mut state);
             }

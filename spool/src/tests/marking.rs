@@ -1,5 +1,7 @@
 //! What is stored of cursors and of losses is of one moment: that of the frame or the file it is stored in.
 
+use std::time::Duration;
+
 use super::*;
 use crate::control::{LaneMark, Mark};
 
@@ -186,6 +188,45 @@ fn what_a_session_gives_up_is_let_go_by_the_commit_that_counts_it_however_many_o
     );
     log.keep_house();
     assert_eq!(counted(&log), lost);
+}
+
+#[test]
+fn a_loss_is_on_disk_within_a_second_though_nothing_else_is_committed() {
+    let mut log = Log::new();
+    assert_eq!(log.spool.housekeep_once(NodeTime(log.now)), None);
+    let lost = expired(&log, 1, Seq::ZERO);
+    log.spool.record_loss(lost.clone());
+    assert!(log.spool.inner.lock().chores_due, "whoever sleeps is woken");
+    let due = log.spool.housekeep_once(NodeTime(log.now));
+    assert_eq!(due, Some(Duration::from_secs(1)));
+    log.commit();
+    assert_eq!(log.spool.committed(), Seq::ZERO, "others have a second");
+    log.now += 1_000;
+    log.spool.housekeep_once(NodeTime(log.now));
+    log.commit();
+    let mut log = log.crash();
+    assert_eq!(log.spool.status().ledger, [lost]);
+    log.keep_house();
+    let before = log.disk.counters();
+    for _ in 0..10 {
+        log.keep_house();
+        log.commit();
+    }
+    assert_eq!(log.disk.counters(), before, "an idle log writes nothing");
+}
+
+#[test]
+fn whoever_saves_the_marks_is_woken_by_the_first_acknowledgement_since() {
+    let mut log = Log::new();
+    let sessions = sessions(&mut log, 2);
+    assert_eq!(log.spool.housekeep_once(NodeTime(log.now)), None);
+    for (session, _, seq) in sessions {
+        log.spool.ack(session, &[seq]);
+        let woken = std::mem::take(&mut log.spool.inner.lock().chores_due);
+        assert_eq!(woken, session == CursorId(1));
+    }
+    let due = log.spool.housekeep_once(NodeTime(log.now));
+    assert_eq!(due, Some(Duration::from_secs(1)));
 }
 
 /// Cursors, the route to each, and the one record that it is owed.

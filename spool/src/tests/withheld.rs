@@ -27,7 +27,7 @@ fn record_that_cannot_be_read_for_a_minute_is_damaged_and_readers_go_on() {
         assert_eq!(entered(&log), once);
         log.drain(cursor);
         let low = log.spool.inner.lock().cursors[&cursor.0].low();
-        assert_eq!(Some(&low), seqs.last(), "the low mark pins nothing");
+        assert!(Some(&low) >= seqs.last(), "the low mark pins nothing");
         wait_a_minute(&mut log);
         assert_eq!(entered(&log), once);
         let log = log.kill();
