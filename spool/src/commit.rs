@@ -142,6 +142,9 @@ impl Inner {
             state.measure();
         }
         let mut batch = batch;
+        for loss in std::mem::take(&mut batch.debts) {
+            state.ledger.add_stored(loss);
+        }
         for effect in std::mem::take(&mut batch.effects) {
             state.come_true(effect);
         }
@@ -288,7 +291,7 @@ impl State {
     /// Adds to a frame what the spool has to store and no transaction brought.
     fn add_changes(&mut self, batch: &mut Pending) {
         let seq = batch.last_seq;
-        self.enter_removed(batch);
+        batch.debts = self.debts_of_removed(batch);
         if self.floors_changed {
             self.floors_changed = false;
             batch.push_control(&Control::Floors(self.floors.clone()), seq);
@@ -299,8 +302,9 @@ impl State {
             batch.effects.push(Effect::Joined(joined));
         }
         // Marks, floors, removals and acknowledgements let go what the ledger counts: all it counts comes with them.
-        if self.ledger.has_changed() {
-            batch.push_control(&Control::Ledger(self.ledger.take_changed()), seq);
+        if self.ledger.has_changed() || !batch.debts.is_empty() {
+            let losses = self.ledger.take_changed_with(&batch.debts);
+            batch.push_control(&Control::Ledger(losses), seq);
         }
         let marks = self.marks_for_commit(seq);
         if !marks.is_empty() {

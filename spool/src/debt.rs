@@ -61,18 +61,31 @@ impl Debt {
         self.last = self.last.max(seq);
         self.amount.add(1, u64::from(len));
     }
+
+    fn into_loss(self, reason: LossReason, scope: &str, at: u64) -> Option<Loss> {
+        (self.amount.records > 0).then(|| Loss {
+            reason,
+            scope: scope.to_owned(),
+            count: self.amount.records,
+            bytes: self.amount.bytes,
+            first: Seq(self.first),
+            last: Seq(self.last),
+            at: NodeTime(at),
+        })
+    }
 }
 
 impl State {
-    /// Enters what the cursors that a frame removes are owed as of its commit: what is committed, and what comes with it.
-    pub(crate) fn enter_removed(&mut self, frame: &Pending) {
+    /// What the cursors that a frame removes are owed as of its commit: what is committed, and what comes with it.
+    pub(crate) fn debts_of_removed(&mut self, frame: &Pending) -> Vec<Loss> {
+        let mut debts = Vec::new();
         let removed = frame.effects.iter().filter_map(|effect| match effect {
             Effect::Removed { cursor, reason } => Some((*cursor, (*reason)?)),
             _ => None,
         });
         let mut removed = removed.peekable();
         if removed.peek().is_none() {
-            return;
+            return debts;
         }
         let coming = Coming::of(frame);
         for (id, reason) in removed {
@@ -82,10 +95,10 @@ impl State {
             if let Some(cursor) = self.cursors.get(&id) {
                 let mut debt = self.committed_debt(cursor, &coming);
                 self.add_coming_debt(cursor, &coming, &mut debt);
-                let scope = cursor.name.clone();
-                self.enter_debt(scope, reason, &debt);
+                debts.extend(debt.into_loss(reason, &cursor.name, self.last_time));
             }
         }
+        debts
     }
 
     fn committed_debt(&self, cursor: &Cursor, coming: &Coming<'_>) -> Debt {
@@ -122,20 +135,5 @@ impl State {
                 debt.add(seq, slot.len());
             }
         }
-    }
-
-    fn enter_debt(&mut self, scope: String, reason: LossReason, debt: &Debt) {
-        if debt.amount.records == 0 {
-            return;
-        }
-        self.ledger.add(Loss {
-            reason,
-            scope,
-            count: debt.amount.records,
-            bytes: debt.amount.bytes,
-            first: Seq(debt.first),
-            last: Seq(debt.last),
-            at: NodeTime(self.last_time),
-        });
     }
 }

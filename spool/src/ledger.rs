@@ -74,7 +74,7 @@ const OTHER: &str = "other";
 const LONGEST_SCOPE: usize = 256;
 
 /// The ledger. Entries only grow, so that a later copy of one replaces an earlier.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     entries: BTreeMap<(LossReason, String), Loss>,
     changed: BTreeSet<(LossReason, String)>,
@@ -84,8 +84,19 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn add(&mut self, mut loss: Loss) {
+    pub(crate) fn add(&mut self, loss: Loss) {
         self.added += 1;
+        let key = self.merge(loss);
+        self.changed.insert(key);
+    }
+
+    /// Takes a loss that a frame has stored already.
+    pub(crate) fn add_stored(&mut self, loss: Loss) {
+        self.merge(loss);
+    }
+
+    /// Adds to the entry of its reason and scope, and says which that is.
+    fn merge(&mut self, mut loss: Loss) -> (LossReason, String) {
         let mut cut = loss.scope.len().min(LONGEST_SCOPE);
         while !loss.scope.is_char_boundary(cut) {
             cut -= 1;
@@ -96,10 +107,9 @@ impl Ledger {
             key.1 = OTHER.into();
             loss.scope = OTHER.into();
         }
-        self.changed.insert(key.clone());
         let Some(entry) = self.entries.get_mut(&key) else {
-            self.entries.insert(key, loss);
-            return;
+            self.entries.insert(key.clone(), loss);
+            return key;
         };
         entry.count = entry.count.saturating_add(loss.count);
         entry.bytes = entry.bytes.saturating_add(loss.bytes);
@@ -108,6 +118,7 @@ impl Ledger {
         if entry.first == Seq::ZERO || (loss.first != Seq::ZERO && loss.first < entry.first) {
             entry.first = loss.first;
         }
+        key
     }
 
     /// Takes an entry as it was stored.
@@ -146,6 +157,17 @@ impl Ledger {
         let changed = std::mem::take(&mut self.changed);
         let entries = changed.iter().filter_map(|key| self.entries.get(key));
         entries.cloned().collect()
+    }
+
+    /// As `take_changed`, of the ledger as these losses make it, which are not in it yet.
+    pub(crate) fn take_changed_with(&mut self, coming: &[Loss]) -> Vec<Loss> {
+        if coming.is_empty() {
+            return self.take_changed();
+        }
+        let mut then = self.clone();
+        self.changed.clear();
+        coming.iter().for_each(|loss| then.add(loss.clone()));
+        then.take_changed()
     }
 
     /// What was lost to damage: no more entries than there are lanes, and few others.
@@ -192,6 +214,22 @@ mod tests {
         };
         assert_eq!(ledger.entries(), std::slice::from_ref(&merged));
         assert_eq!(ledger.take_changed(), [merged]);
+        assert!(!ledger.has_changed());
+    }
+
+    #[test]
+    fn what_a_frame_brings_is_stored_with_it_and_in_the_ledger_once_it_is() {
+        let mut ledger = Ledger::default();
+        ledger.add(loss("bulk", 3, 3));
+        ledger.add(loss("alarm", 4, 4));
+        let coming = [loss("bulk", 7, 7)];
+        let stored = ledger.take_changed_with(&coming);
+        let counts = |losses: &[Loss]| losses.iter().map(|it| it.count).collect::<Vec<_>>();
+        assert_eq!(counts(&stored), [1, 2]);
+        assert_eq!(counts(&ledger.entries()), [1, 1]);
+        let [coming] = coming;
+        ledger.add_stored(coming);
+        assert_eq!(ledger.entries(), stored);
         assert!(!ledger.has_changed());
     }
 

@@ -1,7 +1,7 @@
 //! What waits for a commit: records encoded as they will stand in their frame.
 
 use crate::{
-    LossReason, checksum,
+    Loss, LossReason, checksum,
     control::Control,
     frame::{self, FLAG_LINK, HEADER, Header, Link, PAGE},
     index::Slot,
@@ -48,6 +48,9 @@ pub(crate) struct Pending {
     pub(crate) effects: Vec<Effect>,
     /// Stored when the frame is committed.
     pub(crate) joined: Joined,
+    /// What the cursors it removes were owed: in the ledger that it stores, and in that of memory once it is committed. A
+    /// checkpoint that overtakes it has the cursors still.
+    pub(crate) debts: Vec<Loss>,
     flags: u16,
     /// Bytes of the content whose checksum is known, and it.
     summed: (usize, u32),
@@ -78,6 +81,7 @@ impl Pending {
         self.slots.clear();
         self.effects.clear();
         self.joined.clear();
+        self.debts.clear();
         self.base = base;
         self.first_seq = 0;
         self.last_seq = base.seq.saturating_sub(1);

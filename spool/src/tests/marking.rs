@@ -89,6 +89,31 @@ fn debts_that_end_together_are_counted_by_the_commit_that_ends_them() {
 }
 
 #[test]
+fn the_debt_of_an_ended_session_is_counted_once_though_a_checkpoint_overtakes_its_end() {
+    let mut log = Log::new();
+    let (session, route) = log.reader("session");
+    let owed = owe(&mut log, route).len() as u64;
+    let end = |log: &Log| {
+        let mut transaction = log.spool.transaction(NodeTime(log.now));
+        transaction.remove_cursor(session, Some(LossReason::SessionEnded));
+        transaction.finish();
+    };
+    end(&log);
+    log.disk.fail_at(0);
+    log.spool.commit_once();
+    log.keep_house();
+    let (written, _) = crate::checkpoint::read_both(&log.disk).unwrap();
+    assert_eq!(written.len(), 1);
+    let log = log.crash();
+    assert_eq!(log.spool.cursor("session"), Some(session));
+    assert_eq!(counted(&log), 0);
+    end(&log);
+    log.commit();
+    assert_eq!(counted(&log), owed);
+    assert_eq!(counted(&log.crash()), owed);
+}
+
+#[test]
 fn losses_are_counted_by_the_commit_of_the_acknowledgements_behind_them() {
     let mut log = Log::new();
     let sessions = sessions(&mut log, 100);
