@@ -105,14 +105,14 @@ impl State {
                 .map(|owed| owed.seq)
                 .collect();
             for seq in doomed {
-                cursor.mark_done(seq, false);
+                cursor.gave_up |= cursor.mark_done(seq, false);
             }
             cursor.advance();
             if let Some(amount) = skipped.get(&cursor.id)
                 && let Some(window) = cursor.lanes.get_mut(usize::from(lane.0))
             {
                 window.consumed = window.consumed.plus(*amount);
-                cursor.changed = true;
+                (cursor.changed, cursor.gave_up) = (true, true);
             }
         }
         if let Some(floor) = self.floors.get_mut(usize::from(lane.0)) {

@@ -254,6 +254,46 @@ fn whoever_saves_the_marks_is_woken_by_the_first_acknowledgement_since() {
     assert_eq!(due, Some(Duration::from_secs(1)));
 }
 
+#[test]
+fn what_a_lane_gives_up_is_let_go_by_the_commit_that_counts_it_however_many_others_changed() {
+    let mut options = options();
+    options.lanes[2].when_full = WhenFull::DropOldest;
+    let mut log = Log::with(options);
+    let sessions = sessions(&mut log, 100);
+    let (slow, route) = log.reader("slow");
+    let mut owed = 0;
+    while log.spool.inner.lock().room.wanting == 0 {
+        log.append(2, route, &body(owed, 4_000)).unwrap();
+        owed += 1;
+        if owed % 20 == 0 {
+            log.commit();
+            log.keep_house();
+        }
+    }
+    log.commit();
+    // From here on the marks of many are carried only so often.
+    log.spool.ack(sessions[0].0, &[sessions[0].2]);
+    log.append(0, RouteId::NOBODY, b"carries").unwrap();
+    log.commit();
+    for &(session, _, seq) in &sessions {
+        log.spool.ack(session, &[seq]);
+    }
+    log.spool.housekeep_once(NodeTime(log.now));
+    let lost = owed - log.pending(slow);
+    assert!(lost > 0);
+    log.append(0, RouteId::NOBODY, b"later").unwrap();
+    log.spool.commit_once();
+    let log = log.crash();
+    assert_eq!((log.pending(slow), counted(&log)), (owed - lost, lost));
+    assert_eq!(
+        all_of(&log, slow).len() as u64,
+        owed - lost,
+        "and nothing else"
+    );
+    let (session, _, seq) = sessions[99];
+    assert_eq!(log.seqs(session), [seq.0], "not all marks were carried");
+}
+
 /// Cursors, the route to each, and the one record that it is owed.
 fn sessions(log: &mut Log, count: usize) -> Vec<(CursorId, RouteId, Seq)> {
     let readers: Vec<_> = (0..count)
