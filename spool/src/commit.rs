@@ -281,6 +281,7 @@ impl State {
     /// So many losses, and what was given up so many times, are in the ledger on disk.
     pub(crate) fn ledger_is_stored(&mut self, losses: u64, drops: u64) {
         self.ledger.are_stored(losses);
+        self.room.is_stale();
         self.drops_stored = drops;
         self.losses_since = self.owes_ledger().then_some(self.last_time);
         if drops == self.drops {

@@ -1,9 +1,11 @@
 //! A reader's durable place: a low mark, and what is acknowledged above it.
 
+mod hold;
 mod window;
 
 use std::collections::BTreeSet;
 
+use self::hold::Holds;
 pub(crate) use self::window::{LaneWindow, Owed, WINDOW};
 use crate::{
     Lane, NodeTime,
@@ -60,6 +62,7 @@ pub(crate) struct Cursor {
     pub(crate) history_until: u64,
     pub(crate) lanes: [LaneWindow; Lane::MOST],
     early: BTreeSet<u64>,
+    holds: Holds,
     pub(crate) acknowledged: u64,
     /// The record that created it, and the one that removed it, since the start: it is there between their commits.
     pub(crate) created_at: u64,
@@ -80,6 +83,7 @@ impl Cursor {
             history_until: record.history_until,
             lanes: std::array::from_fn(|_| LaneWindow::at(record.low)),
             early: BTreeSet::new(),
+            holds: Holds::default(),
             acknowledged: 0,
             created_at: 0,
             removed_at: None,

@@ -121,8 +121,11 @@ impl State {
         self.floors_changed = true;
         // The table is at hand; without it the segment counts as needed until it is looked at again.
         let _ = self.look_at(version, extra);
-        if count > 0 {
+        // What nobody is owed any more may have been counted as lost since.
+        if count > 0 || !self.ledger.is_stored() {
             self.drops += 1;
+        }
+        if count > 0 {
             let scope = self
                 .lanes
                 .get(usize::from(lane.0))

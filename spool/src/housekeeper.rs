@@ -176,8 +176,8 @@ impl State {
     /// for its room, be freed before it is in the ledger on disk; and what lets no cursor move is not to be forgotten.
     fn store_ledger(&mut self, now: u64) -> bool {
         let idle = self.pending.is_empty() && self.committing_bytes == 0;
-        let wanted = self.drops != self.drops_stored
-            && (self.room.full_lanes != 0 || self.room.wanting != 0);
+        let is_short = self.room.full_lanes != 0 || self.room.wanting != 0;
+        let wanted = is_short && (self.drops != self.drops_stored || self.holds_lost());
         if self.owes_ledger() {
             self.losses_since.get_or_insert(now);
         }
@@ -188,6 +188,14 @@ impl State {
             self.add_control_frame();
         }
         due
+    }
+
+    /// Whether room is taken by what was counted as lost and acknowledged.
+    fn holds_lost(&self) -> bool {
+        let stored = self.ledger.stored();
+        self.cursors
+            .values()
+            .any(|cursor| cursor.is_holding(stored))
     }
 
     fn add_control_frame(&mut self) -> u64 {

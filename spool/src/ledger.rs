@@ -142,6 +142,11 @@ impl Ledger {
         self.added
     }
 
+    /// How many of these are on disk.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored
+    }
+
     /// The first so many losses are on disk.
     pub(crate) fn are_stored(&mut self, added: u64) {
         self.stored = self.stored.max(added);

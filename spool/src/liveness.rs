@@ -14,7 +14,7 @@ use crate::{
     segment::{Index, Segment},
 };
 
-/// For each route and lane, up to where nobody is owed anything.
+/// For each route and lane, up to where nobody is owed anything, nor was what the ledger on disk is yet to count.
 pub(crate) type Lows = HashMap<u32, [u64; Lane::MOST]>;
 
 /// What of a sealed segment was needed when its table was looked at. Less and less of it is.
@@ -59,6 +59,7 @@ impl Inner {
 
 impl State {
     pub(crate) fn lows(&self) -> Lows {
+        let stored = self.ledger.stored();
         let lows = |route: &crate::Route| {
             let mut lows = [u64::MAX; Lane::MOST];
             for cursor in route
@@ -66,8 +67,8 @@ impl State {
                 .iter()
                 .filter_map(|cursor| self.cursors.get(&cursor.0))
             {
-                for (low, lane) in lows.iter_mut().zip(&cursor.lanes) {
-                    *low = (*low).min(lane.low);
+                for (low, kept) in lows.iter_mut().zip(cursor.kept_behind(stored)) {
+                    *low = (*low).min(kept);
                 }
             }
             lows

@@ -435,7 +435,7 @@ impl Spool {
     }
 
     /// Counts a loss. Durable with the next commit, of which there is one within a second, and before an acknowledgement that
-    /// follows it.
+    /// follows it; what that lets go is freed behind it.
     pub fn record_loss(&self, loss: Loss) {
         let mut state = self.inner.lock();
         state.ledger.add(loss);

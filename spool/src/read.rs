@@ -142,9 +142,11 @@ impl Spool {
         let (met, returned) = {
             let mut state = self.inner.lock();
             let committed = state.committed;
+            let (counted, stored) = (state.ledger.added(), state.ledger.stored());
             let Some(cursor) = state.cursors.get_mut(&cursor.0) else {
                 return;
             };
+            cursor.hold(counted, stored);
             for seq in seqs {
                 cursor.ack(seq.0);
             }

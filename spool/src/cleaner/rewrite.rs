@@ -317,7 +317,9 @@ impl State {
                 .cursors
                 .iter()
                 .filter_map(|cursor| self.cursors.get(&cursor.0));
-            cursors.any(|cursor| cursor.owes(tag.lane(), place.seq))
+            let (lane, seq) = (tag.lane(), place.seq);
+            let stored = self.ledger.stored();
+            cursors.any(|cursor| cursor.owes(lane, seq) || cursor.holds(lane, seq, stored))
         })
     }
 }

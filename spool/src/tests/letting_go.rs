@@ -37,6 +37,60 @@ fn what_a_transaction_takes_back_stays_pinned_as_it_was() {
     assert!(log.spool.read_at(old).unwrap().is_none());
 }
 
+#[test]
+fn what_is_counted_as_lost_is_freed_once_the_ledger_on_disk_counts_it() {
+    for commits in [false, true] {
+        let mut log = Log::new();
+        let (session, route) = log.reader("session");
+        let mut owed = 0;
+        while log.append(0, route, &body(owed, 1_000)).is_ok() {
+            owed += 1;
+            if owed % 20 == 0 {
+                log.commit();
+                log.keep_house();
+            }
+        }
+        log.commit();
+        for _ in 0..2 {
+            log.spool.inner.write_checkpoint(true).unwrap();
+        }
+        while log.pending(session) > 0 {
+            lose_some(&log, session);
+        }
+        if commits {
+            log.append_kind(Kind::State, 0, RouteId::NOBODY, b"state")
+                .unwrap();
+            log.commit();
+        }
+        let made = log.spool.inner.lock().room.last_id;
+        while log.spool.inner.prepare().unwrap() {}
+        log.spool.inner.clean(4).unwrap();
+        let freed = log.spool.inner.lock().room.last_id > made;
+        assert_eq!(freed, commits, "{commits}");
+        if !commits {
+            let log = log.crash();
+            let given = log.pending(session);
+            assert_eq!((given, log.spool.status().ledger), (owed, vec![]));
+        }
+    }
+}
+
+/// Counts as expired what the session is given next, and acknowledges it.
+fn lose_some(log: &Log, session: CursorId) {
+    let seqs = log.seqs(session);
+    log.spool.record_loss(Loss {
+        reason: LossReason::Expired,
+        scope: "session".into(),
+        count: seqs.len() as u64,
+        bytes: 0,
+        first: Seq(seqs[0]),
+        last: Seq(*seqs.last().unwrap()),
+        at: NodeTime(log.now),
+    });
+    let seqs: Vec<Seq> = seqs.into_iter().map(Seq).collect();
+    log.spool.ack(session, &seqs);
+}
+
 const HISTORY: Head = Head {
     kind: Kind::Event,
     lane: Lane(2),
