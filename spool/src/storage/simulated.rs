@@ -233,6 +233,18 @@ impl Simulated {
         image.expect("the file exists").spoil(offset, reads);
     }
 
+    /// Every sector can be read again.
+    pub fn restore_sectors(&self) {
+        let mut state = self.shared.lock();
+        state.images.values_mut().for_each(Image::restore);
+    }
+
+    /// Whether no part of some file can be read; counts no read.
+    pub fn is_any_file_away(&self) -> bool {
+        let state = self.shared.lock();
+        state.images.values().any(Image::is_away)
+    }
+
     /// Every file as this process sees it.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.shared.lock();

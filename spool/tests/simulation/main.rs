@@ -18,6 +18,7 @@ mod flushes;
 mod model;
 mod random;
 mod routes;
+mod sectors;
 mod seeds;
 mod story;
 mod world;

@@ -34,6 +34,8 @@ pub struct World {
     pub pinned: BTreeSet<u64>,
     /// Bits were flipped: what is missing must be in the ledger, and repeats have no bound.
     pub damaged: bool,
+    /// Some sectors cannot be read: what lies there is withheld from readers for a minute.
+    pub unreadable: bool,
     /// No fault was injected since the last full commit.
     pub faults: bool,
     pub crashes: u32,
@@ -52,6 +54,8 @@ impl World {
         let now = NodeTime(1_700_000_000_000);
         let (spool, recovery) = open(&storage, &options, now);
         assert_eq!((recovery.checkpoint, recovery.findings), (None, vec![]));
+        let replayed = spool.replay_state(&mut |entry| panic!("{entry:?} was never appended"));
+        replayed.expect("the disk reads");
         World {
             rng: fastrand::Rng::with_seed(seed),
             storage,
@@ -61,6 +65,7 @@ impl World {
             now,
             pinned: BTreeSet::new(),
             damaged: false,
+            unreadable: false,
             faults: false,
             crashes: 0,
             terms: 1,
@@ -291,9 +296,7 @@ impl World {
             };
             let batch = match self.spool.read(id, after, limits) {
                 Ok(batch) => batch,
-                Err(StorageError::Io { .. }) if self.faults || self.storage.crashed() => {
-                    return None;
-                }
+                Err(error) if self.may_fail(&error) => return None,
                 // Its removal waits for a commit.
                 Err(StorageError::NoSuchCursor)
                     if self
@@ -330,6 +333,17 @@ impl World {
             if batch.at_end || entries.len() == records {
                 return Some(entries);
             }
+        }
+    }
+
+    /// Whether the disk is such that a read may fail like this.
+    pub fn may_fail(&self, error: &StorageError) -> bool {
+        match error {
+            StorageError::Io { .. } => {
+                self.faults || self.storage.crashed() || self.storage.is_any_file_away()
+            }
+            StorageError::Withheld => self.unreadable,
+            StorageError::NoSuchCursor | StorageError::Moved => false,
         }
     }
 

@@ -106,6 +106,21 @@ impl Image {
         self.spoiled.insert(place / SECTOR, reads);
     }
 
+    pub(super) fn restore(&mut self) {
+        self.spoiled.clear();
+    }
+
+    /// Whether each page has a sector that cannot be read.
+    pub(super) fn is_away(&self) -> bool {
+        let pages: BTreeSet<usize> = self
+            .spoiled
+            .keys()
+            .map(|sector| sector * SECTOR / PAGE)
+            .collect();
+        !self.live.is_empty()
+            && (0..self.live.len().div_ceil(PAGE)).all(|page| pages.contains(&page))
+    }
+
     /// Whether a read of this part fails; counts it as one.
     pub(super) fn is_spoiled(&mut self, start: usize, len: usize) -> bool {
         let sectors = start / SECTOR..start.saturating_add(len).div_ceil(SECTOR);

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use spool::{
     CursorId, Health, Kind, LossReason, NodeTime, OpenError, Options, Recovery, Seq, Spool,
+    StorageError,
     storage::simulated::{Faults, Simulated},
 };
 
@@ -58,6 +59,10 @@ impl World {
             }
             match opened {
                 Ok(opened) => break opened,
+                // One that gives back nothing of a file is waited for.
+                Err(OpenError::Storage { .. }) if self.storage.is_any_file_away() => {
+                    self.storage.restore_sectors();
+                }
                 Err(error) => panic!("a log opens whatever it finds: {error}"),
             }
         };
@@ -77,9 +82,15 @@ impl World {
             recovery.findings
         );
         let replayed = self.replay();
+        let unreadable = self.unreadable;
         let is_there = |seq: u64, kind: Kind| match kind {
             Kind::State => replayed.contains(&seq),
-            Kind::Event | Kind::EventAndState => self.spool.read_at(Seq(seq)).unwrap().is_some(),
+            Kind::Event | Kind::EventAndState => match self.spool.read_at(Seq(seq)) {
+                Ok(entry) => entry.is_some(),
+                // It is there, and nobody may read it yet.
+                Err(StorageError::Withheld) if unreadable => true,
+                Err(error) => panic!("{seq}: {error}"),
+            },
         };
         let exists = |id: CursorId| self.spool.cursor_status(id).is_some();
         let found = self.spool.committed();

@@ -33,10 +33,7 @@ impl World {
             match self.spool.read_at(Seq(seq)) {
                 Ok(Some(entry)) => self.model.check(&entry),
                 Ok(None) => assert!(self.damaged, "{seq} is pinned and gone"),
-                Err(error) => assert!(
-                    self.faults || self.storage.crashed(),
-                    "{seq} is pinned: {error}"
-                ),
+                Err(error) => assert!(self.may_fail(&error), "{seq} is pinned: {error}"),
             }
         }
     }
