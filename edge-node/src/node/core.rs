@@ -6,26 +6,24 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use spool::{Batch, CursorId, NodeTime, ReadLimits, Seq, Spool, StorageError, clock::ClockMark};
+use spool::{Batch, CursorId, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
 
 use crate::{
-    broker::{
-        Action, Broker, ConnectionId, Errand, Excess, Journal, KnownSink, PeerError, ReadRequest,
-        Reader, Ticket, dead_cursor, sink_cursor,
-    },
-    config::{NodeId, units::ByteSize},
+    broker::{Action, Broker, ConnectionId, Excess, Journal, PeerError, sink_cursor},
+    config::NodeId,
     ingest::Ingest,
     jq::Outcome,
     mqtt::packet::ReasonCode,
-    node::{
-        handle::{Incoming, PublishError, RemoveError, Request},
-        status::{LossStatus, MessagesStatus, NodeHealth, NodeStatus, SessionsStatus, SpoolStatus},
-    },
     rules::{JqJob, Judge},
 };
 
 mod devices;
 mod groups;
+mod reading;
+mod requests;
+mod status;
+
+pub use self::reading::{Order, Reading};
 
 /// Tells the time: the node clock, by which ages are measured, and the wall clock, which events carry.
 pub type Clock = Arc<dyn Fn() -> ClockMark + Send + Sync>;
@@ -48,104 +46,6 @@ pub enum Effect {
     /// Run the reading on a thread that may block, then hand the result to `handle_reading`.
     Read(Reading),
 }
-
-/// Something to be read from the log.
-#[derive(Debug)]
-pub enum Reading {
-    /// For a session or group that is behind.
-    Debt(Reader, ReadRequest, Ticket),
-    /// For a session that resumes or subscribes.
-    Errands(usize, Ticket, Vec<Errand>),
-}
-
-impl Reading {
-    /// What is to be read; `Send`, unlike the reading.
-    pub fn order(&self) -> Order {
-        match self {
-            Reading::Debt(_, request, _) => match request.clone() {
-                ReadRequest::Cursor {
-                    cursor,
-                    after,
-                    limits,
-                } => Order::Cursor {
-                    cursor,
-                    after,
-                    limits,
-                },
-                ReadRequest::Positions(seqs) => Order::Positions {
-                    seqs,
-                    bytes: DEBT_BYTES,
-                },
-            },
-            Reading::Errands(_, _, errands) => Order::Positions {
-                seqs: errands.iter().filter_map(Errand::seq).collect(),
-                bytes: usize::MAX,
-            },
-        }
-    }
-}
-
-/// A read of the log, ready to run anywhere.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// What a cursor is owed.
-    Cursor {
-        /// The cursor.
-        cursor: CursorId,
-        /// Behind this position.
-        after: Seq,
-        /// At most so much.
-        limits: ReadLimits,
-    },
-    /// These records, until there are so many bytes.
-    Positions {
-        /// Their positions.
-        seqs: Vec<Seq>,
-        /// The bound.
-        bytes: usize,
-    },
-}
-
-impl Order {
-    /// Runs it; may block on the disk.
-    pub fn run(&self, spool: &Spool) -> Result<Batch, StorageError> {
-        match self {
-            Order::Cursor {
-                cursor,
-                after,
-                limits,
-            } => spool.read(*cursor, *after, *limits),
-            Order::Positions { seqs, bytes } => read_positions(spool, seqs, *bytes),
-        }
-    }
-}
-
-/// Reads what is committed of these positions, until it has so many bytes. `next` is the last read, or, where all are, the
-/// last committed.
-fn read_positions(spool: &Spool, seqs: &[Seq], bytes: usize) -> Result<Batch, StorageError> {
-    let committed = spool.committed();
-    let mut batch = Batch {
-        next: committed,
-        ..Batch::default()
-    };
-    let mut read = 0;
-    for seq in seqs.iter().filter(|seq| **seq <= committed) {
-        let entry = spool.read_at(*seq)?;
-        read += entry.as_ref().map_or(0, |entry| entry.body.len());
-        batch.entries.extend(entry);
-        if read >= bytes {
-            batch.next = *seq;
-            break;
-        }
-    }
-    Ok(batch)
-}
-
-/// Bytes read at once of the positions a reader is behind.
-const DEBT_BYTES: usize = 256 * 1024;
-
-/// How the names of the cursors over what sessions are owed begin.
-const SESSION_CURSORS: &str = "session/";
 
 /// Broker and log, and what joins them.
 pub struct Core {
@@ -367,112 +267,6 @@ impl Core {
         }
     }
 
-    /// A door asks.
-    pub fn handle_request(&mut self, request: Request) {
-        // An asker that went away needs no answer.
-        match request {
-            Request::Publish {
-                origin,
-                events,
-                reply,
-            } => {
-                if let Some(index) = self.speaks_for_device(&events) {
-                    return drop(reply.send(Err(not_for_others(index))));
-                }
-                let now = (self.clock)();
-                let mut journal =
-                    Journal::begin(&self.spool, &mut self.ingest, now, self.keeps_history);
-                let taken = self.broker.handle_events(&mut journal, &origin, &events);
-                if taken.is_ok() {
-                    self.broker.publish_derived(&mut journal);
-                    self.broker.hand_over_retentions(&mut journal);
-                    journal.finish();
-                } else {
-                    drop(journal); // takes back what was appended of the batch
-                }
-                self.carry_out();
-                drop(reply.send(taken.map_err(full)));
-            }
-            Request::Groups(request) => self.handle_group_request(request),
-            Request::RemoveSink { name, reply } => drop(reply.send(self.remove_sink(&name))),
-            Request::Devices(request) => self.handle_device_request(request),
-            Request::Tap { reply } => drop(reply.send(self.broker.open_tap())),
-            Request::Status { reply } => drop(reply.send(self.status())),
-        }
-    }
-
-    /// The first of these events on a topic where only a device or the node itself speaks.
-    fn speaks_for_device(&self, events: &[Incoming]) -> Option<usize> {
-        events.iter().position(|incoming| {
-            let carried = incoming.mesh_topic();
-            let is_open = |topic: &str| self.broker.is_open_topic(topic);
-            !is_open(&incoming.topic) || carried.is_some_and(|topic| !is_open(&topic))
-        })
-    }
-
-    fn remove_sink(&mut self, name: &str) -> Result<Seq, RemoveError> {
-        let sink = || name.to_owned();
-        let known = KnownSink {
-            debt: self.spool.cursor(&sink_cursor(name)),
-            dead: self.spool.cursor(&dead_cursor(name)),
-        };
-        match known.debt {
-            Some(debt) if self.broker.is_sink(debt) => {
-                return Err(RemoveError::Configured { sink: sink() });
-            }
-            None if known.dead.is_none() => return Err(RemoveError::Unknown { sink: sink() }),
-            _ => {}
-        }
-        self.transact(|broker, journal| broker.handle_remove_sink(journal, name, known))
-            .map_err(|error| RemoveError::Unavailable {
-                what: error.to_string(),
-            })
-    }
-
-    fn status(&self) -> NodeStatus {
-        let now = (self.clock)().node;
-        let log = self.spool.status();
-        let counters = self.broker.counters();
-        NodeStatus {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_ms: now.0.saturating_sub(self.started.0),
-            health: health(&log),
-            sessions: self.sessions_status(&log),
-            devices: self.broker.devices_status(),
-            messages: MessagesStatus {
-                received: counters.received,
-                acknowledged: counters.acknowledged,
-                delivered: counters.delivered,
-                events: counters.events,
-                gaps: counters.gaps,
-                wrapped: counters.wrapped,
-                refused: counters.refused,
-            },
-            spool: SpoolStatus::of(&log, now),
-            rules: self.broker.rules().status(),
-            derived_waiting: self.broker.rules().waiting() as u64,
-            decoders: self.broker.rules().decoders_status(),
-            ledger: log
-                .ledger
-                .iter()
-                .map(|loss| LossStatus::of(loss, now))
-                .collect(),
-            ..NodeStatus::default()
-        }
-    }
-
-    fn sessions_status(&self, log: &spool::Status) -> SessionsStatus {
-        let cursors = log.cursors.iter();
-        let owed: Vec<_> = cursors
-            .filter(|cursor| cursor.name.starts_with(SESSION_CURSORS))
-            .collect();
-        SessionsStatus {
-            pending_records: owed.iter().map(|cursor| cursor.pending_records).sum(),
-            pending_bytes: owed.iter().map(|cursor| cursor.pending_bytes).sum(),
-            ..self.broker.sessions_status()
-        }
-    }
-
     /// The node is about to stop: no client is read any more.
     pub fn stop_reading(&mut self) {
         self.broker.stop_reading();
@@ -516,50 +310,5 @@ fn acknowledge(spool: &Spool, acknowledged: &[(CursorId, Seq)]) {
         if let Some((cursor, _)) = run.first() {
             spool.ack(*cursor, &seqs);
         }
-    }
-}
-
-fn not_for_others(index: usize) -> PublishError {
-    PublishError::Refused {
-        index,
-        reason: "its topic belongs to a device of [devices]; commands to it go to POST /api/v1/devices/ID/commands".to_owned(),
-    }
-}
-
-fn full(full: spool::Full) -> PublishError {
-    match full {
-        spool::Full::TooLarge => PublishError::TooLarge,
-        spool::Full::Bound { .. } | spool::Full::Waiting | spool::Full::UnknownRoute => {
-            PublishError::Full {
-                what: full.to_string(),
-            }
-        }
-    }
-}
-
-fn health(log: &spool::Status) -> NodeHealth {
-    let full = log.lanes.iter().filter(|lane| lane.full);
-    let mut reasons: Vec<String> = full
-        .map(|lane| format!("lane {} is full", lane.name))
-        .collect();
-    let (free, kept) = (log.free_bytes, log.min_free_bytes);
-    if free < kept {
-        reasons.push(format!(
-            "the disk has {} free and `min-free` of [spool] keeps {}: the log gets no new file",
-            ByteSize(free),
-            ByteSize(kept)
-        ));
-    }
-    if let spool::Health::Failing { error, .. } = &log.health {
-        reasons.insert(
-            0,
-            format!("the disk does not take what it is given: {error}"),
-        );
-        return NodeHealth::Failing { reasons };
-    }
-    if reasons.is_empty() {
-        NodeHealth::Ok
-    } else {
-        NodeHealth::Degraded { reasons }
     }
 }

@@ -1,6 +1,6 @@
 //! Requests about groups.
 
-use super::{Core, full};
+use super::{Core, requests::full};
 use crate::node::groups::GroupRequest;
 
 impl Core {
