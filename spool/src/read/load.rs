@@ -198,13 +198,14 @@ impl Inner {
         Err(StorageError::Moved)
     }
 
-    /// Reads records, leaving out those that are damaged; false if a segment was replaced meanwhile.
+    /// Reads records, leaving out those that are damaged; false if a segment was replaced meanwhile. All that are withheld are
+    /// noted, so that whoever reads them waits once.
     pub(crate) fn read_located(
         &self,
         found: &[Located],
         each: &mut dyn FnMut(&Located, &[u8]),
     ) -> Result<bool, StorageError> {
-        let mut buffer = Vec::new();
+        let (mut buffer, mut is_withheld) = (Vec::new(), false);
         let mut rest = found;
         while let Some(first) = rest.first() {
             let mut end = first.place.end();
@@ -222,11 +223,16 @@ impl Inner {
             let (run, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             rest = others;
             buffer.resize(end.saturating_sub(start) as usize, 0);
-            if !self.read_run(run, &mut buffer, each)? {
-                return Ok(false);
+            match self.read_run(run, &mut buffer, each) {
+                Ok(true) => {}
+                Err(StorageError::Withheld) => is_withheld = true,
+                other => return other,
             }
         }
-        Ok(true)
+        match is_withheld {
+            true => Err(StorageError::Withheld),
+            false => Ok(true),
+        }
     }
 
     /// Reads records that lie near to each other; false if their segment was replaced meanwhile.

@@ -254,7 +254,7 @@ fn positions_are_not_given_out_again_whatever_was_cleaned() {
 
 /// A log full to the bound of its first lane, of whose records one cursor is owed so many of ten, and another, which has
 /// acknowledged them, the rest; gives the one that has not.
-fn fill_and_drain_one(log: &mut Log, owed_of_ten: u64) -> CursorId {
+pub(super) fn fill_and_drain_one(log: &mut Log, owed_of_ten: u64) -> CursorId {
     let (slow, to_slow) = log.reader("slow");
     let (fast, to_fast) = log.reader("fast");
     let mut of_fast = Vec::new();

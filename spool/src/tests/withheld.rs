@@ -1,6 +1,7 @@
 //! Sectors that cannot be read while the log runs.
 
 use super::{
+    cleaning::fill_and_drain_one,
     damaging::{append_alone, entered, segment},
     *,
 };
@@ -33,6 +34,16 @@ fn record_that_cannot_be_read_for_a_minute_is_damaged_and_readers_go_on() {
         let log = log.kill();
         assert_eq!(entered(&log), once);
     }
+}
+
+#[test]
+fn records_that_cannot_be_read_are_waited_for_together() {
+    let (mut log, cursor, seqs) = with_records(false);
+    spoil_page(&log, 2, FOR_GOOD);
+    spoil_page(&log, 4, FOR_GOOD);
+    require_withheld(&log, cursor);
+    wait_a_minute(&mut log);
+    assert_eq!(log.seqs(cursor), [seqs[1]]);
 }
 
 #[test]
@@ -149,6 +160,30 @@ fn segment_that_cannot_be_written_anew_keeps_no_other_from_being_sealed() {
     assert_eq!(entered(&log), once);
     let given = log.drain(cursor).len() as u64;
     assert_eq!(given, seqs.len() as u64 - 1 + more + 1);
+}
+
+#[test]
+fn segment_that_cannot_be_read_keeps_no_other_from_being_cleaned() {
+    let mut log = Log::new();
+    let slow = fill_and_drain_one(&mut log, 3);
+    log.spool.inner.seal_all().unwrap();
+    let owed = all_of(&log, slow);
+    let is_small = |log: &Log, id: u64| log.disk.files()[&segment(id)].len() < SEGMENT as usize;
+    // Each page of the frames, or the probes that tell a sector from a disk.
+    for page in 1..20 {
+        spoil_page(&log, page, FOR_GOOD);
+    }
+    let cleaned = log.spool.inner.clean(3);
+    assert!(cleaned.is_err(), "what cannot be read is said");
+    assert!(!is_small(&log, 1), "it may come back");
+    assert!(is_small(&log, 2) && is_small(&log, 3));
+    for page in 1..20 {
+        spoil_page(&log, page, NO_MORE);
+    }
+    log.spool.inner.clean(3).unwrap();
+    assert!(is_small(&log, 1));
+    assert_eq!(all_of(&log, slow), owed);
+    assert_eq!(entered(&log), []);
 }
 
 /// A log with a reader and three records in its first segment, one in a frame each.
