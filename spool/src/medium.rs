@@ -99,14 +99,15 @@ impl<'a> Medium<'a> {
         Ok(failed)
     }
 
-    /// Reads here and there, until something answers.
+    /// Reads here and there, from the first page to the last, until something answers.
     fn probe(&self) -> io::Result<()> {
         let len = self.file.len()?;
-        let mut page = vec![0; PAGE.min(len) as usize];
-        let step = len.saturating_sub(PAGE) / PROBES;
+        let last = len.saturating_sub(1) / PAGE;
         for probe in 0..PROBES {
+            let offset = last * probe / (PROBES - 1) * PAGE;
+            let mut page = vec![0; PAGE.min(len - offset) as usize];
             if !self.answers.get() {
-                self.try_read(&mut page, step * probe / PAGE * PAGE)?;
+                self.try_read(&mut page, offset)?;
             }
         }
         Ok(())
@@ -120,4 +121,27 @@ pub(crate) fn is_of_medium(error: &io::Error) -> bool {
     errno.is_some_and(|errno| {
         [Errno::IO, Errno::NODATA, Errno::BADMSG, Errno::UCLEAN].contains(&errno)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Storage, simulated::Simulated};
+
+    #[test]
+    fn one_page_of_a_short_file_that_can_be_read_is_found() {
+        for pages in 2..=PROBES {
+            for whole in 0..pages {
+                let disk = Simulated::new(1);
+                let file = disk.create("a", pages * PAGE).unwrap();
+                for page in (0..pages).filter(|page| *page != whole) {
+                    disk.spoil_sector_at("a", (page * PAGE) as usize, None);
+                }
+                let mut buffer = [7; PAGE as usize];
+                let asked = (whole + 1) % pages;
+                let read = Medium::of(&*file).read(&mut buffer, asked * PAGE);
+                assert!(!read.unwrap(), "page {whole} of {pages} answers");
+            }
+        }
+    }
 }
