@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use spool::{LossReason, WhenFull};
+use spool::{CursorId, LossReason, Seq, StorageError, WhenFull};
 
 use crate::{
     random::{Trouble, options, run},
     seeds,
-    world::World,
+    world::{ALL, World},
 };
 
 /// No sector of a run is found, waited for and settled later than this.
@@ -101,6 +101,8 @@ fn spoil_block(world: &mut World) {
     let Some((name, bytes)) = world.rng.choice(&segments) else {
         return;
     };
+    // A disk of which little more answers counts as away.
+    world.storage.restore_sectors();
     let sectors = bytes.len() / SECTOR;
     let len = world.rng.usize(1..=sectors / 2);
     let first = world.rng.usize(..=sectors - len);
@@ -112,8 +114,8 @@ fn spoil_block(world: &mut World) {
 /// Waits until every reader gets on, as each does in the end.
 fn settle(world: &mut World) {
     let until = world.now.0 + SETTLED_WITHIN.as_millis() as u64;
-    while !is_settled(world) {
-        assert!(world.now.0 < until, "something is withheld for ever");
+    while let Some(error) = unsettled(world) {
+        assert!(world.now.0 < until, "{error}: {:#?}", world.spool.status());
         pass(world);
     }
     world.unreadable = false;
@@ -122,15 +124,25 @@ fn settle(world: &mut World) {
     world.unreadable = true;
 }
 
-fn is_settled(world: &mut World) -> bool {
-    let ids: Vec<_> = world.model.cursors.keys().copied().collect();
-    ids.into_iter()
-        .all(|id| world.read(id, usize::MAX).is_some())
-        && world
-            .pinned
-            .clone()
-            .into_iter()
-            .all(|seq| world.spool.read_at(spool::Seq(seq)).is_ok())
+/// What a reader is told instead of what it is to have.
+fn unsettled(world: &World) -> Option<StorageError> {
+    let mut cursors = world.model.cursors.keys();
+    let pinned = world.pinned.iter();
+    let mut pinned = pinned.filter_map(|seq| world.spool.read_at(Seq(*seq)).err());
+    cursors
+        .find_map(|id| unread(world, *id))
+        .or_else(|| pinned.next())
+}
+
+fn unread(world: &World, id: CursorId) -> Option<StorageError> {
+    let mut after = Seq::ZERO;
+    loop {
+        match world.spool.read(id, after, ALL) {
+            Ok(batch) if batch.at_end => return None,
+            Ok(batch) => after = batch.next,
+            Err(error) => return Some(error),
+        }
+    }
 }
 
 fn pass(world: &mut World) {
