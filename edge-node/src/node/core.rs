@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use spool::{Batch, CursorId, NodeTime, Seq, Spool, StorageError, clock::ClockMark};
+use spool::{Batch, NodeTime, Spool, StorageError, clock::ClockMark};
 
 use crate::{
     broker::{Action, Broker, ConnectionId, Excess, Journal, PeerError, sink_cursor},
@@ -19,10 +19,12 @@ use crate::{
 
 mod devices;
 mod groups;
+mod log_order;
 mod reading;
 mod requests;
 mod status;
 
+use self::log_order::LogOrder;
 pub use self::reading::{Order, Reading};
 
 /// Tells the time: the node clock, by which ages are measured, and the wall clock, which events carry.
@@ -123,37 +125,53 @@ impl Core {
     }
 
     fn carry_out(&mut self) {
+        for order in self.take_log_orders() {
+            order.carry_out(&self.spool);
+        }
+        self.effects
+            .extend(self.broker.take_job().map(Effect::Work));
+    }
+
+    /// What the log is told, in this order, and beside it effects. A commit may come between any two: what is let go was
+    /// counted before, and what is kept was pinned.
+    fn take_log_orders(&mut self) -> Vec<LogOrder> {
+        let mut orders = Vec::new();
         while let Some(action) = self.broker.poll_action() {
-            match action {
-                Action::Flush(id) => self.effects.push(Effect::Flush(id)),
-                Action::Close(id) => self.effects.push(Effect::Close(id)),
-                Action::Resume(id) => self.effects.push(Effect::Resume(id)),
-                Action::Fault(id, error) => self.effects.push(Effect::Fault(id, error)),
-                Action::Excess(id, excess) => self.effects.push(Effect::Excess(id, excess)),
+            let effect = match action {
+                Action::Flush(id) => Effect::Flush(id),
+                Action::Close(id) => Effect::Close(id),
+                Action::Resume(id) => Effect::Resume(id),
+                Action::Fault(id, error) => Effect::Fault(id, error),
+                Action::Excess(id, excess) => Effect::Excess(id, excess),
                 Action::Read {
                     reader,
                     request,
                     ticket,
-                } => self
-                    .effects
-                    .push(Effect::Read(Reading::Debt(reader, request, ticket))),
+                } => Effect::Read(Reading::Debt(reader, request, ticket)),
                 Action::RunErrands {
                     session,
                     ticket,
                     errands,
-                } => {
-                    self.effects
-                        .push(Effect::Read(Reading::Errands(session, ticket, errands)));
+                } => Effect::Read(Reading::Errands(session, ticket, errands)),
+                Action::Pin(seq) => {
+                    orders.push(LogOrder::Pin(seq));
+                    continue;
                 }
-                Action::Pin(seq) => self.spool.pin(seq),
-                Action::Unpin(seq) => self.spool.unpin(seq),
-                Action::Lose(loss) => self.spool.record_loss(loss),
-            }
+                Action::Unpin(seq) => {
+                    orders.push(LogOrder::Unpin(seq));
+                    continue;
+                }
+                Action::Lose(loss) => {
+                    orders.push(LogOrder::Lose(loss));
+                    continue;
+                }
+            };
+            self.effects.push(effect);
         }
-        // A commit may come at any time: what is let go was counted before, and what is kept was pinned.
-        acknowledge(&self.spool, &self.broker.take_acknowledged());
-        self.effects
-            .extend(self.broker.take_job().map(Effect::Work));
+        orders.extend(log_order::acknowledgements(
+            &self.broker.take_acknowledged(),
+        ));
+        orders
     }
 
     /// What the shell has to do since the last call.
@@ -300,15 +318,5 @@ impl Core {
     /// The time.
     pub fn now(&self) -> NodeTime {
         (self.clock)().node
-    }
-}
-
-/// Hands acknowledgements to the log, a run per cursor.
-fn acknowledge(spool: &Spool, acknowledged: &[(CursorId, Seq)]) {
-    for run in acknowledged.chunk_by(|(a, _), (b, _)| a == b) {
-        let seqs: Vec<Seq> = run.iter().map(|(_, seq)| *seq).collect();
-        if let Some((cursor, _)) = run.first() {
-            spool.ack(*cursor, &seqs);
-        }
     }
 }
