@@ -186,7 +186,7 @@ impl Node {
         let mut stream = TcpStream::connect(&self.http).expect("the door is open");
         let length = body.len();
         let request = format!(
-            "POST {path} HTTP/1.0\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n{body}"
+            "POST {path} HTTP/1.0\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n{body}"
         );
         stream
             .write_all(request.as_bytes())

@@ -132,7 +132,7 @@ fn others() -> String {
 }
 
 async fn reload(node: &TestNode) {
-    let head = "POST /api/v1/rules/reload HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
+    let head = "POST /api/v1/rules/reload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
     let answer = tests::request(node.http(), head, b"{}").await;
     assert_eq!(answer.code, 200, "{}", answer.body);
 }

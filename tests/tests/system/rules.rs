@@ -305,7 +305,7 @@ fn marking(set: usize) -> String {
 }
 
 async fn reload_over_http(node: &TestNode) -> tests::Response {
-    let head = "POST /api/v1/rules/reload HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
+    let head = "POST /api/v1/rules/reload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
     tests::request(node.http(), head, b"{}").await
 }
 

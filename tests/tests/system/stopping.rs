@@ -103,7 +103,7 @@ async fn nobody_who_is_silent_holds_up_sigterm() {
     device.publish_readings(1..=3).await;
     let _called = [silent.accept().await, silent.accept().await];
     let half_body =
-        b"POST /events/publish?topic=t HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{";
+        b"POST /events/publish?topic=t HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
     let mut half_said = Vec::new();
     for (door, said) in [
         (node.mqtt(), &b"\x10\x50\x00\x04MQ"[..]),
