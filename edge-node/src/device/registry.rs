@@ -156,7 +156,12 @@ impl Registry {
             let mut count = mark.map_or(0, |mark| mark.lost_before(&state));
             let of_stream = |it: &Dropped| StreamId::of(it.incarnation, it.stream) == id;
             let mut floor = (state.oldest.boot, state.oldest.seq);
-            for dropped in birth.dropped.iter().filter(of_stream) {
+            // What is behind all events and cannot be read is what was being written when the power went: it was never
+            // committed, so nobody was promised it.
+            let was_committed =
+                |it: &Dropped| it.from <= state.last || it.reason != birth::LossReason::Unreadable;
+            let dropped = birth.dropped.iter().filter(of_stream);
+            for dropped in dropped.filter(was_committed) {
                 count = lost_by(mark, &state, &dropped).saturating_add(count);
                 if dropped.from > state.last {
                     floor = floor.max((dropped.to.boot, dropped.to.seq.saturating_add(1)));

@@ -69,7 +69,12 @@ pub(super) fn find(
 }
 
 /// A page that the medium does not give back is an invalid one.
-fn look(storage: &dyn Storage, name: &str, id: u64, size: u64) -> io::Result<Page<OnDisk>> {
+pub(super) fn look(
+    storage: &dyn Storage,
+    name: &str,
+    id: u64,
+    size: u64,
+) -> io::Result<Page<OnDisk>> {
     if size < 2 * PAGE {
         return Ok(Page::Valid(OnDisk::Empty { size }));
     }

@@ -10,13 +10,14 @@
 
 use std::io;
 
-use super::Opening;
+use super::{Mode, Opening, found::look};
 use crate::{
     OpenError,
     frame::{Found, HEADER, Header, Link, PAGE, salt_of},
     medium::Medium,
+    page::Page,
     scan::{Tail, find_frame},
-    segment::SegmentHeader,
+    segment::{SegmentHeader, file_name},
 };
 
 /// How many files may have been begun since the segment before, those that failed among them.
@@ -45,10 +46,17 @@ impl Opening<'_> {
 
     /// Takes in the newest segment, which could not be salvaged, as far as it holds what no other does.
     pub(super) fn take_newest_unread(&mut self, id: u64, size: u64) -> Result<(), OpenError> {
+        let read = || OpenError::io("read a segment");
+        // While its owner runs, it may have begun since it was looked at. What is in it then is newer than this view.
+        let name = file_name(id);
+        if self.mode == Mode::ReadOnly
+            && let Page::Valid(_) = look(self.storage, &name, id, size).map_err(read())?
+        {
+            return Ok(());
+        }
         let held = self.state.segments.back().map_or(0, |it| it.last);
         let file = self.open_segment(id)?;
         let file = Medium::of(&*file);
-        let read = || OpenError::io("read a segment");
         let found = find_frame(&file, PAGE..size, &|_, header| header.first_seq > held);
         if let Some((_, salt, _)) = found.map_err(read())? {
             // What was taken for the last segment until here ends where this one begins.

@@ -51,6 +51,8 @@ struct Birth {
     last: (u32, u64),
     oldest: (u32, u64),
     dropped: &'static [(Place, Place)],
+    /// Why.
+    reason: wire::birth::LossReason,
     kinds: &'static [Announced<'static>],
 }
 
@@ -64,6 +66,7 @@ fn birth(boot: u32) -> Birth {
         last: (0, 0),
         oldest: (boot, 1),
         dropped: &[],
+        reason: wire::birth::LossReason::Outbox,
         kinds: KINDS,
     }
 }
@@ -98,7 +101,7 @@ impl Birth {
             stream: stream(),
             from: mark(*from),
             to: mark(*to),
-            reason: wire::birth::LossReason::Outbox,
+            reason: self.reason,
         });
         let dropped: Vec<_> = dropped.collect();
         let mut bytes = [0; 512];
@@ -609,6 +612,16 @@ fn what_a_birth_announces_and_no_jump_shows_is_in_the_ledger_once() {
             says: says((7, 2), (7, 2), &[((7, 3), (7, 3))]),
             come: &[(7, 2), (8, 1)],
             lost: 1,
+        },
+        // What was being written when the power went.
+        Loss {
+            has: &[(7, 1)],
+            says: Birth {
+                reason: wire::birth::LossReason::Unreadable,
+                ..says((7, 2), (7, 2), &[((7, 3), (7, 3))])
+            },
+            come: &[(7, 2), (8, 1)],
+            lost: 0,
         },
         // Between events that come.
         Loss {
