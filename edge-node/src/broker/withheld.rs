@@ -177,7 +177,8 @@ impl Session {
                 flight.place = Place::Stored(seq);
             }
         }
-        if self.feed.is_behind() {
+        // While it is away, what is stored before this one has yet to be read.
+        if self.connection.is_none() || self.feed.is_behind() {
             self.flights.is_ahead(seq);
         } else {
             self.feed.advance(seq);

@@ -81,6 +81,24 @@ fn what_waited_for_room_expires_when_it_would_have_without() {
 }
 
 #[test]
+fn what_is_stored_before_a_message_that_was_sent_while_it_waited_is_sent_too() {
+    let (mut node, _filler) = full_node();
+    let first = node.connect(v5("first"));
+    let second = node.connect(v5("second"));
+    let mut reader = node.connect(durable("reader"));
+    node.subscribe(&mut reader, "live", QoS::AtLeastOnce);
+    node.send(&second, publish("live", "2", QoS::AtLeastOnce, 1));
+    node.settle();
+    assert_eq!(payloads(&reader.publishes(&mut node)), ["2"]);
+    node.drop_connection(reader);
+    node.send(&first, publish("live", "1", QoS::AtLeastOnce, 1));
+    node.settle();
+    make_room(&mut node);
+    let mut reader = node.connect(durable("reader"));
+    assert_eq!(take_all(&mut node, &mut reader), ["2", "1"]);
+}
+
+#[test]
 fn a_subscriber_without_room_for_a_withheld_message_gets_no_later_one_first() {
     let (mut node, device) = full_node();
     let mut reader = node.connect(with_receive_maximum(v5("reader"), 1));
