@@ -27,17 +27,19 @@ const SEEDS: Range<u64> = 0..400;
 
 #[test]
 fn promises_hold_whatever_a_seed_does_to_the_node() {
-    let seeds = std::env::var("NODE_SEEDS").map_or(SEEDS, |text| {
+    let asked = std::env::var("NODE_SEEDS").ok().map(|text| {
         let (first, end) = text.split_once("..").expect("NODE_SEEDS=first..end");
         first.parse().unwrap()..end.parse().unwrap()
     });
+    let is_plain = asked.is_none();
     let mut sum = Counts::default();
-    for seed in seeds.clone() {
+    for seed in asked.unwrap_or(SEEDS) {
         sum += run(seed);
     }
     tell(|| format!("{sum:?}"));
+    // Other seeds may be few.
     assert!(
-        seeds.count() < 200 || sum.has_everything(),
+        !is_plain || sum.has_everything(),
         "the seeds do not meet what they are for: {sum:?}"
     );
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spool::{Loss, LossReason, NodeTime, Seq};
 
-use crate::mqtt::packet::QoS;
+use crate::{
+    broker::tests::harness::{SINK, filters},
+    mqtt::packet::QoS,
+};
 
 pub(super) mod derived;
 mod retained;
@@ -16,6 +19,16 @@ use wills::Wills;
 
 /// Clients of a simulation.
 pub(super) const CLIENTS: usize = 3;
+
+/// The sinks, by their names, and what each is sent. The second fails for long.
+pub(super) const SINKS: [(&str, &[&str]); 2] = [(SINK, &["#"]), ("far", &["t/#", "alarm/#"])];
+
+/// Whether a sink is sent what is published on this topic.
+pub(super) fn is_for(sink: usize, topic: &str) -> bool {
+    filters(SINKS[sink].1)
+        .iter()
+        .any(|filter| filter.matches(topic))
+}
 
 /// A message that a client published, or the node for it as its will.
 #[derive(Debug)]
@@ -37,10 +50,22 @@ pub(super) struct Message {
     sendings: usize,
     /// Where it stands in the log, as the sink was shown.
     positions: BTreeSet<Seq>,
-    at_sink: bool,
-    buried: bool,
+    pub(super) at: [AtSink; SINKS.len()],
+}
+
+/// What became of a message at one sink.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AtSink {
+    pub(super) arrived: bool,
+    pub(super) buried: bool,
     /// The receiver has refused it at least once, so that others may pass it.
-    refused: bool,
+    pub(super) refused: bool,
+}
+
+impl AtSink {
+    pub(super) fn is_any(self) -> bool {
+        self.arrived || self.buried || self.refused
+    }
 }
 
 /// A message that a client has yet to say.
@@ -86,7 +111,7 @@ pub(super) struct Model {
     seen: BTreeSet<(usize, u32, usize)>,
     /// Who took a message of a shared group for good, at QoS 2.
     takers: BTreeMap<usize, (usize, u32)>,
-    last_at_sink: BTreeMap<(usize, String, QoS), usize>,
+    last_at_sink: BTreeMap<(usize, usize, String, QoS), usize>,
     pub(super) counts: Counts,
 }
 
@@ -104,6 +129,8 @@ pub(super) struct Counts {
     pub(super) outlived: u64,
     /// Publishes sent while something waited for room.
     pub(super) withheld: u64,
+    /// Packets that came together, of which the node left some for later.
+    pub(super) put_by: u64,
 }
 
 impl Counts {
@@ -117,6 +144,7 @@ impl Counts {
             && self.derived > 1000
             && self.outlived > 5
             && self.withheld > 0
+            && self.put_by > 0
     }
 }
 
@@ -131,6 +159,7 @@ impl std::ops::AddAssign for Counts {
         self.derived += other.derived;
         self.outlived += other.outlived;
         self.withheld += other.withheld;
+        self.put_by += other.put_by;
     }
 }
 
@@ -154,9 +183,7 @@ impl Model {
             sent: None,
             sendings: 0,
             positions: BTreeSet::new(),
-            at_sink: false,
-            buried: false,
-            refused: false,
+            at: <[AtSink; SINKS.len()]>::default(),
         });
         self.messages.len() - 1
     }
@@ -301,25 +328,36 @@ impl Model {
         *last = number.max(*last);
     }
 
-    /// The sink's receiver got what stands at `seq`.
-    pub(super) fn arrived(&mut self, number: usize, seq: Seq) {
+    /// The receiver of this sink got what stands at `seq`.
+    pub(super) fn arrived(&mut self, sink: usize, number: usize, seq: Seq) {
         let message = &mut self.messages[number];
         message.stored_at(number, seq);
-        let is_first = !std::mem::replace(&mut message.at_sink, true);
-        if is_first && message.qos != QoS::AtMostOnce && !message.refused {
-            let key = (message.publisher, message.topic.clone(), message.qos);
+        let is_first = !std::mem::replace(&mut message.at[sink].arrived, true);
+        if is_first && message.qos != QoS::AtMostOnce && !message.at[sink].refused {
+            let topic = message.topic.clone();
+            let key = (sink, message.publisher, topic, message.qos);
             let last = self.last_at_sink.entry(key).or_insert(number);
             assert!(
                 *last <= number,
-                "the sink got message {number} for the first time after message {last}"
+                "sink {sink} got message {number} for the first time after message {last}"
             );
             *last = number;
         }
     }
 
     /// The sink is shown it as of use until `expires` on the node clock, which its event says as `expirytime`.
-    pub(super) fn shown(&self, number: usize, expires: Option<NodeTime>, expirytime: Option<i64>) {
+    pub(super) fn shown(
+        &self,
+        sink: usize,
+        number: usize,
+        expires: Option<NodeTime>,
+        expirytime: Option<i64>,
+    ) {
         let message = &self.messages[number];
+        assert!(
+            is_for(sink, &message.topic),
+            "message {number} is not for sink {sink}: {message:?}"
+        );
         let span = message.sent.zip(message.expiry).map(|(sent, seconds)| {
             let ends = |from: NodeTime| from.0 + u64::from(seconds) * 1000;
             ends(sent.0)..=ends(sent.1)
@@ -340,19 +378,19 @@ impl Model {
     }
 
     /// The receiver refuses it, this time or for good.
-    pub(super) fn refused(&mut self, number: usize) {
-        self.messages[number].refused = true;
+    pub(super) fn refused(&mut self, sink: usize, number: usize) {
+        self.messages[number].at[sink].refused = true;
     }
 
     /// It stands among the dead letters.
-    pub(super) fn buried(&mut self, number: usize, seq: Seq) {
+    pub(super) fn buried(&mut self, sink: usize, number: usize, seq: Seq) {
         let message = &mut self.messages[number];
         assert!(
-            message.refused,
+            message.at[sink].refused,
             "message {number} is a dead letter, and nobody refused it"
         );
         message.stored_at(number, seq);
-        message.buried = true;
+        message.at[sink].buried = true;
         self.counts.buried += 1;
     }
 
@@ -379,18 +417,21 @@ impl Model {
             let of = |loss: &&Loss| loss.reason == reason && loss.scope == scope;
             ledger.iter().filter(of).map(|loss| loss.count).sum::<u64>()
         };
-        let mut given_up = 0;
+        let mut given_up = [0; SINKS.len()];
         let mut expired = [0; CLIENTS];
         for (number, message) in self.messages.iter().enumerate() {
             if !message.acked {
                 continue;
             }
-            if !message.at_sink && !message.buried {
+            for (sink, at) in message.at.iter().enumerate() {
+                if at.arrived || at.buried || !is_for(sink, &message.topic) {
+                    continue;
+                }
                 assert!(
-                    message.refused,
-                    "message {number} was acknowledged and never reached the sink: {message:?}"
+                    at.refused,
+                    "message {number} was acknowledged and never reached sink {sink}: {message:?}"
                 );
-                given_up += 1;
+                given_up[sink] += 1;
             }
             let may_expire = message.may_be_expired(now);
             if is_shared(&message.topic) {
@@ -416,11 +457,13 @@ impl Model {
             );
             self.counts.expired += expired;
         }
-        let unburied = counted(LossReason::DeadLetterBound, "mesh");
-        assert!(
-            unburied >= given_up,
-            "{given_up} messages are no dead letters either, the ledger has {unburied}"
-        );
+        for ((name, _), given_up) in SINKS.iter().zip(given_up) {
+            let unburied = counted(LossReason::DeadLetterBound, name);
+            assert!(
+                unburied >= given_up,
+                "{given_up} messages are no dead letters of {name} either, the ledger has {unburied}"
+            );
+        }
         let lost = std::array::from_fn(|client| {
             counted(LossReason::SessionEnded, &format!("client-{client}"))
         });
@@ -458,9 +501,6 @@ impl Message {
             assert_eq!(delivery.expiry, None, "{delivery:?}");
             return;
         };
-        if delivery.qos == QoS::ExactlyOnce {
-            return; // It was ready to leave when its identifier was on its way to the disk.
-        }
         let waited = delivery.after.0.saturating_sub(last.0) / 1000;
         let most = u64::from(expiry).saturating_sub(waited);
         // One that was under way before may have expired since.

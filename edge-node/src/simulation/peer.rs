@@ -12,8 +12,12 @@ use super::{
 };
 use crate::{
     broker::tests::harness::{Client, TestNode, goodbye},
-    mqtt::packet::{
-        Ack, ConnAck, Connect, Packet, PacketId, PublishPropertySet, QoS, ReasonCode, Version, Will,
+    mqtt::{
+        encode::encode,
+        packet::{
+            Ack, ConnAck, Connect, Packet, PacketId, PublishPropertySet, QoS, ReasonCode, Version,
+            Will,
+        },
     },
 };
 
@@ -292,7 +296,9 @@ impl Peer {
 
     /// Takes its leave, if the node reads it.
     pub(super) fn say_goodbye(&mut self, node: &mut TestNode, model: &mut Model) {
-        let ready = |link: &mut Link| link.is_greeted && node.core.wants_input(link.client.id);
+        let ready = |link: &mut Link| {
+            link.is_greeted && link.begun.is_none() && node.core.wants_input(link.client.id)
+        };
         let Some(link) = self.link.take_if(ready) else {
             return;
         };
@@ -306,51 +312,89 @@ impl Peer {
         self.stale.push(link.client);
     }
 
-    /// Sends the oldest of what waits. False if nothing does.
+    /// Sends the oldest of what waits: so many packets in one read of the node, and of the last all but so many bytes, which
+    /// come with the next read. False if nothing waits.
     pub(super) fn send(
         &mut self,
         node: &mut TestNode,
         model: &mut Model,
-        subscribed: impl FnOnce(&str) -> BTreeSet<usize>,
+        (packets, late): (usize, usize),
+        subscribed: impl Fn(&str) -> BTreeSet<usize>,
     ) -> bool {
-        let Some(link) = &mut self.link else {
+        let wants = |link: &&mut Link| node.core.wants_input(link.client.id);
+        let Some(link) = self.link.as_mut().filter(wants) else {
             return false;
         };
-        if !node.core.wants_input(link.client.id) {
-            return false;
+        let waits = link.begun.is_some() || !link.todo.is_empty();
+        let (mut bytes, first) = link.begun.take().unzip();
+        let mut whole = Vec::from_iter(first);
+        let bytes = bytes.get_or_insert_default();
+        let mut end = 0;
+        while whole.len() < packets
+            && let Some(packet) = self.next_packet(model)
+        {
+            end = bytes.len();
+            encode(self.version, &packet, bytes).unwrap();
+            whole.push(packet);
         }
-        let packet = match link.todo.pop_front() {
-            None => return false,
-            Some(Todo::Packet(packet)) => Some(packet),
-            Some(Todo::Publish(number)) => self.next_of(model, number),
+        let late = late.min(bytes.len().saturating_sub(end + 1));
+        let Some(link) = self.link.as_mut().filter(|_| !whole.is_empty()) else {
+            return waits;
         };
-        let (Some(packet), Some(link)) = (packet, &mut self.link) else {
-            return true;
-        };
-        match &packet {
-            Packet::Publish(publish) => {
-                let number = number_in(&publish.payload);
-                model.sent(number, node.now(), subscribed(publish.topic.as_str()));
+        if late > 0 {
+            let rest = bytes.split_off(bytes.len() - late);
+            link.begun = whole.pop().map(|packet| (rest, packet));
+        }
+        for packet in &whole {
+            match packet {
+                Packet::Publish(publish) => {
+                    let number = number_in(&publish.payload);
+                    model.sent(number, node.now(), subscribed(publish.topic.as_str()));
+                }
+                Packet::PubAck(ack) | Packet::PubComp(ack) => {
+                    link.open.remove(&ack.packet_id);
+                }
+                _ => {}
             }
-            Packet::PubAck(ack) | Packet::PubComp(ack) => drop(link.open.remove(&ack.packet_id)),
-            _ => {}
+            tell(|| format!("{} -> {}", self.index, brief(packet)));
         }
-        tell(|| format!("{} -> {}", self.index, brief(&packet)));
-        let is_publish = matches!(packet, Packet::Publish(_));
-        node.send(&link.client, packet);
-        let withheld = is_publish && !node.core.broker().withholding().is_empty();
+        node.send_bytes(&link.client, bytes);
+        let is_publish = |packet: &Packet| matches!(packet, Packet::Publish(_));
+        let withheld = whole.iter().any(is_publish) && !node.core.broker().withholding().is_empty();
         model.counts.withheld += u64::from(withheld);
+        model.counts.put_by += u64::from(whole.len() > 1 && !node.core.wants_input(link.client.id));
         true
     }
 
+    /// The oldest packet that waits.
+    fn next_packet(&mut self, model: &Model) -> Option<Packet> {
+        loop {
+            match self.link.as_mut()?.todo.pop_front()? {
+                Todo::Packet(packet) => return Some(packet),
+                Todo::Publish(number) => {
+                    if let Some(packet) = self.next_of(model, number) {
+                        return Some(packet);
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes the next packet from the node. False if there is none.
-    pub(super) fn receive(&mut self, node: &mut TestNode, model: &mut Model) -> bool {
+    ///
+    /// `is_settled`: the node knows that all it has asked the log for is committed.
+    pub(super) fn receive(
+        &mut self,
+        node: &mut TestNode,
+        model: &mut Model,
+        is_settled: bool,
+    ) -> bool {
         let Some(link) = &mut self.link else {
             return false;
         };
         let Some(packet) = link.client.next(node) else {
             if link.is_greeted {
-                link.emptied_at = node.now();
+                link.emptied(node.now(), is_settled);
             }
             return false;
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use spool::{LossReason, ReadLimits, Seq, Spool};
 
-use super::{peer::payload::number_in, story::tell, world::World};
+use super::{model::SINKS, peer::payload::number_in, story::tell, world::World};
 use crate::{
     broker::tests::harness::{subscribe, v5},
     mqtt::packet::QoS,
@@ -29,10 +29,13 @@ impl World {
         }
         assert_eq!(unrest, Vec::<String>::new());
         let node = self.node();
-        let (now, graveyard) = (node.now(), node.graveyard());
+        let now = node.now();
+        let graveyards = SINKS.map(|(name, _)| node.graveyard_of(name));
         let spool = node.core.spool().clone();
         let status = spool.status();
-        self.model.read_dead_letters(&spool, graveyard);
+        for (sink, graveyard) in graveyards.into_iter().enumerate() {
+            self.model.read_dead_letters(sink, &spool, graveyard);
+        }
         self.model.check(now, &status.ledger);
         let cursors = status.cursors.iter().map(|cursor| cursor.name.as_str());
         for name in cursors.filter(|name| !name.starts_with("dead/")) {

@@ -15,12 +15,16 @@ use cloud_uplink::{
     RecordSource, Uplink,
 };
 use fastrand::Rng;
-use filters::{TopicFilter, timestamp_millis};
+use filters::timestamp_millis;
 use spool::{CursorId, Entry, Full, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, Spool};
 
-use super::{model::Model, peer::payload::number_in, story::tell};
+use super::{
+    model::{Model, SINKS},
+    peer::payload::number_in,
+    story::tell,
+};
 use crate::{
-    broker::tests::harness::{SINK, TestNode},
+    broker::tests::harness::{TestNode, filters},
     node::{handle::RULE_ORIGIN, source::Source},
     record::Record,
 };
@@ -30,7 +34,7 @@ const POISON: usize = 17;
 
 /// How the link and the receiver are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weather {
+pub(super) enum Weather {
     Fine,
     /// No request arrives.
     Down,
@@ -46,6 +50,8 @@ enum Weather {
 
 /// One run of an uplink, from a start of the node to its end.
 pub(super) struct Sink {
+    /// Its place among the sinks.
+    index: usize,
     uplink: Uplink,
     source: Arc<Source>,
     cursor: CursorId,
@@ -89,9 +95,10 @@ impl Taste {
 }
 
 impl Sink {
-    pub(super) fn start(node: &TestNode, taste: Taste, rng: &mut Rng) -> Sink {
+    pub(super) fn start(index: usize, node: &TestNode, taste: Taste, rng: &mut Rng) -> Sink {
         let spool = node.core.spool();
-        let cursor = node.sink();
+        let (name, from) = SINKS[index];
+        let cursor = node.sink_of(name);
         let after = spool
             .cursor_status(cursor)
             .map_or(Seq::ZERO, |status| status.low);
@@ -106,16 +113,17 @@ impl Sink {
         let (base, now) = (Instant::now(), node.now());
         let lanes = [Lane(0), Lane(1), Lane(2)];
         let source = Source::new(
-            SINK,
+            name,
             spool.clone(),
             node.clock(),
-            vec![TopicFilter::parse("#").unwrap()],
+            filters(from),
             u32::MAX,
             Arc::default(),
             Vec::new(),
-            node.graveyard(),
+            node.graveyard_of(name),
         );
         Sink {
+            index,
             uplink: Uplink::new(base, limits, &lanes, after, rng.fork()),
             source,
             cursor,
@@ -136,9 +144,30 @@ impl Sink {
     /// The link or the receiver changes.
     pub(super) fn change(&mut self, rng: &mut Rng) {
         use Weather::{Broken, Busy, Down, Fine, Lossy, Part};
+        if self.fails_long() && self.weather == Down && rng.u8(..4) > 0 {
+            return;
+        }
         let all = [Fine, Fine, Down, Lossy, Busy, Part, Broken];
         self.weather = all[rng.usize(..all.len())];
-        tell(|| format!("sink: {:?}", self.weather));
+        if self.fails_long() && self.weather != Fine {
+            self.weather = Down;
+        }
+        tell(|| format!("sink {}: {:?}", self.index, self.weather));
+    }
+
+    pub(super) fn weather(&self) -> Weather {
+        self.weather
+    }
+
+    /// The node was away, and the receiver of a sink that fails for long has not changed.
+    pub(super) fn stay(&mut self, weather: Weather) {
+        if self.fails_long() {
+            self.weather = weather;
+        }
+    }
+
+    fn fails_long(&self) -> bool {
+        self.index > 0
     }
 
     pub(super) fn clear_up(&mut self) {
@@ -191,7 +220,7 @@ impl Sink {
             Item::Message(number) => {
                 let expirytime = outgoing.event.extension_text("expirytime");
                 let expirytime = expirytime.and_then(|text| timestamp_millis(&text));
-                model.shown(number, outgoing.expires, expirytime);
+                model.shown(self.index, number, outgoing.expires, expirytime);
                 model.derivations.show_input(entry.seq, &outgoing.topic);
             }
             Item::Derived => {
@@ -223,7 +252,7 @@ impl Sink {
         }
         let (batch, seqs) = self.flights.swap_remove(rng.usize(..self.flights.len()));
         let answer = self.judge(&seqs, model, rng);
-        tell(|| format!("sink: {seqs:?} {answer:?}"));
+        tell(|| format!("sink {}: {seqs:?} {answer:?}", self.index));
         let at = self.clock(now);
         self.uplink.handle_answer(at, batch, answer);
         self.act(spool, now);
@@ -232,6 +261,7 @@ impl Sink {
     }
 
     fn judge(&mut self, seqs: &[Seq], model: &mut Model, rng: &mut Rng) -> Answer {
+        let sink = self.index;
         let error = || "the seed says so".to_owned();
         let retry_after = (rng.bool()).then(|| Duration::from_millis(rng.u64(..3000)));
         let later = Outcome::Unavailable {
@@ -248,7 +278,7 @@ impl Sink {
             Weather::Broken => {
                 for seq in seqs {
                     if let Item::Message(number) = self.items[seq] {
-                        model.refused(number);
+                        model.refused(sink, number);
                     }
                 }
                 Answer::All(Outcome::Doubtful { error: error() })
@@ -270,17 +300,17 @@ impl Sink {
 
     /// The receiver gets these, and refuses what it does not like.
     fn take(&mut self, seqs: &[Seq], model: &mut Model) -> Vec<Outcome> {
-        let taste = self.taste;
+        let (sink, taste) = (self.index, self.taste);
         let one = |seq: &Seq| {
             let Item::Message(number) = self.items[seq] else {
                 return Outcome::Accepted;
             };
             if taste.spits(number) {
-                model.refused(number);
+                model.refused(sink, number);
                 let error = "it is bad".to_owned();
                 Outcome::Refused { error }
             } else {
-                model.arrived(number, *seq);
+                model.arrived(sink, number, *seq);
                 Outcome::Accepted
             }
         };
@@ -341,7 +371,7 @@ impl Sink {
             match buried {
                 Ok(buried) => {
                     if buried == Buried::AtBound {
-                        spool.record_loss(lost(seq, now));
+                        spool.record_loss(lost(SINKS[self.index].0, seq, now));
                         spool.ack(self.cursor, &[seq]);
                     }
                     self.uplink.handle_buried(at, seq, buried);
@@ -368,7 +398,7 @@ impl Sink {
         tries: u32,
     ) -> Result<Buried, Full> {
         let letter = DeadLetter {
-            sink: SINK,
+            sink: SINKS[self.index].0,
             seq: entry.seq,
             entry,
             reason,
@@ -386,7 +416,7 @@ impl Sink {
 
 impl Model {
     /// Takes note of every dead letter.
-    pub(super) fn read_dead_letters(&mut self, spool: &Spool, graveyard: CursorId) {
+    pub(super) fn read_dead_letters(&mut self, sink: usize, spool: &Spool, graveyard: CursorId) {
         let limits = ReadLimits {
             records: 100_000,
             bytes: usize::MAX,
@@ -397,7 +427,7 @@ impl Model {
                 panic!("{entry:?} is no dead letter");
             };
             if let Item::Message(number) = item_of(dead.body) {
-                self.buried(number, dead.seq);
+                self.buried(sink, number, dead.seq);
             }
         }
     }
@@ -411,10 +441,10 @@ fn item_of(body: &[u8]) -> Item {
     }
 }
 
-fn lost(seq: Seq, at: NodeTime) -> Loss {
+fn lost(sink: &str, seq: Seq, at: NodeTime) -> Loss {
     Loss {
         reason: LossReason::DeadLetterBound,
-        scope: SINK.to_owned(),
+        scope: sink.to_owned(),
         count: 1,
         bytes: 1,
         first: seq,

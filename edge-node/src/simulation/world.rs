@@ -6,7 +6,7 @@ use fastrand::Rng;
 use spool::{Batch, LossReason, Seq, StorageError, storage::simulated::Faults};
 
 use super::{
-    model::{CLIENTS, Counts, Model, derived::RULES},
+    model::{CLIENTS, Counts, Model, SINKS, derived::RULES},
     peer::{self, Peer, TOPICS},
     sink::{Sink, Taste},
     story::tell,
@@ -24,11 +24,13 @@ pub(super) struct World {
     node: Option<TestNode>,
     pub(super) peers: Vec<Peer>,
     pub(super) model: Model,
-    sink: Sink,
+    sinks: Vec<Sink>,
     taste: Taste,
     readings: Vec<Running>,
     /// What may be wrong with the disk.
     has_bad_disk: bool,
+    /// What the node knows to be committed.
+    told: Seq,
 }
 
 impl World {
@@ -40,7 +42,7 @@ impl World {
         limits.receive_maximum = peer::IN_FLIGHT;
         let waiting = [3 << 10, 8 << 10, 8 << 20][rng.usize(..3)];
         let is_small = rng.u8(..3) == 0;
-        let mut node = TestNode::with_sink(seed, limits, |options| {
+        let mut node = TestNode::with_sinks(seed, limits, &SINKS, |options| {
             options.waiting_bytes = waiting;
             if is_small {
                 options.bound_bytes = Some(12 * (64 << 10));
@@ -57,16 +59,18 @@ impl World {
         let peers = (0..CLIENTS).map(peer).collect();
         let taste = Taste::new(&mut rng);
         let has_bad_disk = rng.u8(..4) == 0;
-        let sink = Sink::start(&node, taste, &mut rng);
+        let start = |index| Sink::start(index, &node, taste, &mut rng);
+        let sinks = (0..SINKS.len()).map(start).collect();
         World {
             rng,
             node: Some(node),
             peers,
             model,
-            sink,
+            sinks,
             taste,
             readings: Vec::new(),
             has_bad_disk,
+            told: Seq::ZERO,
         }
     }
 
@@ -99,10 +103,15 @@ impl World {
             45..47 => self.say_goodbye(which),
             47..80 => self.peers[which].wish(&mut self.model, &mut self.rng),
             80..300 => self.peers[which].publish(&mut self.model, &mut self.rng),
-            300..500 => {
+            300..400 => {
                 for _ in 0..self.rng.usize(1..4) {
-                    self.send(which);
+                    self.send(which, (1, 0));
                 }
+            }
+            400..500 => {
+                let late = [0, 0, 1, 3, 30][self.rng.usize(..5)];
+                let packets = self.rng.usize(1..12);
+                self.send(which, (packets, late));
             }
             500..640 => {
                 for _ in 0..self.rng.usize(1..6) {
@@ -110,12 +119,15 @@ impl World {
                 }
             }
             640..730 => drop(self.commit()),
-            730..820 => self.node().core.handle_commit(),
+            730..820 => self.tell_commit(),
             820..885 => self.run_reading(),
             885..930 => self.hand_reading(),
-            930..945 => drop(self.feed_sink()),
-            945..970 => drop(self.answer_sink()),
-            970..975 => self.sink.change(&mut self.rng),
+            930..945 => drop(self.feed_sinks()),
+            945..970 => drop(self.answer_sinks()),
+            970..975 => {
+                let sink = self.rng.usize(..SINKS.len());
+                self.sinks[sink].change(&mut self.rng);
+            }
             975..983 => self.housekeep(),
             983..986 => self.node().checkpoint(),
             986..988 => self.trouble_disk(),
@@ -168,7 +180,7 @@ impl World {
         for _ in 0..2 {
             for which in 0..self.peers.len() {
                 while self.receive(which) {}
-                while self.send(which) {}
+                while self.send(which, (1, 0)) {}
             }
             self.look();
         }
@@ -214,7 +226,12 @@ impl World {
             peer.lose_node(&mut self.model, now);
         }
         self.readings.clear();
-        self.sink = Sink::start(&node, self.taste, &mut self.rng);
+        self.told = Seq::ZERO;
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            let weather = sink.weather();
+            *sink = Sink::start(index, &node, self.taste, &mut self.rng);
+            sink.stay(weather);
+        }
         self.node = Some(node);
         self.heal_disk();
     }
@@ -246,20 +263,21 @@ impl World {
             .collect()
     }
 
-    fn send(&mut self, which: usize) -> bool {
+    fn send(&mut self, which: usize, how_much: (usize, usize)) -> bool {
         let hearers: Vec<_> = TOPICS.iter().map(|topic| self.hearers(topic)).collect();
         let hearers = |topic: &str| {
             let place = TOPICS.iter().position(|one| *one == topic);
             hearers[place.expect("a topic of this simulation")].clone()
         };
         let node = self.node.as_mut().unwrap();
-        self.peers[which].send(node, &mut self.model, hearers)
+        self.peers[which].send(node, &mut self.model, how_much, hearers)
     }
 
     fn receive(&mut self, which: usize) -> bool {
         let node = self.node.as_mut().unwrap();
         let peer = &mut self.peers[which];
-        if peer.receive(node, &mut self.model) {
+        let is_settled = self.told >= node.core.spool().appended();
+        if peer.receive(node, &mut self.model, is_settled) {
             return true;
         }
         if peer.is_shut_out(node) {
@@ -277,9 +295,17 @@ impl World {
             let committed = spool.committed();
             tell(|| format!("committed up to {}", committed.0));
             let (spool, now) = (spool.clone(), self.node().now());
-            self.sink.handle_commit(&spool, now);
+            for sink in &mut self.sinks {
+                sink.handle_commit(&spool, now);
+            }
         }
         any
+    }
+
+    /// The node hears of what is committed.
+    fn tell_commit(&mut self) {
+        self.told = self.node().core.spool().committed();
+        self.node().core.handle_commit();
     }
 
     fn housekeep(&mut self) {
@@ -291,7 +317,9 @@ impl World {
         tell(|| format!("{milliseconds} ms pass"));
         let node = self.node.as_mut().unwrap();
         node.wait(milliseconds);
-        self.sink.handle_time(node.core.spool(), node.now());
+        for sink in &mut self.sinks {
+            sink.handle_time(node.core.spool(), node.now());
+        }
     }
 
     fn run_reading(&mut self) {
@@ -315,16 +343,24 @@ impl World {
         self.node().core.handle_reading(reading, found.unwrap());
     }
 
-    fn feed_sink(&mut self) -> bool {
+    fn feed_sinks(&mut self) -> bool {
         let node = self.node.as_ref().unwrap();
-        let spool = node.core.spool();
-        self.sink.run_read(spool, node.now(), &mut self.model)
+        let (spool, now, model) = (node.core.spool(), node.now(), &mut self.model);
+        let mut moved = false;
+        for sink in &mut self.sinks {
+            moved |= sink.run_read(spool, now, model);
+        }
+        moved
     }
 
-    fn answer_sink(&mut self) -> bool {
+    fn answer_sinks(&mut self) -> bool {
         let node = self.node.as_ref().unwrap();
-        let (spool, now) = (node.core.spool(), node.now());
-        self.sink.answer(spool, now, &mut self.model, &mut self.rng)
+        let (spool, now, model) = (node.core.spool(), node.now(), &mut self.model);
+        let mut moved = false;
+        for sink in &mut self.sinks {
+            moved |= sink.answer(spool, now, model, &mut self.rng);
+        }
+        moved
     }
 
     /// The disk begins to fail, fills, or mends itself.
@@ -359,7 +395,7 @@ impl World {
     /// Everybody connects and does what is to be done, until nothing moves; one may come when the others are done.
     fn drain(&mut self) {
         self.heal_disk();
-        self.sink.clear_up();
+        self.sinks.iter_mut().for_each(Sink::clear_up);
         let late = self.rng.usize(..2 * self.peers.len());
         if late < self.peers.len() {
             tell(|| format!("{late} comes late"));
@@ -383,8 +419,8 @@ impl World {
             }
             // Something may be due later: wills, what the sink was told to send later, what found no room.
             calm += 1;
-            let owes_sink = self.owes_sink();
-            if calm > seconds && !owes_sink || calm > 1000 {
+            let owes_sinks = self.owes_sinks();
+            if calm > seconds && !owes_sinks || calm > 1000 {
                 return;
             }
             self.wait(1000);
@@ -392,11 +428,12 @@ impl World {
         panic!("the node does not come to rest: {:?}", self.unrest());
     }
 
-    /// Whether the sink has not got everything; it may rest for a minute between two tries.
-    fn owes_sink(&mut self) -> bool {
+    /// Whether a sink has not got everything; it may rest for a minute between two tries.
+    fn owes_sinks(&mut self) -> bool {
         let node = self.node();
-        let status = node.core.spool().cursor_status(node.sink());
-        status.is_none_or(|status| status.pending_records > 0)
+        let status = |name| node.core.spool().cursor_status(node.sink_of(name));
+        let mut statuses = SINKS.iter().map(|(name, _)| status(name));
+        statuses.any(|status| status.is_none_or(|status| status.pending_records > 0))
     }
 
     pub(super) fn unrest(&self) -> Vec<String> {
@@ -413,7 +450,7 @@ impl World {
                 self.connect(which, false);
                 moved = true;
             }
-            while self.send(which) {
+            while self.send(which, (1, 0)) {
                 moved = true;
             }
             while self.receive(which) {
@@ -426,14 +463,14 @@ impl World {
             self.run_reading();
             self.hand_reading();
             self.commit();
-            self.node().core.handle_commit();
+            self.tell_commit();
             self.look();
         }
         moved |= self.commit();
-        self.node().core.handle_commit();
+        self.tell_commit();
         self.look();
-        moved |= self.feed_sink();
-        moved |= self.answer_sink();
+        moved |= self.feed_sinks();
+        moved |= self.answer_sinks();
         self.housekeep();
         moved || !self.readings.is_empty()
     }

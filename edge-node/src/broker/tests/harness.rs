@@ -52,7 +52,7 @@ pub(crate) struct TestNode {
     time: Arc<AtomicU64>,
     limits: Limits,
     options: Options,
-    keeps_history: bool,
+    sinks: Sinks,
     /// The text of its rules.
     rules: String,
     pending: Vec<Reading>,
@@ -74,6 +74,9 @@ const CONFIG: &str = "[[ingest]]\ntopic = \"alarm/#\"\nlane = \"alarm\"\n\
 
 /// Name of the sink that a node without history has.
 pub(crate) const SINK: &str = "mesh";
+
+/// The sinks of a node, by their names, and what each is sent. A node without any keeps history.
+pub(crate) type Sinks = &'static [(&'static str, &'static [&'static str])];
 
 /// What stands in front of the topics of devices; two of them are known at most.
 pub(crate) const DEVICES: &str = "plant";
@@ -110,6 +113,11 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
+pub(crate) fn filters(topics: &[&str]) -> Vec<TopicFilter> {
+    let filters = topics.iter().map(|topic| TopicFilter::parse(topic));
+    filters.map(Result::unwrap).collect()
+}
+
 fn options() -> Options {
     let mut options = Config::parse("", "", &Overrides::default())
         .unwrap()
@@ -120,10 +128,10 @@ fn options() -> Options {
     options
 }
 
-/// Rules of this text, which may name the sink if there is one.
-fn judge(text: &str, has_sink: bool) -> Judge {
+/// Rules of this text, which may name the sinks.
+fn judge(text: &str, sinks: Sinks) -> Judge {
     let known = Known {
-        sinks: has_sink.then(|| SINK.to_owned()).into_iter().collect(),
+        sinks: sinks.iter().map(|(name, _)| (*name).to_owned()).collect(),
         lanes: ["alarm", "normal", "bulk"].map(str::to_owned).to_vec(),
         ..Known::default()
     };
@@ -162,7 +170,7 @@ impl TestNode {
     fn with(limits: Limits, options: Options) -> TestNode {
         let time = Arc::new(AtomicU64::new(1_800_000_000_000));
         let storage = Arc::new(Simulated::new(1));
-        let mut node = TestNode::open(storage, time, limits, options, true, "");
+        let mut node = TestNode::open(storage, time, limits, options, &[], "");
         node.settle();
         node
     }
@@ -173,11 +181,21 @@ impl TestNode {
         limits: Limits,
         change: impl FnOnce(&mut Options),
     ) -> TestNode {
+        TestNode::with_sinks(seed, limits, &[(SINK, &["#"])], change)
+    }
+
+    /// As `with_sink`, with these.
+    pub(crate) fn with_sinks(
+        seed: u64,
+        limits: Limits,
+        sinks: Sinks,
+        change: impl FnOnce(&mut Options),
+    ) -> TestNode {
         let time = Arc::new(AtomicU64::new(1_800_000_000_000));
         let mut options = options();
         change(&mut options);
         let storage = Arc::new(Simulated::new(seed));
-        TestNode::open(storage, time, limits, options, false, "")
+        TestNode::open(storage, time, limits, options, sinks, "")
     }
 
     fn open(
@@ -185,7 +203,7 @@ impl TestNode {
         time: Arc<AtomicU64>,
         limits: Limits,
         options: Options,
-        keeps_history: bool,
+        sinks: Sinks,
         rules: &str,
     ) -> TestNode {
         let now = NodeTime(time.load(Ordering::Relaxed));
@@ -193,7 +211,7 @@ impl TestNode {
         let (spool, recovery) =
             Spool::open(disk, options.clone(), NodeTime(0), Arc::new(|| {})).unwrap();
         let mut broker = Broker::new(limits.clone());
-        broker.set_rules(judge(rules, !keeps_history));
+        broker.set_rules(judge(rules, sinks));
         if let Some(checkpoint) = &recovery.checkpoint {
             broker.restore(checkpoint).unwrap();
         }
@@ -205,10 +223,12 @@ impl TestNode {
         if spool.checkpoint_due() {
             spool.checkpoint(broker.snapshot(mark(now.0)));
         }
-        let known = KnownSink {
-            debt: spool.cursor(&sink_cursor(SINK)),
-            dead: spool.cursor(&dead_cursor(SINK)),
+        let keeps_history = sinks.is_empty();
+        let known = |(name, _): &(&str, _)| KnownSink {
+            debt: spool.cursor(&sink_cursor(name)),
+            dead: spool.cursor(&dead_cursor(name)),
         };
+        let known: Vec<_> = sinks.iter().map(known).collect();
         let config = Config::parse("test.toml", CONFIG, &Overrides::default()).unwrap();
         let mut ingest = Ingest::new(&config, "test".parse().unwrap(), [7; 16]);
         let mut journal = Journal::begin(&spool, &mut ingest, mark(now.0), keeps_history);
@@ -223,10 +243,10 @@ impl TestNode {
         };
         broker.serve_devices(&devices, &config.spool);
         broker.start(&mut journal, 42, alive).unwrap();
-        if !keeps_history {
-            let from = [TopicFilter::parse("#").unwrap()];
+        for ((name, from), known) in sinks.iter().zip(known) {
+            let from = filters(from);
             broker
-                .handle_sink(&mut journal, SINK, known, Start::Oldest, &from, u32::MAX)
+                .handle_sink(&mut journal, name, known, Start::Oldest, &from, u32::MAX)
                 .unwrap();
         }
         journal.finish();
@@ -237,7 +257,7 @@ impl TestNode {
             time,
             limits,
             options,
-            keeps_history,
+            sinks,
             rules: rules.to_owned(),
             pending: Vec::new(),
             closing: Vec::new(),
@@ -269,7 +289,7 @@ impl TestNode {
             self.time,
             self.limits,
             self.options,
-            self.keeps_history,
+            self.sinks,
             &self.rules,
         )
     }
@@ -305,7 +325,7 @@ impl TestNode {
             self.time,
             self.limits,
             self.options,
-            self.keeps_history,
+            self.sinks,
             &self.rules,
         )
     }
@@ -322,18 +342,23 @@ impl TestNode {
 
     /// Judges by these rules from here on, after a crash too.
     pub(crate) fn set_rules(&mut self, text: &str) {
-        self.core.set_rules(judge(text, !self.keeps_history));
+        self.core.set_rules(judge(text, self.sinks));
         text.clone_into(&mut self.rules);
     }
 
     /// The cursor over what the sink is owed.
     pub(crate) fn sink(&self) -> CursorId {
-        self.core.spool().cursor(&sink_cursor(SINK)).unwrap()
+        self.sink_of(SINK)
     }
 
-    /// The cursor over the sink's dead letters.
-    pub(crate) fn graveyard(&self) -> CursorId {
-        self.core.spool().cursor(&dead_cursor(SINK)).unwrap()
+    /// The cursor over what the sink of this name is owed.
+    pub(crate) fn sink_of(&self, name: &str) -> CursorId {
+        self.core.spool().cursor(&sink_cursor(name)).unwrap()
+    }
+
+    /// The cursor over the dead letters of the sink of this name.
+    pub(crate) fn graveyard_of(&self, name: &str) -> CursorId {
+        self.core.spool().cursor(&dead_cursor(name)).unwrap()
     }
 
     /// The node's clock, for parts of it that run beside the core.

@@ -274,7 +274,7 @@ pub(in crate::broker::tests) fn given(node: &TestNode) -> Vec<Outgoing> {
         u32::MAX,
         Arc::new(Peers::new("me")),
         Vec::new(),
-        node.graveyard(),
+        node.graveyard_of(SINK),
     );
     let limits = ReadLimits {
         records: 1000,

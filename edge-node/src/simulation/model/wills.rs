@@ -172,7 +172,7 @@ impl Wills {
         let mut published = 0;
         for (number, will) in &self.by_number {
             let message = &messages[*number];
-            let there = message.at_sink || message.buried || message.refused;
+            let there = message.at[0].is_any();
             published += u64::from(there);
             let mut must = matches!(will.state, State::Due { .. });
             if must && !there && lost[will.client] > 0 {

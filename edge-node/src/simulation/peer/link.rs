@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::BytesMut;
 use spool::NodeTime;
 
 use crate::{
@@ -23,6 +24,8 @@ pub(crate) struct Link {
     pub(super) is_greeted: bool,
     /// When the node had nothing for it.
     pub(super) emptied_at: NodeTime,
+    /// When, besides, nothing for it waited for a commit.
+    pub(super) settled_at: NodeTime,
     pub(super) will: Option<usize>,
     pub(super) receive_maximum: usize,
     /// Packet identifiers of the node's publishes that this client has not done with.
@@ -30,6 +33,8 @@ pub(crate) struct Link {
     /// The acknowledgements that the node owes, in order.
     pub(super) expected: VecDeque<(&'static str, u16)>,
     pub(super) todo: VecDeque<Todo>,
+    /// A packet of which the node has read a part, and the rest of its bytes.
+    pub(super) begun: Option<(BytesMut, Packet)>,
     /// SUBSCRIBE (or UNSUBSCRIBE) packets without an answer, and the wish they are about.
     pub(super) control: BTreeMap<u16, (usize, bool)>,
 }
@@ -41,11 +46,13 @@ impl Link {
             since: now,
             is_greeted: false,
             emptied_at: now,
+            settled_at: now,
             will: None,
             receive_maximum,
             open: BTreeSet::new(),
             expected: VecDeque::new(),
             todo: VecDeque::new(),
+            begun: None,
             control: BTreeMap::new(),
         }
     }
@@ -55,6 +62,15 @@ impl Link {
             && self.expected.is_empty()
             && self.control.is_empty()
             && self.todo.is_empty()
+            && self.begun.is_none()
+    }
+
+    /// The node has nothing more for it.
+    pub(super) fn emptied(&mut self, now: NodeTime, is_settled: bool) {
+        self.emptied_at = now;
+        if is_settled {
+            self.settled_at = now;
+        }
     }
 
     /// The node owes an acknowledgement for this publish.

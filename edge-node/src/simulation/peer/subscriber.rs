@@ -151,7 +151,11 @@ impl Peer {
             retain: publish.retain,
             dup: publish.dup,
             expiry: properties.and_then(|set| set.message_expiry_interval),
-            after: link.emptied_at,
+            // What is to come once is decided before its identifier is committed.
+            after: match publish.qos {
+                QoS::ExactlyOnce => link.settled_at,
+                QoS::AtMostOnce | QoS::AtLeastOnce => link.emptied_at,
+            },
             now,
         });
     }
