@@ -1,7 +1,7 @@
-//! The node's core as a whole, driven by seeds: three clients, one uplink, and crashes between any two steps.
+//! The node's core as a whole, driven by seeds: three clients, a device, two uplinks, and crashes between any two steps.
 //!
 //! ```text
-//!  seed ─▶ steps ─▶ clients, commits, readings, housekeeping, link, disk, crashes ─▶ core and uplink over simulated storage
+//!  seed ─▶ steps ─▶ clients, device, commits, readings, housekeeping, links, disk, crashes ─▶ core and uplinks over simulated storage
 //!                      └▶ model: what was promised to whom, what arrived where
 //! ```
 //!
@@ -11,6 +11,7 @@
 
 use std::{ops::Range, panic::AssertUnwindSafe};
 
+mod device;
 mod model;
 mod peer;
 mod rest;

@@ -17,6 +17,7 @@ use cloud_uplink::{
 use fastrand::Rng;
 use filters::timestamp_millis;
 use spool::{CursorId, Entry, Full, Lane, Loss, LossReason, NodeTime, ReadLimits, Seq, Spool};
+use wire::Mark;
 
 use super::{
     model::{Model, SINKS},
@@ -72,6 +73,8 @@ enum Item {
     Message(usize),
     /// What a stage of a rule derived.
     Derived,
+    /// Of a device, by its stream and mark.
+    Device(u8, Mark),
 }
 
 /// What the receiver refuses for good, and how many dead letters are kept.
@@ -89,7 +92,12 @@ impl Taste {
         }
     }
 
-    fn spits(self, number: usize) -> bool {
+    fn spits(self, item: Item) -> bool {
+        let number = match item {
+            Item::Message(number) => number,
+            Item::Device(_, mark) => mark.seq as usize,
+            Item::Derived => return false,
+        };
         self.refuses && number % POISON == 5
     }
 }
@@ -223,6 +231,11 @@ impl Sink {
                 model.shown(self.index, number, outgoing.expires, expirytime);
                 model.derivations.show_input(entry.seq, &outgoing.topic);
             }
+            Item::Device(stream, mark) => {
+                model
+                    .devices
+                    .shown(stream, mark, entry.seq, &outgoing.event);
+            }
             Item::Derived => {
                 let (id, data) = (outgoing.event.id.clone(), outgoing.event.data_bytes());
                 model.derivations.show_derived(id, entry.seq, data);
@@ -277,9 +290,7 @@ impl Sink {
             Weather::Busy => Answer::All(busy),
             Weather::Broken => {
                 for seq in seqs {
-                    if let Item::Message(number) = self.items[seq] {
-                        model.refused(sink, number);
-                    }
+                    model.refuse(sink, self.items[seq]);
                 }
                 Answer::All(Outcome::Doubtful { error: error() })
             }
@@ -302,17 +313,18 @@ impl Sink {
     fn take(&mut self, seqs: &[Seq], model: &mut Model) -> Vec<Outcome> {
         let (sink, taste) = (self.index, self.taste);
         let one = |seq: &Seq| {
-            let Item::Message(number) = self.items[seq] else {
-                return Outcome::Accepted;
-            };
-            if taste.spits(number) {
-                model.refused(sink, number);
+            let item = self.items[seq];
+            if taste.spits(item) {
+                model.refuse(sink, item);
                 let error = "it is bad".to_owned();
-                Outcome::Refused { error }
-            } else {
-                model.arrived(sink, number, *seq);
-                Outcome::Accepted
+                return Outcome::Refused { error };
             }
+            match item {
+                Item::Message(number) => model.arrived(sink, number, *seq),
+                Item::Device(stream, mark) => model.devices.arrived(sink, stream, mark),
+                Item::Derived => {}
+            }
+            Outcome::Accepted
         };
         seqs.iter().map(one).collect()
     }
@@ -426,9 +438,19 @@ impl Model {
             let Some(Record::Dead(dead)) = Record::decode(&entry.body) else {
                 panic!("{entry:?} is no dead letter");
             };
-            if let Item::Message(number) = item_of(dead.body) {
-                self.buried(sink, number, dead.seq);
+            match item_of(dead.body) {
+                Item::Message(number) => self.buried(sink, number, dead.seq),
+                Item::Device(stream, mark) => self.devices.buried(sink, stream, mark),
+                Item::Derived => {}
             }
+        }
+    }
+
+    fn refuse(&mut self, sink: usize, item: Item) {
+        match item {
+            Item::Message(number) => self.refused(sink, number),
+            Item::Device(stream, mark) => self.devices.refused(sink, stream, mark),
+            Item::Derived => {}
         }
     }
 }
@@ -436,7 +458,10 @@ impl Model {
 fn item_of(body: &[u8]) -> Item {
     match Record::decode(body) {
         Some(Record::Publish(record)) if record.origin.starts_with(RULE_ORIGIN) => Item::Derived,
-        Some(Record::Publish(record)) => Item::Message(number_in(record.payload)),
+        Some(Record::Publish(record)) => match record.place {
+            Some(place) => Item::Device(place.stream.number, place.mark()),
+            None => Item::Message(number_in(record.payload)),
+        },
         other => panic!("a sink is owed events, not {other:?}"),
     }
 }

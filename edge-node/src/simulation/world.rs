@@ -6,6 +6,7 @@ use fastrand::Rng;
 use spool::{Batch, LossReason, Seq, StorageError, storage::simulated::Faults};
 
 use super::{
+    device::Device,
     model::{CLIENTS, Counts, Model, SINKS, derived::RULES},
     peer::{self, Peer, TOPICS},
     sink::{Sink, Taste},
@@ -23,6 +24,7 @@ pub(super) struct World {
     rng: Rng,
     node: Option<TestNode>,
     pub(super) peers: Vec<Peer>,
+    device: Device,
     pub(super) model: Model,
     sinks: Vec<Sink>,
     taste: Taste,
@@ -57,6 +59,7 @@ impl World {
         let payload_bytes = if is_small { 9000 } else { 900 };
         let peer = |index| Peer::new(index, payload_bytes, node.now(), &mut rng);
         let peers = (0..CLIENTS).map(peer).collect();
+        let device = Device::new(node.now());
         let taste = Taste::new(&mut rng);
         let has_bad_disk = rng.u8(..4) == 0;
         let start = |index| Sink::start(index, &node, taste, &mut rng);
@@ -65,6 +68,7 @@ impl World {
             rng,
             node: Some(node),
             peers,
+            device,
             model,
             sinks,
             taste,
@@ -90,7 +94,11 @@ impl World {
 
     fn step(&mut self) {
         let which = self.rng.usize(..self.peers.len());
-        match self.rng.u32(..1000) {
+        match self.rng.u32(..1100) {
+            1000.. => {
+                let node = self.node.as_mut().unwrap();
+                self.device.step(node, &mut self.model, &mut self.rng);
+            }
             0..6 => self.crash(),
             6..8 => self.restart(),
             8..40 => {
@@ -182,11 +190,22 @@ impl World {
                 while self.receive(which) {}
                 while self.send(which, (1, 0)) {}
             }
+            self.run_device();
             self.look();
         }
         for which in 0..self.peers.len() {
             while self.receive(which) {}
         }
+    }
+
+    /// The device and the node say what they have to say.
+    fn run_device(&mut self) -> bool {
+        let node = self.node.as_mut().unwrap();
+        let (device, mut moved) = (&mut self.device, false);
+        while device.receive(node, &mut self.model) || device.send(node, &mut self.rng) {
+            moved = true;
+        }
+        moved
     }
 
     /// The node is stopped in good order, and started.
@@ -225,6 +244,7 @@ impl World {
         for peer in &mut self.peers {
             peer.lose_node(&mut self.model, now);
         }
+        self.device.lose_node();
         self.readings.clear();
         self.told = Seq::ZERO;
         for (index, sink) in self.sinks.iter_mut().enumerate() {
@@ -437,7 +457,8 @@ impl World {
     }
 
     pub(super) fn unrest(&self) -> Vec<String> {
-        self.peers.iter().filter_map(Peer::unrest).collect()
+        let peers = self.peers.iter().filter_map(Peer::unrest);
+        peers.chain(self.device.unrest()).collect()
     }
 
     fn drain_once(&mut self, late: Option<usize>) -> bool {
@@ -457,6 +478,8 @@ impl World {
                 moved = true;
             }
         }
+        moved |= self.device.stay_connected(self.node.as_mut().unwrap());
+        moved |= self.run_device();
         self.look();
         while !self.readings.is_empty() {
             moved = true;
