@@ -11,6 +11,9 @@ use super::{Device, place::StreamId};
 /// Milliseconds between two acknowledgements to one device.
 const ACK_EVERY_MS: u64 = 20;
 
+/// Streams that are stopped at one time: as many as are kept of one device.
+const MAX_STOPPED: usize = 64;
+
 /// The state of one connection; nothing of it survives.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
@@ -107,8 +110,16 @@ impl Link {
         Verdict::Take { have, missing }
     }
 
-    /// Nothing later of the stream is taken until the event at this place returns.
+    /// Nothing later of the stream is taken until the event at this place returns. Where that is asked of more streams than a
+    /// device has, nothing at all is taken until it is born again.
     pub(crate) fn stop(&mut self, (stream, mark): Stop) {
+        if self.stopped.len() >= MAX_STOPPED && !self.stopped.contains_key(&stream) {
+            self.born = None;
+        }
+        if self.born.is_none() {
+            self.stopped.clear();
+            return;
+        }
         let at = self.stopped.entry(stream).or_insert(mark);
         *at = (*at).min(mark);
     }
@@ -203,6 +214,25 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_device_has_more_streams_stopped_than_are_kept_of_one() {
+        let mark = Mark { boot: 1, seq: 1 };
+        let stream = |incarnation| StreamId {
+            incarnation,
+            number: 0,
+        };
+        let mut link = Link::default();
+        link.stop((stream(0), mark));
+        assert_eq!(link.stopped.len(), 0, "nothing is taken before the birth");
+        link.be_born(7);
+        for incarnation in 0..64 {
+            link.stop((stream(incarnation), mark));
+        }
+        assert_eq!((link.stopped.len(), link.born), (64, Some(7)));
+        link.stop((stream(64), mark));
+        assert_eq!((link.stopped.len(), link.born), (0, None));
+    }
 
     #[test]
     fn what_is_committed_and_has_to_wait_for_its_time_waits_for_no_commit() {
