@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    storage::simulated::{Faults, Simulated},
+    storage::{
+        Storage,
+        simulated::{Faults, Simulated},
+    },
     *,
 };
 
+mod acting;
 mod appending;
 mod cleaning;
 mod cursors;
@@ -15,6 +19,7 @@ mod directory;
 mod letting_go;
 mod marking;
 mod recovering;
+mod replacing;
 mod room;
 mod routes;
 mod scrubbing;
@@ -56,13 +61,17 @@ impl Log {
     }
 
     fn on(disk: Simulated, options: Options) -> Result<Log, OpenError> {
+        Log::over(Arc::new(disk.clone()), disk, options)
+    }
+
+    /// By way of a storage that leads to this disk.
+    fn over(
+        storage: Arc<dyn Storage>,
+        disk: Simulated,
+        options: Options,
+    ) -> Result<Log, OpenError> {
         let now = 1_000_000;
-        let (spool, recovery) = Spool::open(
-            Arc::new(disk.clone()),
-            options,
-            NodeTime(now),
-            Arc::new(|| {}),
-        )?;
+        let (spool, recovery) = Spool::open(storage, options, NodeTime(now), Arc::new(|| {}))?;
         spool.replay_state(&mut |_| {}).unwrap();
         Ok(Log {
             disk,

@@ -83,7 +83,12 @@ impl Inner {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        // Who has looked up where something is reads it there, whatever the name leads to meanwhile.
+        self.files.keep(&*self.storage, version)?;
         let written = self.write_anew(&name, old, &kept, keep);
+        if !matches!(written, Ok(Some(_))) {
+            self.files.forget(version.0);
+        }
         let new = match written {
             Ok(Some(new)) => new,
             Ok(None) => {
