@@ -10,7 +10,8 @@ use crate::{
     index,
     lists::Version,
     log::{Inner, State},
-    segment::{Index, Sealed, Segment, file_name},
+    quarantine,
+    segment::{Fault, Index, Sealed, Segment, file_name},
 };
 
 impl Inner {
@@ -19,17 +20,29 @@ impl Inner {
     pub(crate) fn seal_all(&self) -> io::Result<()> {
         let (mut tried, mut result) = (BTreeSet::new(), Ok(()));
         loop {
-            let Some((version, failed)) = self.lock().next_to_seal(&tried) else {
+            let Some((version, fault)) = self.lock().next_to_seal(&tried) else {
                 return result;
             };
-            if failed {
-                tried.insert(version.0);
-                // What is found damaged has to be in the ledger on disk first: then it is tried again.
-                let rewritten = self.rewrite(version, Keep::All);
-                result = result.and(rewritten.map(drop));
-            } else {
-                self.seal(version)?;
+            match fault {
+                None => self.seal(version)?,
+                Some(fault) => {
+                    tried.insert(version.0);
+                    result = result.and(self.renew(version, fault));
+                }
             }
+        }
+    }
+
+    /// Writes a segment anew whose file is not written any more. What is found damaged has to be in the ledger on disk first:
+    /// then it is tried again.
+    fn renew(&self, version: Version, fault: Fault) -> io::Result<()> {
+        let aside = match fault {
+            Fault::Failed => None,
+            Fault::Unreadable => quarantine::free_name(&*self.storage, version.0)?,
+        };
+        match aside {
+            Some(name) => self.set_aside(version, &name),
+            None => self.rewrite(version, Keep::All).map(drop),
         }
     }
 
@@ -92,7 +105,7 @@ impl Inner {
             segment.index = Index::Sealed(sealed);
             segment.file = None;
         } else {
-            segment.failed = true;
+            segment.fault = Some(Fault::Failed);
         }
         state.room.is_stale();
         written
@@ -178,8 +191,8 @@ impl Inner {
 }
 
 impl State {
-    /// The first segment that is to be sealed and was not `tried`, and whether it has to be written anew for it.
-    fn next_to_seal(&self, tried: &BTreeSet<u64>) -> Option<(Version, bool)> {
+    /// The first segment that is to be sealed and was not `tried`, and why it has to be written anew for it.
+    fn next_to_seal(&self, tried: &BTreeSet<u64>) -> Option<(Version, Option<Fault>)> {
         let behind = self.segments.len().saturating_sub(1);
         // Copying one that failed takes a file beside it, and a run's last commit may have had the cleaner's room.
         let room = self.sizes.bound.saturating_sub(self.files_bytes());
@@ -187,9 +200,9 @@ impl State {
             !segment.is_sealed()
                 && !tried.contains(&segment.id)
                 && !self.is_last_trace(segment)
-                && (!segment.failed || segment.size <= room)
+                && (segment.fault.is_none() || segment.size <= room)
         };
         let segment = self.segments.iter().take(behind).find(is_next)?;
-        Some((segment.version(), segment.failed))
+        Some((segment.version(), segment.fault))
     }
 }

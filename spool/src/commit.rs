@@ -13,7 +13,7 @@ use crate::{
     index::{Slot, Slots},
     log::{Inner, State},
     pending::{Effect, Pending},
-    segment::{Index, Segment},
+    segment::{Fault, Index, Segment},
     target::TargetSegment,
 };
 
@@ -113,7 +113,7 @@ impl Inner {
             .back_mut()
             .filter(|segment| segment.id == failed)
         {
-            Some(segment) => segment.failed = true,
+            Some(segment) => segment.fault = Some(Fault::Failed),
             None => state.room.garbage.push(crate::segment::file_name(failed)),
         }
         self.wake_housekeeper(&mut state);
@@ -207,7 +207,7 @@ impl State {
             link,
             index: Index::Open(Arc::new(Slots::with_room(batch.base, records))),
             file: Some(target.file.clone()),
-            failed: false,
+            fault: None,
         });
     }
 

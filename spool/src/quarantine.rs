@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io};
 use crate::{
     log::{Inner, State},
     medium::Medium,
-    segment::file_name,
+    segment::{Fault, Segment, file_name},
     storage::Storage,
 };
 
@@ -71,6 +71,11 @@ impl Inner {
             let Some(name) = free_name(&*self.storage, id)? else {
                 continue;
             };
+            let is_unreadable = |segment: &Segment| segment.fault == Some(Fault::Unreadable);
+            if self.lock().segment_by_id(id).is_some_and(is_unreadable) {
+                // Its file is kept as it is once it is written anew.
+                continue;
+            }
             if !self.lock().take_room_for_copy(id) {
                 tracing::warn!(segment = id, "no room for a copy of a damaged segment");
                 continue;

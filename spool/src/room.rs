@@ -157,7 +157,7 @@ impl State {
         let active = self
             .segments
             .back()
-            .filter(|segment| !segment.is_sealed() && !segment.failed);
+            .filter(|segment| !segment.is_sealed() && segment.fault.is_none());
         let left = active.map_or(0, |segment| {
             let used = segment.end + segment.records * PER_RECORD + 2 * PAGE;
             segment.size.saturating_sub(used) / 8 * 7

@@ -257,8 +257,17 @@ pub(crate) struct Segment {
     pub(crate) index: Index,
     /// Kept open until sealed.
     pub(crate) file: Option<Arc<dyn File>>,
-    /// A write or sync failed: it is read, but never written again.
-    pub(crate) failed: bool,
+    /// Why its file is read, but never written again.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Why a segment's file is not written any more, but written anew under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A write or sync failed.
+    Failed,
+    /// The medium did not give back all of it, and may one day: it is kept, if there is room.
+    Unreadable,
 }
 
 impl Segment {
@@ -310,7 +319,7 @@ impl Segment {
             link: trailer.link,
             index: Index::Sealed(trailer.sealed),
             file: None,
-            failed: false,
+            fault: None,
         }
     }
 }
@@ -386,7 +395,7 @@ mod tests {
             },
             index: Index::Open(Arc::new(slots)),
             file: None,
-            failed: false,
+            fault: None,
         };
         let trailer = segment.trailer(Sealed::new(40_960, &built, 44));
         let page = trailer.encode(&built.table);

@@ -270,7 +270,7 @@ impl Anew {
             link,
             index: Index::Sealed(sealed.clone()),
             file: None,
-            failed: false,
+            fault: None,
         };
         let header = SegmentHeader {
             id,

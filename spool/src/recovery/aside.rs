@@ -39,7 +39,12 @@ pub(super) fn bring_back(
 }
 
 impl Inner {
-    pub(super) fn set_aside(&self, version: Version, size: u64, name: &str) -> io::Result<()> {
+    /// Writes a segment anew and keeps its old file under this name, unless what is damaged has to be in the ledger on disk
+    /// first.
+    pub(crate) fn set_aside(&self, version: Version, name: &str) -> io::Result<()> {
+        let Some(size) = self.lock().segment_by_id(version.0).map(|it| it.size) else {
+            return Ok(());
+        };
         if self.rewrite(version, Keep::AllAndTheOld(name))? {
             let mut state = self.lock();
             state.room.quarantine_bytes += size;

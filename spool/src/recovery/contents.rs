@@ -70,7 +70,10 @@ impl Inner {
 
     /// What recovery entered in the ledger is on disk before what it was found in may be written over; whether it is.
     pub(super) fn store_losses(&self) -> Result<bool, OpenError> {
-        let due = self.lock().ledger.has_changed();
+        let (due, drops) = {
+            let state = self.lock();
+            (state.ledger.has_changed(), state.drops)
+        };
         match self.write_checkpoint(due) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The next commit brings it; until then nothing is freed.
@@ -78,7 +81,11 @@ impl Inner {
                 Ok(false)
             }
             Err(error) => Err(OpenError::io("store what was lost")(error)),
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                // The next commit brings what is counted all the same, in case the older checkpoint has to serve one day.
+                self.lock().drops_stored = drops;
+                Ok(true)
+            }
         }
     }
 

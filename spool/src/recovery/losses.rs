@@ -118,8 +118,7 @@ impl Inner {
         let storage = &*self.storage;
         let name = quarantine::free_name(storage, id)?;
         let mut state = self.lock();
-        let Some((version, size)) = state.segment_by_id(id).map(|it| (it.version(), it.size))
-        else {
+        let Some(version) = state.segment_by_id(id).map(Segment::version) else {
             let Some(name) = name else {
                 state.room.garbage.push(file_name(id));
                 return Ok(());
@@ -135,7 +134,7 @@ impl Inner {
         };
         if is_unreadable {
             drop(state);
-            return self.set_aside(version, size, &name);
+            return self.set_aside(version, &name);
         }
         state.room.quarantine_bytes += quarantine::copy(storage, id, &name)?;
         state.count_other_bytes();

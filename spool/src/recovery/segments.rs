@@ -9,7 +9,7 @@ use crate::{
     housekeeper::MOST_SPARES,
     medium::Medium,
     scan::{Extent, Scan},
-    segment::{Index, Segment, SegmentHeader, file_name},
+    segment::{Fault, Index, Segment, SegmentHeader, file_name},
     storage::File,
     target::TargetSegment,
 };
@@ -146,7 +146,7 @@ impl Opening<'_> {
                 .map_err(OpenError::io("sync what was recovered"))?;
         }
         let mut segment = segment_of(id, header, size, scan, file.clone());
-        segment.failed = is_unreadable;
+        segment.fault = is_unreadable.then_some(Fault::Unreadable);
         if is_newest
             && self.clean == Some(true)
             && size == self.state.sizes.segment
@@ -213,6 +213,6 @@ fn segment_of(
         link: scan.link,
         index: Index::Open(Arc::new(scan.slots)),
         file: Some(file),
-        failed: false,
+        fault: None,
     }
 }

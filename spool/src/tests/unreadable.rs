@@ -1,10 +1,11 @@
 //! Sectors that answer with an error, for good or for a while.
 
 use super::{
-    damaging::{append_alone, entered, segment},
+    damaging::{append_alone, entered, flip_in_page, segment},
+    withheld::route,
     *,
 };
-use crate::frame::PAGE;
+use crate::{frame::PAGE, segment::Index};
 
 const FOR_GOOD: Option<u32> = None;
 /// More often than a start asks for one page.
@@ -92,6 +93,61 @@ fn frame_in_the_middle_that_cannot_be_read_is_damage() {
             kept.push(append_alone(&mut log, route));
             log.keep_house();
         }
+    }
+}
+
+#[test]
+fn file_of_an_unreadable_frame_is_kept_although_an_index_is_made_again_at_the_same_start() {
+    let (mut log, cursor, seqs) = with_two_segments();
+    let file = log.disk.files()[&segment(2)].clone();
+    spoil_page(&log, &segment(2), 2, FOR_GOOD);
+    flip_in_page(&log, 1, 3);
+    let own_list = match &log.spool.inner.lock().segments[0].index {
+        Index::Sealed(sealed) => {
+            let mut rows = sealed.rows.iter().flat_map(|rows| rows.iter());
+            let own = rows.find(|row| row.tag.is_control()).unwrap();
+            sealed.lists_offset() + own.list_offset()
+        }
+        Index::Open(_) => panic!("it is sealed"),
+    };
+    // The start reads the log's own records by it.
+    log.disk.flip_bit_at(&segment(1), own_list as usize);
+    let whole: Vec<u64> = [0, 2, 3, 5].map(|at| seqs[at]).into();
+    for _ in 0..2 {
+        log = log.kill();
+        assert_eq!(log.seqs(cursor), whole);
+        assert_eq!(entered(&log), [(LossReason::Damaged, 2, seqs[1], seqs[4])]);
+        assert_eq!(log.disk.files()["quarantine-0000000000000002"], file);
+        log.keep_house();
+    }
+}
+
+#[test]
+fn file_of_an_unreadable_frame_that_finds_no_room_at_the_start_is_kept_once_there_is_some() {
+    let (log, cursor, seqs) = with_two_segments();
+    let file = log.disk.files()[&segment(2)].clone();
+    let mut whole = seqs;
+    whole.remove(4);
+    for has_room_for_the_ledger in [true, false] {
+        let disk = Simulated::with_files(1, log.disk.files());
+        disk.spoil_sector_at(&segment(2), 2 * PAGE as usize, FOR_GOOD);
+        let used: usize = log.disk.files().values().map(Vec::len).sum();
+        let more = if has_room_for_the_ledger { 64 << 10 } else { 0 };
+        disk.set_capacity(used as u64 + more);
+        let mut log = Log::on(disk, options()).unwrap();
+        let kept = |log: &Log| log.disk.files().get("quarantine-0000000000000002").cloned();
+        assert!(kept(&log).is_none());
+        log.disk.set_capacity(1 << 30);
+        log.keep_house();
+        let mut given = whole.clone();
+        for _ in 0..3 {
+            let route = route(&log);
+            given.push(append_alone(&mut log, route));
+            log.keep_house();
+        }
+        assert!(kept(&log).as_ref() == Some(&file), "as it was");
+        assert_eq!(log.seqs(cursor), given);
+        assert!(log.spool.inner.lock().segments[1].is_sealed());
     }
 }
 
@@ -246,6 +302,18 @@ fn crash_while_a_file_is_kept_aside_loses_neither_it_nor_what_could_be_read() {
             }
         }
     }
+}
+
+/// A log with a reader and two segments, of three records in a frame each; the first is sealed.
+fn with_two_segments() -> (Log, CursorId, Vec<u64>) {
+    let mut log = Log::new();
+    let (cursor, route) = log.reader("sink");
+    let mut seqs: Vec<u64> = (0..3).map(|_| append_alone(&mut log, route)).collect();
+    log = log.kill();
+    seqs.extend((0..3).map(|_| append_alone(&mut log, route)));
+    log.keep_house();
+    assert!(log.spool.inner.lock().segments[0].is_sealed());
+    (log, cursor, seqs)
 }
 
 /// A log with both checkpoints, what its reader is owed, and enough behind them.

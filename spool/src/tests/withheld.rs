@@ -5,7 +5,7 @@ use super::{
     damaging::{append_alone, entered, segment},
     *,
 };
-use crate::frame::PAGE;
+use crate::{frame::PAGE, segment::Fault};
 
 const FOR_GOOD: Option<u32> = None;
 const NO_MORE: Option<u32> = Some(0);
@@ -211,7 +211,10 @@ fn fail_a_sync(log: &mut Log) {
     log.spool.commit_once();
     log.disk.set_faults(Faults::default());
     log.commit();
-    assert!(log.spool.inner.lock().segments[0].failed);
+    assert_eq!(
+        log.spool.inner.lock().segments[0].fault,
+        Some(Fault::Failed)
+    );
 }
 
 /// As many records as take another segment; how many, with that of the failed commit.
@@ -226,7 +229,7 @@ fn fill(log: &mut Log) -> u64 {
     count
 }
 
-fn route(log: &Log) -> RouteId {
+pub(super) fn route(log: &Log) -> RouteId {
     let cursor = log.spool.cursor("sink").unwrap();
     let mut transaction = log.spool.transaction(NodeTime(log.now));
     let route = transaction.route(&[cursor], b"terms").unwrap();
