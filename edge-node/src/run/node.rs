@@ -9,7 +9,7 @@ use std::{
 
 use filters::stage::Moment;
 use spool::{
-    Committer, NodeTime, OpenError, Spool, StorageError,
+    Committer, Health, NodeTime, OpenError, Seq, Spool, StorageError,
     storage::disk::{Disk, DiskError},
 };
 use tokio::{
@@ -40,6 +40,9 @@ use crate::{
         status::{Door, NodeStatus},
     },
 };
+
+/// How long a node is silent about its start where the disk takes its time.
+const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long stopping may take for clients to get their last acknowledgements, and again for their streams to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -159,15 +162,16 @@ async fn serve_until_told(
     let http_counters = Arc::new(DoorCounters::default());
     let grpc_counters = Arc::new(DoorCounters::default());
     let spool = recovered.core.spool().clone();
+    let started = spool.status().appended;
     let shared = Shared::new(recovered.core, Arc::clone(&mqtt_counters));
     let (positions, commits) = watch::channel(spool.committed());
     let reports = SinkReports::new(recovered.missing);
     let counters = [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone);
     let id = recovered.node;
     let (name, seen) = (id.clone(), reports.clone());
-    let (log, time) = (spool.clone(), Arc::clone(&clock));
+    let (seen_log, time) = (spool.clone(), Arc::clone(&clock));
     let surroundings = move |status: &mut NodeStatus| {
-        seen.add_to(status, &log, &time);
+        seen.add_to(status, &seen_log, &time);
         status.node = name.as_str().to_owned();
         let listeners = counters.iter().zip(&addresses);
         status.listeners = listeners
@@ -180,7 +184,8 @@ async fn serve_until_told(
         uplinks: uplink_orders,
         reloads: reload_orders,
     };
-    let (node, requests) = NodeHandle::new(id, spool, commits, Arc::new(surroundings), orders);
+    let (node, requests) =
+        NodeHandle::new(id, spool.clone(), commits, Arc::new(surroundings), orders);
     spawn_local(reload_on_order(
         shared.clone(),
         Arc::new(config.clone()),
@@ -205,6 +210,7 @@ async fn serve_until_told(
         clock,
     };
     let doors = doors.open()?;
+    stored(&spool, started).await;
     endpoints(addresses).write(&config.node.data)?;
     if let Err(error) = lane_names::write(&config.node.data, &config.spool.lanes) {
         tracing::warn!(%error, "`spool status` shows lanes by number: their names cannot be noted");
@@ -254,6 +260,17 @@ fn announce(addresses: &[(Door, SocketAddr)]) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()); // nobody may be reading
     let _ = out.flush(); // nobody may be reading
+}
+
+/// Waits until the log holds what the start recorded, so that whoever reads it once the node is ready finds its sinks there.
+/// A disk that takes nothing keeps no node from serving.
+async fn stored(log: &Spool, until: Seq) {
+    let stored = async {
+        while log.committed() < until && log.status().health == Health::Ok {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = timeout(START_PATIENCE, stored).await;
 }
 
 /// Lets what was sent be committed and acknowledged, then tells every client and lets its stream end.
