@@ -14,7 +14,8 @@ pub enum LossReason {
     /// up: never fewer than are missing, and more by those that a reader had in hand and delivers all the same. These are
     /// not taken off again: an event counts once for all it is owed to, and entries only grow.
     DroppedForRoom,
-    /// An offline session went over its bound, or most of the memory for routes was taken by what a session was owed.
+    /// A session went over its bound, or most of the memory for routes was taken by what a session was owed. As with
+    /// `dropped-for-room`, what a client was being sent when it was given up is counted and may arrive.
     SessionBound,
     /// The session ended (clean start, expiry) with messages owed to it.
     SessionEnded,

@@ -322,6 +322,25 @@ impl TestNode {
             .expect("a process writes")
     }
 
+    /// A look at it while it does nothing at all: files it makes and removes are not of one moment.
+    pub fn at_rest<T>(&self, look: impl FnOnce(&TestNode) -> T) -> T {
+        self.signal(Signal::STOP);
+        let rests = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.expect("a task").path().join("stat"));
+            // One that ended rests, too; `t` is one that is traced.
+            stat.map_or(true, |stat| stat.contains(") T ") || stat.contains(") t "))
+        };
+        let process = self.process.as_ref().expect("the node runs");
+        let tasks = format!("/proc/{}/task", process.id());
+        let began = Instant::now();
+        while !std::fs::read_dir(&tasks).expect("it is there").all(rests) {
+            assert!(began.elapsed() < PATIENCE, "the node goes on");
+        }
+        let seen = look(self);
+        self.signal(Signal::CONT);
+        seen
+    }
+
     /// Bytes of everything in its data directory.
     #[must_use]
     pub fn bytes_on_disk(&self) -> u64 {

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::CliError;
 
-/// A node that runs answers within milliseconds, or after the stall of a disk.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// A node that runs accepts at once.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// It answers within milliseconds, or after the stall of a disk: later than it gives up itself.
+const TIMEOUT: Duration = Duration::from_secs(90);
 /// The status of a node with thousands of sinks is smaller.
 const ANSWER_BYTES: u64 = 16 << 20;
 /// The head of an answer is smaller.
@@ -112,7 +114,7 @@ pub(super) fn percent(value: &str) -> String {
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(stream)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// How long nothing may arrive, once the sensors are silent, before what is missing counts as lost. In a demo of the
-/// default length the node's backoff comes to a few seconds, most of which pass before.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// default length the node's backoff comes to a few seconds, most of which pass before; slow disks come on top.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the demo does to node, link and sensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

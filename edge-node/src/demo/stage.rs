@@ -136,8 +136,10 @@ impl Stage {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sensors_live = true;
         let mut heard = Instant::now();
+        // By how much the acts are behind their times.
+        let mut late = Duration::ZERO;
         loop {
-            let next = acts.front().map(|(at, _)| self.start + *at);
+            let next = acts.front().map(|(at, _)| self.start + late + *at);
             tokio::select! {
                 reading = acknowledgements.recv(), if sensors_live => match reading {
                     Some(reading) => {
@@ -152,7 +154,12 @@ impl Stage {
                     }
                 }
                 () = sleep_until(next.unwrap_or(self.start)), if next.is_some() => {
-                    if let Some((_, act)) = acts.pop_front() {
+                    if acts.front().is_some_and(|(_, act)| *act == Act::Kill)
+                        && !self.parts()
+                        && late < PATIENCE
+                    {
+                        late += REFRESH;
+                    } else if let Some((_, act)) = acts.pop_front() {
                         self.act(act, screen)?;
                         heard = Instant::now();
                     }
@@ -217,6 +224,12 @@ impl Stage {
     fn show(&self, screen: &mut Screen<'_>) -> io::Result<()> {
         let at = self.start.elapsed();
         screen.show(at, self.scene.name(), &self.tally, self.spooled())
+    }
+
+    /// Whether it can be seen that what is acknowledged and what is delivered part while the link is cut. A slow disk takes its
+    /// time.
+    fn parts(&self) -> bool {
+        self.tally.missing() > 0 && self.spooled() > Some(0)
     }
 
     fn spooled(&self) -> Option<u64> {

@@ -6,7 +6,7 @@ const NOT_BUILT: &str = "this program runs no jq: build it with `--features jq`"
 
 /// Where programs would be run. This program was built without the feature `jq`.
 #[derive(Debug, Default)]
-pub struct Bench;
+pub struct Bench {}
 
 impl Bench {
     /// Runs none.

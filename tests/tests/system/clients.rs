@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use tests::{TestNode, within};
+use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, QoS};
+use tests::{PATIENCE, TestNode, within};
 
 #[tokio::test]
 async fn a_3_1_1_client_gets_its_own_messages_at_every_qos() {
@@ -11,6 +11,9 @@ async fn a_3_1_1_client_gets_its_own_messages_at_every_qos() {
     let mut options = MqttOptions::new("v4", node.mqtt().ip().to_string(), node.mqtt().port());
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = AsyncClient::new(options, 10);
+    let mut network = NetworkOptions::new();
+    network.set_connection_timeout(PATIENCE.as_secs());
+    events.set_network_options(network);
     client.subscribe("a/+", QoS::ExactlyOnce).await.unwrap();
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         client
@@ -52,7 +55,8 @@ async fn a_5_0_client_gets_user_properties_as_they_were_sent() {
         },
     };
     let node = TestNode::start().await;
-    let options = MqttOptions::new("v5", node.mqtt().ip().to_string(), node.mqtt().port());
+    let mut options = MqttOptions::new("v5", node.mqtt().ip().to_string(), node.mqtt().port());
+    options.set_connection_timeout(PATIENCE.as_secs());
     let (client, mut events) = AsyncClient::new(options, 10);
     client.subscribe("a/b", QoS::AtLeastOnce).await.unwrap();
     let sent = PublishProperties {

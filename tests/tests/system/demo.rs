@@ -54,8 +54,9 @@ fn the_demo_loses_nothing_over_a_cut_link_and_a_kill_and_leaves_nothing_behind()
 fn a_demo_whose_node_loses_its_disk_says_so_and_fails() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut demo = demo(folder.path());
+    // Long enough between the line that is waited for and the kill.
     let mut demo = demo
-        .args(["--seconds", "15"])
+        .args(["--seconds", "50"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -3,14 +3,16 @@
 use rumqttc::v5::mqttbytes::v5::{Connect, ConnectReturnCode, Packet};
 use tests::{Device, Refused, TestCloud, TestNode, wait_until};
 
-/// In seconds; a client may be silent for half as long again, and a slow test is not to be.
-const KEEP_ALIVE: u16 = 4;
+/// In seconds; a client may be silent for half as long again. Long enough that a test that rests is not silent for it.
+const KEEP_ALIVE: u16 = 12;
+/// Of the clients that are.
+const SHORT_KEEP_ALIVE: u16 = 4;
 const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
 const FILLER_BYTES: usize = 32 * 1024;
 /// Publishes that the smallest log has room for, at most.
 const PUBLISHES_MAX: u64 = 1_000;
-/// So many silent clients, one after the other, go while the one that is not read is as silent.
-const SILENT: usize = 2;
+/// So many silent clients, one after the other, go while the one that is not read is silent: longer than it may be.
+const SILENT: usize = 4;
 
 /// A client that is read and says nothing has to go: by how often that happens the test knows how much time is over.
 #[tokio::test]
@@ -26,7 +28,7 @@ async fn a_client_that_the_node_does_not_read_is_not_taken_for_silent() {
 
     // Whatever room is still made in the log is filled again, until none is for as long as it takes. The publish behind the one
     // that waits for room is what the node does not read.
-    let mut device = connect(&node, "pump-7").await;
+    let mut device = connect(&node, "pump-7", KEEP_ALIVE).await;
     publish(&mut device, 1).await;
     let last = 'filled: {
         for number in 1..=PUBLISHES_MAX {
@@ -51,7 +53,7 @@ async fn outlasts_silent_clients(node: &TestNode) {
     })
     .await;
     for _ in 0..SILENT {
-        let mut silent = connect(node, "silent").await;
+        let mut silent = connect(node, "silent", SHORT_KEEP_ALIVE).await;
         let gone = silent.receive().await;
         assert!(
             matches!(gone, Err(Refused::Disconnect(KEEP_ALIVE_TIMEOUT))),
@@ -71,9 +73,9 @@ fn is_accepted(answer: &Result<Option<(u64, u8)>, Refused>, number: u64) {
     assert!(accepted, "publish {number}: {answer:?}");
 }
 
-async fn connect(node: &TestNode, id: &str) -> Device {
+async fn connect(node: &TestNode, id: &str, keep_alive: u16) -> Device {
     let connect = Connect {
-        keep_alive: KEEP_ALIVE,
+        keep_alive,
         client_id: id.to_owned(),
         clean_start: true,
         properties: None,

@@ -4,13 +4,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
-use tests::{Device, PATIENCE, Reading, TestNode, within};
+use tests::{Device, PATIENCE, Reading, TestNode, wait_for_progress, within};
 use tokio::{sync::Notify, task::JoinSet};
 
 const PUBLISHERS: u64 = 4;
@@ -57,7 +58,10 @@ async fn what_was_acknowledged_before_kill_9_arrives_at_subscriber_and_hub() {
             let device = node.connect(&format!("p{publisher}")).await;
             publishers.spawn(publish_until_cut(device, round, Arc::clone(&books)));
         }
-        within("enough is acknowledged", books.kill.notified()).await;
+        tokio::select! {
+            () = books.kill.notified() => {}
+            () = stands_still(&books) => {}
+        }
         node.kill().await;
         within("publishers notice", async {
             while publishers.join_next().await.is_some() {}
@@ -89,6 +93,14 @@ async fn what_was_acknowledged_before_kill_9_arrives_at_subscriber_and_hub() {
         "a publisher's messages come first in the order in which it sent them"
     );
     assert!(acknowledged.len() as u64 >= rounds, "the storm was a calm");
+}
+
+/// Fails once nothing more is acknowledged.
+async fn stands_still(books: &Books) {
+    wait_for_progress("enough is acknowledged", async || {
+        ControlFlow::Continue(books.until_kill.load(Relaxed))
+    })
+    .await;
 }
 
 async fn subscribe_and_leave(node: &TestNode, topic_filter: &str) {

@@ -69,10 +69,11 @@ async fn a_range_is_found_by_time() {
     cloud.wait_for_readings("pump-7", 1..=20).await;
 
     replay(&node, &["--sink", "cloud", "--from", &later]);
-    wait_until("it has arrived again", async || {
-        repeats(&cloud.readings("pump-7")).len() == 10
+    wait_until("it is done", async || {
+        node.sink("cloud").await["replay"]["done"] == true
     })
     .await;
+    assert_eq!(repeats(&cloud.readings("pump-7")).len(), 10);
     replay(
         &node,
         &[

@@ -43,6 +43,9 @@ async fn each_uplink_gets_what_rules_say_of_it() {
     device.publish_readings(1..=3).await;
     archive.wait_for_readings("pump-7", 1..=3).await;
     cloud.wait_for_readings("pump-7", [10, 20, 30]).await;
+    for sink in ["archive", "cloud"] {
+        node.wait_until_drained(sink).await;
+    }
     assert_eq!(topics(&archive), ["audit", "pump-7/reading"]);
     assert_eq!(topics(&cloud), ["pump-7/reading"]);
 

@@ -28,8 +28,8 @@ use crate::{
     run::doors::told,
 };
 
-/// How long a beginning or an end may take to become durable.
-const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a beginning or an end may take to become durable; longer than a disk stalls.
+const DURABLE_WITHIN: Duration = Duration::from_secs(60);
 /// The share of a sink's bounds that a replay of it has.
 const SHARE: usize = 4;
 
@@ -280,12 +280,16 @@ impl Uplinks {
             state: State::Running(Stop { tell, ended }),
         });
         let (slot, spool) = (uplink.replay.clone(), self.shared.spool.clone());
+        let mut commits = self.shared.commits.clone();
         let (sink, clock) = (uplink.name().to_owned(), Arc::clone(&self.shared.clock));
         let Range { first, last } = range;
         tracing::info!(sink, first = first.0, last = last.0, "a replay begins");
         replays.spawn_local(async move {
             if running.await == End::Drained {
-                forget(spool, clock().node, cursor).await;
+                // A start that still finds the cursor goes on with the replay.
+                if let Some(removed) = forget(spool, clock().node, cursor).await {
+                    reaches(&mut commits, removed).await;
+                }
                 slot.end(State::Done);
                 tracing::info!(sink, first = first.0, last = last.0, "a replay is done");
             }
@@ -334,10 +338,12 @@ async fn remove(spool: Spool, now: NodeTime, cursor: CursorId) -> Result<Seq, Re
     .await
 }
 
-async fn forget(spool: Spool, now: NodeTime, cursor: CursorId) {
-    if let Err(error) = remove(spool, now, cursor).await {
+async fn forget(spool: Spool, now: NodeTime, cursor: CursorId) -> Option<Seq> {
+    let removed = remove(spool, now, cursor).await;
+    let said = removed.inspect_err(|error| {
         tracing::error!(%error, "the cursor of a replay stays until the next start");
-    }
+    });
+    said.ok()
 }
 
 fn cursor_name(sink: &str, Range { first, last }: Range) -> String {

@@ -8,13 +8,20 @@ use std::{
 use firmware::{
     client::{Client, Clock, NoCommands},
     cloudevent::Encoding,
+    link::Manners,
     publisher::{Destination, Publisher},
 };
 use serde_json::{Value, json};
 use tests::{Received, TestCloud, TestNode, wait_until};
 use wire::topic::{DeviceId, Prefix};
 
-use super::{MANNERS, Tcp, Uptime, identity, new_events, publish};
+use super::{Tcp, Uptime, identity, new_events, publish};
+
+/// CloudEvents that are not acknowledged in time come twice.
+const MANNERS: Manners = Manners {
+    patience_ms: 120_000,
+    ..super::MANNERS
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Way {
