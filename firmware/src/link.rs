@@ -312,8 +312,11 @@ impl Link {
         }
     }
 
-    /// The connection broke.
+    /// The connection broke, or was closed.
     pub fn lost(&mut self, now_ms: u64) {
+        if let State::Away { .. } = self.state {
+            return; // the wait is known
+        }
         let wait_ms = self.backoff_ms();
         self.state = State::Away {
             until_ms: now_ms.saturating_add(wait_ms),
@@ -373,6 +376,19 @@ impl Link {
         self.in_flight.retain(|sent| sent.id != id);
     }
 
+    /// The birth is to be said again before the next event: the identifier is free again.
+    pub(crate) fn announce_anew(&mut self, now_ms: u64, id: u16) {
+        self.in_flight.retain(|sent| sent.id != id);
+        self.announce(now_ms);
+    }
+
+    fn announce(&mut self, now_ms: u64) {
+        self.state = State::Announcing {
+            index: 0,
+            since_ms: now_ms,
+        };
+    }
+
     /// Follows a packet; `is_answer` tells the topic of an answer from that of a command.
     pub fn handle_packet<'a>(
         &mut self,
@@ -404,10 +420,7 @@ impl Link {
             }
             Packet::Suback { id, refused: None } => {
                 if matches!(self.state, State::Subscribing { id: asked, .. } if asked == id) {
-                    self.state = State::Announcing {
-                        index: 0,
-                        since_ms: now_ms,
-                    };
+                    self.announce(now_ms);
                 }
                 Heard::Nothing
             }
@@ -453,10 +466,7 @@ impl Link {
                 Heard::Stored(stored)
             }
             Ok(Answer::BirthWanted(_)) if is_born => {
-                self.state = State::Announcing {
-                    index: 0,
-                    since_ms: now_ms,
-                };
+                self.announce(now_ms);
                 Heard::Nothing
             }
             Ok(Answer::Refused(refused)) if refused.reason.is_final() => {

@@ -94,6 +94,8 @@ pub(crate) struct Log {
     tail: Cursor,
     /// The first record that is needed: pages before it may be erased.
     pub(crate) keep: Cursor,
+    /// How many bytes at the end of each page no record takes.
+    pub(crate) reserve: u32,
 }
 
 impl Log {
@@ -104,6 +106,7 @@ impl Log {
             tag,
             tail: start_of::<S>(0),
             keep: start_of::<S>(1),
+            reserve: 0,
         }
     }
 
@@ -268,6 +271,7 @@ impl Log {
                 .tail
                 .offset
                 .saturating_add(stored_len::<S>(payload_len))
+                .saturating_add(self.reserve)
                 <= page_len::<S>()
     }
 

@@ -180,6 +180,7 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         let (incarnation, boot) = (self.incarnation, self.boot);
         for queue in &mut self.queues {
             queue.rewind();
+            queue.is_met |= is_online;
             if !is_online {
                 queue.stopped_until_ms = None;
             }
@@ -435,6 +436,7 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
         let mut states = Vec::new();
         let (incarnation, boot) = (self.incarnation, self.boot);
         for queue in &mut self.queues {
+            queue.is_birth_due = false;
             queue
                 .states(
                     &mut self.flash,
@@ -458,7 +460,21 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
             .collect()
     }
 
-    /// What was lost since this boot.
+    /// Whether the node is to be told anew of the streams before the next message: events of earlier boots were given up, and
+    /// no jump will show how many.
+    #[must_use]
+    pub fn is_birth_due(&self) -> bool {
+        self.queues.iter().any(|queue| queue.is_birth_due)
+    }
+
+    /// How many events [`Outbox::losses`] counts.
+    pub(crate) fn lost(&self) -> u64 {
+        let losses = self.queues.iter().flat_map(Queue::losses);
+        losses.fold(0, |lost, loss| loss.count.saturating_add(lost))
+    }
+
+    /// What was lost, as far as that was seen since this boot: what was given up or cannot be read any more, once the node
+    /// has passed it.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss, 32> {
         self.queues

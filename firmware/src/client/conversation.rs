@@ -3,7 +3,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
     List, Versions,
     answer::Stored,
-    birth::{Device, encode_birth, encode_offline, encode_report},
+    birth::{Device, StreamState, encode_birth, encode_offline, encode_report},
     topic::{Channel, Topic},
 };
 
@@ -11,6 +11,7 @@ use super::{
     Clock, Identity, Network, Serve, Shared,
     inbox::{Inbox, LONGEST},
     line::{Broken, Line, Woken},
+    orders::{Ended, MOST_ANSWERED},
 };
 use crate::{
     link::{Action, Heard, Link},
@@ -83,15 +84,15 @@ where
             }
             Action::Connect => self.connect().await?,
             Action::Subscribe { id } => self.subscribe(id).await?,
-            Action::Table { index, id } => self.announce(index, id).await?,
-            Action::Event { id } => self.send_events(id).await?,
-            Action::Report { id } => self.report(id).await?,
+            Action::Table { .. } | Action::Event { .. } | Action::Report { .. } => {
+                self.say(action).await?;
+            }
             Action::Rewind => {
                 let mut outbox = self.shared.outbox.lock().await;
                 outbox.link_changed(true).await.map_err(Stop::flash)?;
             }
             Action::Ping => self.write(&mqtt::PING).await?,
-            Action::Close => self.hang_up().await.map_err(Stop::flash)?,
+            Action::Close => return Err(Stop::Broken),
             Action::Wait => self.wait(inbox).await?,
         }
         Ok(())
@@ -131,72 +132,48 @@ where
         Ok(self.write(packet).await?)
     }
 
-    /// Announces a kind; behind the last one, the device itself.
-    async fn announce(&mut self, index: usize, id: u16) -> Result<(), Stop<S::Error>> {
-        let mut payload = [0; MAX_MESSAGE];
-        let mut outbox = self.shared.outbox.lock().await;
-        let table = outbox
-            .table(index, &mut payload)
-            .await
-            .map_err(Stop::flash)?
-            .map(<[u8]>::len);
-        let len = match table {
-            Some(len) => len,
-            None => {
-                let device = Device {
-                    versions: Versions::OURS,
-                    incarnation: outbox.incarnation(),
-                    boot: outbox.boot(),
-                    uptime_ms: self.line.now_ms(),
-                    firmware: self.identity.firmware,
-                    configuration: self.identity.configuration,
-                    kinds: u8::try_from(outbox.tables()).unwrap_or(u8::MAX),
-                };
-                let streams = outbox.streams().await.map_err(Stop::flash)?;
-                let mut dropped = outbox.dropped();
-                loop {
-                    match encode_birth(&device, &streams, &dropped, &[], &mut payload) {
-                        Ok(birth) => break birth.len(),
-                        Err(_) if dropped.is_empty() => return Err(Stop::Broken),
-                        // Ranges that find no room are announced as jumps by the streams' oldest events.
-                        Err(_) => dropped.clear(),
-                    }
-                }
-            }
-        };
-        drop(outbox);
-        self.publish(Channel::Birth, id, payload.get(..len).unwrap_or_default())
-            .await?;
-        self.link.announced(self.line.now_ms(), table.is_none());
-        Ok(())
-    }
-
-    async fn send_events(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
+    /// Sends what the action asks for, if there is such a message.
+    async fn say(&mut self, action: Action) -> Result<(), Stop<S::Error>> {
         let mut payload = [0; MAX_MESSAGE];
         let now_ms = self.line.now_ms();
-        let message = self
-            .shared
-            .outbox
-            .lock()
-            .await
-            .next_message(now_ms, &mut payload)
-            .await;
-        let Some(len) = message.map_err(Stop::flash)? else {
-            self.link.nothing_to_send(id);
-            return Ok(());
+        let mut outbox = self.shared.outbox.lock().await;
+        let (channel, id, len) = match action {
+            Action::Table { index, id } => {
+                let table = outbox.table(index, &mut payload).await;
+                let table = table.map_err(Stop::flash)?.map(<[u8]>::len);
+                self.link.announced(now_ms, table.is_none());
+                let len = match table {
+                    Some(len) => len,
+                    None => {
+                        let streams = outbox.streams().await.map_err(Stop::flash)?;
+                        birth(&self.identity, now_ms, &outbox, &streams, &mut payload)
+                            .ok_or(Stop::Broken)?
+                    }
+                };
+                (Channel::Birth, id, len)
+            }
+            Action::Report { id } => {
+                let report = encode_report(now_ms, &outbox.losses(), &mut payload);
+                let len = report.map_err(|_| Stop::Broken)?.len();
+                (Channel::Birth, id, len)
+            }
+            Action::Event { id } if outbox.is_birth_due() => {
+                self.link.announce_anew(now_ms, id);
+                return Ok(());
+            }
+            Action::Event { id } => {
+                let message = outbox.next_message(now_ms, &mut payload).await;
+                let Some(len) = message.map_err(Stop::flash)? else {
+                    self.link.nothing_to_send(id);
+                    return Ok(());
+                };
+                self.link.sent(now_ms);
+                (Channel::Data, id, len)
+            }
+            _ => return Ok(()),
         };
-        self.publish(Channel::Data, id, payload.get(..len).unwrap_or_default())
-            .await?;
-        self.link.sent(now_ms);
-        Ok(())
-    }
-
-    async fn report(&mut self, id: u16) -> Result<(), Stop<S::Error>> {
-        let mut payload = [0; MAX_MESSAGE];
-        let losses = self.shared.outbox.lock().await.losses();
-        let report = encode_report(self.line.now_ms(), &losses, &mut payload);
-        let len = report.map_err(|_| Stop::Broken)?.len();
-        self.publish(Channel::Birth, id, payload.get(..len).unwrap_or_default())
+        drop(outbox);
+        self.publish(channel, id, payload.get(..len).unwrap_or_default())
             .await
     }
 
@@ -241,9 +218,15 @@ where
             self.link.handle_packet(now_ms, packet, is_answer)
         };
         let mut outbox = self.shared.outbox.lock().await;
+        let mut answer = [0; MOST_ANSWERED];
+        let mut ended = None;
         match heard {
             Heard::Nothing => {}
-            Heard::Stored(list) => Self::ack(&mut outbox, &mut self.random, list).await?,
+            Heard::Stored(list) => {
+                let lost = outbox.lost();
+                Self::ack(&mut outbox, &mut self.random, list).await?;
+                self.link.wake(outbox.lost() > lost);
+            }
             Heard::Welcome(time_ms, list) => {
                 Self::ack(&mut outbox, &mut self.random, list).await?;
                 let told = time_ms.map(|time_ms| (time_ms, now_ms));
@@ -251,10 +234,9 @@ where
                 outbox.link_changed(true).await.map_err(Stop::flash)?;
                 self.link.wake(true);
                 let tried = self.serve.welcomed(outbox.flash()).await;
-                drop(outbox);
-                if let Some((version, configured)) = tried.map_err(Stop::flash)? {
-                    self.tell_configured(version, configured).await?;
-                }
+                let tried = tried.map_err(Stop::flash)?;
+                ended =
+                    tried.map(|(version, configured)| Ended::Configuration(version, configured));
             }
             Heard::Stopped(stream, until_ms) => outbox.stop(stream, until_ms),
             Heard::Refused(stream) => {
@@ -263,11 +245,18 @@ where
             }
             Heard::Command(payload, id) => {
                 drop(outbox);
-                self.command(payload, id).await?;
+                ended = self.command(payload, id, &mut answer).await?;
+                outbox = self.shared.outbox.lock().await;
             }
             Heard::Answered => self.link.wake(false),
         }
-        Ok(())
+        drop(outbox);
+        let Some(ended) = ended else { return Ok(()) };
+        let mut message = [0; MAX_MESSAGE];
+        let message = ended.encode(&answer, &mut message);
+        let id = self.link.take_free_id();
+        self.publish(Channel::Birth, id, message.map_err(|_| Stop::Broken)?)
+            .await
     }
 
     async fn ack(
@@ -322,5 +311,32 @@ where
         }
         .write(into)
         .map_err(|_| Stop::Broken)
+    }
+}
+
+/// Writes a birth: its length.
+fn birth<S: NorFlash, const CLASSES: usize, const RING: usize>(
+    identity: &Identity<'_>,
+    uptime_ms: u64,
+    outbox: &Outbox<S, CLASSES, RING>,
+    streams: &[StreamState],
+    into: &mut [u8],
+) -> Option<usize> {
+    let device = Device {
+        versions: Versions::OURS,
+        incarnation: outbox.incarnation(),
+        boot: outbox.boot(),
+        uptime_ms,
+        firmware: identity.firmware,
+        configuration: identity.configuration,
+        kinds: u8::try_from(outbox.tables()).unwrap_or(u8::MAX),
+    };
+    let mut dropped = outbox.dropped();
+    loop {
+        if let Ok(birth) = encode_birth(&device, streams, &dropped, &[], into) {
+            return Some(birth.len());
+        }
+        // Ranges that find no room are announced as jumps by the streams' oldest events.
+        dropped.pop()?;
     }
 }

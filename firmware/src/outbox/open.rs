@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     class::Class,
-    log::{Cursor, Log, LogError, Walk},
+    log::{Log, LogError, Walk},
     store::{Key, MAX_VALUE, MAX_VALUES, Store},
 };
 
@@ -52,7 +52,7 @@ impl<S: NorFlash, const CLASSES: usize, const RING: usize> Outbox<S, CLASSES, RI
     pub(crate) fn closed(flash: S, layout: &Layout<CLASSES>) -> Self {
         let queue = |class: &Class| {
             let log = Log::closed::<S>(class.region, class.stream.number());
-            Queue::new(*class, log)
+            Queue::new::<S>(*class, log)
         };
         Outbox {
             flash,
@@ -144,56 +144,31 @@ async fn scan<S: NorFlash, const RING: usize>(
     let mut walk = Walk::from(queue.log.keep);
     let mut taken = walk.at;
     while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
-        if let Some(page) = record
-            .payload
-            .first_chunk()
-            .filter(|_| record.kind == TAKEN)
-        {
-            taken = Cursor {
-                number: u32::from_le_bytes(*page),
-                offset: 0,
-            };
+        if record.kind == TAKEN {
+            taken = queue.read_note(record.payload).unwrap_or(taken);
         }
     }
     queue.keep_from(taken);
 
     let mut walk = Walk::from(queue.log.keep);
-    let mut before: Option<(Span, u32)> = None;
+    let mut before: Option<Span> = None;
     while let Some(record) = queue.log.next(flash, &mut walk, scratch).await? {
         let Some(span) = queue.renames.span_of(&record) else {
             continue;
         };
-        if let Some((gap, from, to)) = before.and_then(|(before, _)| before.gap_before(span)) {
-            queue.note_missing(gap, from, to);
+        if let Some((of, from, to)) = before.and_then(|before| before.gap_before(span)) {
+            queue.note_dropped(of, from, to, LossReason::Unreadable);
         }
-        before = Some((span, walk.skipped));
+        before = Some(span);
         queue.note_waiting(span, incarnation);
         if !waiting.contains(&span.kind) {
             let _ = waiting.push(span.kind); // a full list counts for all
         }
     }
-    // What was being written when the power went, or cannot be read any more, came behind the last event.
-    if let Some((last, _)) = before.filter(|(_, skipped)| walk.skipped > *skipped) {
-        let lost = Mark {
-            boot: last.boot,
-            seq: last.last_seq.saturating_add(1),
-        };
-        queue.note_missing(last.incarnation, lost, lost);
-    }
     Ok(())
 }
 
 impl<const RING: usize> Queue<RING> {
-    fn note_missing(&mut self, incarnation: u32, from: Mark, to: Mark) {
-        let count = if from.boot == to.boot {
-            to.seq.saturating_sub(from.seq).saturating_add(1)
-        } else {
-            to.seq
-        };
-        self.note_loss(LossReason::Unreadable, count.max(1));
-        self.note_dropped(incarnation, from, to, LossReason::Unreadable);
-    }
-
     fn note_waiting(&mut self, span: Span, incarnation: Option<u32>) {
         if incarnation == Some(span.incarnation) {
             self.last = span.last();
@@ -205,16 +180,23 @@ impl<const RING: usize> Queue<RING> {
             .find(|(earlier, _)| *earlier == span.incarnation)
         {
             Some((_, last)) => *last = span.last(),
-            // Of more than three incarnations the oldest are not announced; their events are sent all the same.
-            None => drop(self.earlier.push((span.incarnation, span.last()))),
+            None => self.note_earlier(span.incarnation, span.last()),
         }
+    }
+
+    /// Of more than three incarnations the oldest are not announced; their events are sent all the same.
+    fn note_earlier(&mut self, incarnation: u32, last: Mark) {
+        if self.earlier.is_full() {
+            self.earlier.remove(0);
+        }
+        let _ = self.earlier.push((incarnation, last)); // there is a place
     }
 
     /// What was counted as the current incarnation's is an earlier one's.
     pub(super) fn end_incarnation(&mut self, ended: Option<u32>) {
         let last = core::mem::take(&mut self.last);
         if let Some(ended) = ended.filter(|_| last > Mark::default()) {
-            let _ = self.earlier.push((ended, last)); // as above
+            self.note_earlier(ended, last);
         }
     }
 }

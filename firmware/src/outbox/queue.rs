@@ -13,14 +13,19 @@ use super::{
 };
 use crate::{
     class::{Class, Commit, WhenFull},
-    log::{Cursor, Log, LogError, Walk, most_payload},
+    log::{Cursor, Log, LogError, Walk, most_payload, most_stored, stored_len},
     ring::{Entry, Ring},
 };
 
 /// A message of events, as it is sent, with its incarnation.
 pub(super) const EVENTS: u8 = 1;
-/// Pages before this one (u32le) hold nothing that is still needed.
+/// From where on something is still needed, and what was given up before: page · offset · { incarnation · boot · first ·
+/// last } …, each u32le. An earlier firmware wrote the page alone.
 pub(super) const TAKEN: u8 = 2;
+
+/// The most ranges that are announced of a class.
+const RANGES: usize = 8;
+const NOTE: usize = 8 + 16 * RANGES;
 
 /// The events of one class.
 #[derive(Debug)]
@@ -41,7 +46,13 @@ pub(super) struct Queue<const RING: usize> {
     pub(super) last: Mark,
     /// Earlier incarnations of which events wait, and the last one of each.
     pub(super) earlier: Vec<(u32, Mark), 3>,
-    pub(super) dropped: Vec<Dropped, 8>,
+    pub(super) dropped: Vec<Dropped, RANGES>,
+    /// What the node has, and of which incarnation; what was given up counts as had.
+    has: (u32, Mark),
+    /// Whether the node was met since this boot: what it passes from then on without having had it is lost.
+    pub(super) is_met: bool,
+    /// Whether events of an earlier boot were given up since the last birth: no jump shows how many.
+    pub(super) is_birth_due: bool,
     pub(super) renames: Renames,
     losses: [u64; 4],
 }
@@ -54,7 +65,10 @@ const REASONS: [LossReason; 4] = [
 ];
 
 impl<const RING: usize> Queue<RING> {
-    pub(super) fn new(class: Class, log: Log) -> Self {
+    pub(super) fn new<S: NorFlash>(class: Class, mut log: Log) -> Self {
+        if class.when_full == WhenFull::DropOldest {
+            log.reserve = stored_len::<S>(NOTE).min(most_stored::<S>() / 8);
+        }
         Queue {
             class,
             walk: Walk::from(log.keep),
@@ -67,6 +81,9 @@ impl<const RING: usize> Queue<RING> {
             last: Mark::default(),
             earlier: Vec::new(),
             dropped: Vec::new(),
+            has: (0, Mark::default()),
+            is_met: false,
+            is_birth_due: false,
             renames: Renames::default(),
             losses: [0; 4],
         }
@@ -144,7 +161,7 @@ impl<const RING: usize> Queue<RING> {
             };
             let message = message.get(..len).unwrap_or_default();
             while self.log.is_full_for::<S>(len) && self.class.when_full == WhenFull::DropOldest {
-                self.drop_page(flash, scratch).await?;
+                self.drop_page(flash, boot, scratch).await?;
             }
             self.log.append(flash, EVENTS, message, scratch).await?;
             self.ring.remove_through(last_seq);
@@ -152,10 +169,11 @@ impl<const RING: usize> Queue<RING> {
         Ok(())
     }
 
-    /// Gives up what the oldest page holds.
+    /// Gives up what the oldest page holds. A note says so before the page is erased, so that no reset forgets it.
     async fn drop_page<S: NorFlash>(
         &mut self,
         flash: &mut S,
+        boot: u32,
         scratch: &mut [u8],
     ) -> Result<(), LogError<S::Error>> {
         let next_page = Log::page_after::<S>(self.log.keep);
@@ -165,17 +183,19 @@ impl<const RING: usize> Queue<RING> {
                 break;
             }
             if let Some(span) = self.renames.span_of(&record) {
-                self.note_loss(LossReason::Outbox, span.count());
-                self.note_dropped(
-                    span.incarnation,
-                    span.first(),
-                    span.last(),
-                    LossReason::Outbox,
-                );
+                self.is_birth_due |= span.boot != boot;
+                self.give_up(span);
             }
         }
+        let reserve = core::mem::take(&mut self.log.reserve);
+        let is_noted = self.note_taken(flash, next_page, scratch).await?;
         self.log.keep = next_page;
         self.walk.at = self.walk.at.max(next_page);
+        if !is_noted {
+            // A note that a cut tore took its place: it comes first in the page that begins.
+            self.note_taken(flash, next_page, scratch).await?;
+        }
+        self.log.reserve = reserve;
         Ok(())
     }
 
@@ -288,43 +308,115 @@ impl<const RING: usize> Queue<RING> {
     ) -> Result<(), S::Error> {
         let before = self.log.keep;
         let mut walk = Walk::from(before);
+        let is_counted = self.is_met && self.has.0 == incarnation;
+        self.pass_dropped(incarnation, mark, is_counted);
         loop {
             let record = match self.log.next(flash, &mut walk, scratch).await {
                 Ok(Some(record)) => record,
                 Err(LogError::Flash(error)) => return Err(error),
                 Ok(None) | Err(_) => break,
             };
-            let span = self.renames.span_of(&record);
-            if span.is_some_and(|span| span.incarnation != incarnation || span.last() > mark) {
-                break;
+            if let Some(span) = self.renames.span_of(&record) {
+                if span.incarnation != incarnation || span.last() > mark {
+                    break;
+                }
+                self.pass(span, is_counted);
             }
             self.log.keep = walk.at;
         }
         self.walk.at = self.walk.at.max(self.log.keep);
-        self.dropped
-            .retain(|dropped| dropped.incarnation != incarnation || dropped.to > mark);
+        self.has.1 = self.has.1.max(mark);
+        let earlier = self.earlier.len();
         if incarnation != own {
             self.earlier
                 .retain(|(earlier, last)| *earlier != incarnation || *last > mark);
         }
-        if self.log.keep.number > before.number {
-            self.note_taken(flash, scratch).await?;
+        if self.log.keep.number > before.number || self.earlier.len() < earlier {
+            self.note_taken(flash, self.log.keep, scratch).await?;
         }
         Ok(())
     }
 
-    /// Notes which pages are no longer needed, so that they need not be sent again after a reset.
+    /// The node has what was given up, or passes it: then it is lost.
+    fn pass_dropped(&mut self, incarnation: u32, mark: Mark, is_counted: bool) {
+        if self.has.0 != incarnation {
+            self.has = (incarnation, Mark::default());
+        }
+        let (mut lost, has) = (0, &mut self.has.1);
+        self.dropped.retain_mut(|dropped| {
+            if dropped.incarnation != incarnation || dropped.from > mark {
+                return true;
+            }
+            if dropped.reason == LossReason::Outbox && dropped.to < mark {
+                let more = dropped.to.seq.saturating_sub(dropped.from.seq);
+                lost = more.saturating_add(1).saturating_add(lost);
+                *has = dropped.to.max(*has);
+            }
+            dropped.from = mark;
+            dropped.from.seq = mark.seq.saturating_add(1);
+            dropped.from <= dropped.to
+        });
+        if is_counted {
+            self.note_loss(LossReason::Outbox, lost);
+        }
+    }
+
+    /// The node passes a message in flash: what is missing before it cannot be read any more.
+    fn pass(&mut self, span: Span, is_counted: bool) {
+        let has = &mut self.has.1;
+        let before = if has.boot == span.boot { has.seq } else { 0 };
+        let missing = span.first_seq.saturating_sub(before.saturating_add(1));
+        *has = span.last().max(*has);
+        if is_counted {
+            self.note_loss(LossReason::Unreadable, missing);
+        }
+    }
+
+    /// Notes from where on something is still needed, so that what is before is not sent again after a reset, and what was
+    /// given up: whether there was room.
     async fn note_taken<S: NorFlash>(
         &mut self,
         flash: &mut S,
+        keep: Cursor,
         scratch: &mut [u8],
-    ) -> Result<(), S::Error> {
-        let page = self.log.keep.number.to_le_bytes();
-        match self.log.append(flash, TAKEN, &page, scratch).await {
+    ) -> Result<bool, S::Error> {
+        let word = |seq| u32::try_from(seq).unwrap_or(u32::MAX);
+        let given_up = self
+            .dropped
+            .iter()
+            .filter(|it| it.reason == LossReason::Outbox);
+        let given_up = given_up.flat_map(|it| {
+            let (first, last) = (word(it.from.seq), word(it.to.seq));
+            [it.incarnation, it.to.boot, first, last]
+        });
+        let words = [keep.number, keep.offset].into_iter().chain(given_up);
+        let note: Vec<u8, NOTE> = words.flat_map(u32::to_le_bytes).collect();
+        match self.log.append(flash, TAKEN, &note, scratch).await {
             Err(LogError::Flash(error)) => Err(error),
-            // Without the note the pages are sent once more, and the node takes them for what they are: repeats.
-            Ok(()) | Err(_) => Ok(()),
+            // Without the note some is sent once more, and the node takes it for what it is: repeats.
+            done => Ok(done.is_ok()),
         }
+    }
+
+    /// Takes over what [`Queue::note_taken`] noted; the place from which something is needed.
+    pub(super) fn read_note(&mut self, note: &[u8]) -> Option<Cursor> {
+        let words = note.chunks_exact(4).filter_map(|word| word.try_into().ok());
+        let mut words = words.map(u32::from_le_bytes);
+        let keep = Cursor {
+            number: words.next()?,
+            offset: words.next().unwrap_or(0),
+        };
+        self.dropped.clear();
+        while let (Some(incarnation), Some(boot), Some(first), Some(last)) =
+            (words.next(), words.next(), words.next(), words.next())
+        {
+            let mark = |seq: u32| Mark {
+                boot,
+                seq: seq.into(),
+            };
+            self.note_dropped(incarnation, mark(first), mark(last), LossReason::Outbox);
+        }
+        Some(keep)
     }
 
     /// What the birth says of this class.
@@ -391,7 +483,33 @@ impl<const RING: usize> Queue<RING> {
         }
     }
 
-    /// Notes a range that will never come. When there are too many, the last one grows to cover the new one.
+    /// Notes what is given up. What lies between two messages of a boot is lost with them, or the node has both.
+    fn give_up(&mut self, span: Span) {
+        let is_of = |it: &&mut Dropped| {
+            (it.incarnation, it.to.boot, it.reason)
+                == (span.incarnation, span.boot, LossReason::Outbox)
+        };
+        if let Some(of_boot) = self.dropped.iter_mut().find(is_of) {
+            of_boot.to = span.last();
+            return;
+        }
+        if self.dropped.is_full() {
+            let other = self
+                .dropped
+                .iter()
+                .position(|it| it.reason != LossReason::Outbox);
+            if let Some(other) = other {
+                self.dropped.remove(other); // a jump shows it, too
+            } else if let Some(newest) = self.dropped.last_mut() {
+                // Of more boots than there are ranges, the last one grows by as many: their number stays right.
+                newest.to.seq = newest.to.seq.saturating_add(span.count());
+            }
+        }
+        let (from, to) = (span.first(), span.last());
+        self.note_dropped(span.incarnation, from, to, LossReason::Outbox);
+    }
+
+    /// Notes a range that will never come, if there is room.
     pub(super) fn note_dropped(
         &mut self,
         incarnation: u32,
@@ -399,27 +517,13 @@ impl<const RING: usize> Queue<RING> {
         to: Mark,
         reason: LossReason,
     ) {
-        let stream = self.class.stream;
-        let is_full = self.dropped.is_full();
-        if let Some(newest) = self
-            .dropped
-            .last_mut()
-            .filter(|newest| newest.incarnation == incarnation)
-        {
-            let follows =
-                newest.to.boot == from.boot && newest.to.seq.saturating_add(1) == from.seq;
-            if is_full || (follows && newest.reason == reason) {
-                newest.to = to;
-                return;
-            }
-        }
         let _ = self.dropped.push(Dropped {
             incarnation,
-            stream,
+            stream: self.class.stream,
             from,
             to,
             reason,
-        }); // a jump shows without it, too
+        });
     }
 
     pub(super) fn note_loss(&mut self, reason: LossReason, count: u64) {

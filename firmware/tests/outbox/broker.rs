@@ -185,7 +185,8 @@ impl Broker {
                     birth.streams.iter().collect(),
                     birth.dropped.iter().collect(),
                 );
-                self.node.borrow_mut().born(&streams, &dropped);
+                let life = (birth.device.incarnation, birth.device.boot);
+                self.node.borrow_mut().born(life, &streams, &dropped);
                 let stored = streams.iter().map(|state| Stored {
                     incarnation: state.incarnation,
                     stream: state.stream,

@@ -8,6 +8,8 @@ use wire::{
     envelope::Envelope,
 };
 
+use super::device::Said;
+
 /// Incarnation, boot, stream, sequence.
 pub(crate) type Id = (u32, u32, u8, u64);
 
@@ -29,7 +31,7 @@ impl Node {
     }
 
     /// Takes a birth, as far as the outbox speaks in it.
-    pub(crate) fn born(&mut self, streams: &[StreamState], dropped: &[Dropped]) {
+    pub(crate) fn born(&mut self, _: (u32, u32), streams: &[StreamState], dropped: &[Dropped]) {
         for state in streams {
             let mark = self.mark(state.incarnation, state.stream);
             if state.oldest > mark {
@@ -68,8 +70,16 @@ impl Node {
         (incarnation, head.stream)
     }
 
-    /// Whether the ledger covers an event that did not come.
-    pub(crate) fn reports(&self, (incarnation, boot, stream, seq): Id) -> bool {
+    /// What was committed, did not come, and is not in the ledger.
+    pub(crate) fn unreported(&self, gone: &[&Said]) -> Vec<String> {
+        let committed = gone.iter().filter(|said| said.is_committed);
+        let unreported = committed.filter(|said| !self.reports(said.id));
+        unreported
+            .map(|said| format!("{said:?} is lost and not reported"))
+            .collect()
+    }
+
+    fn reports(&self, (incarnation, boot, stream, seq): Id) -> bool {
         let mark = Mark { boot, seq };
         self.ledger.iter().any(|(of, number, from, to)| {
             (*of, *number) == (incarnation, stream) && *from <= mark && mark <= *to

@@ -2,7 +2,7 @@
 //!
 //! `POWER_CUT_SEEDS` lives are tried, each cut at each of its operations.
 
-use crate::{
+use super::{
     device::{Device, Misdeed},
     flash::{Driver, Fault, PAGE},
 };
@@ -85,4 +85,50 @@ fn a_boot_counter_that_is_not_stored_is_missed() {
 #[test]
 fn faults_are_not_seen_where_there_are_none() {
     assert!(!shows(Fault::None, Misdeed::None));
+}
+
+/// What one outage has of events, in several boots: more than three pages hold.
+const OUTAGE: [u32; 4] = [40, 25, 60, 50];
+
+/// A life with the node, an outage over several boots, the last of which is cut, and the node again.
+fn outage(seed: u64, cut_at: u64) -> (Vec<String>, bool) {
+    let mut device = Device::new(seed);
+    let mut driver = Driver::new();
+    device.live(&driver, 40).expect("the power stays");
+    driver = driver.power_on(seed);
+    device.drain(&driver);
+    for readings in OUTAGE {
+        driver = driver.power_on(seed);
+        device
+            .live_alone(&driver, readings)
+            .expect("the power stays");
+    }
+    driver = driver.power_on(seed);
+    driver.cut_at(cut_at);
+    let is_cut = device.live_alone(&driver, 90).is_err();
+    driver = driver.power_on(seed ^ cut_at);
+    device.live_alone(&driver, 12).expect("the power stays");
+    driver = driver.power_on(seed);
+    device.drain(&driver);
+    (device.broken_promises(), is_cut)
+}
+
+#[test]
+fn what_is_given_up_over_several_boots_is_reported_wherever_the_power_is_cut() {
+    let mut cuts = 0;
+    for seed in 0..seeds() {
+        for cut_at in 0.. {
+            let (broken, is_cut) = outage(seed, cut_at);
+            assert!(
+                broken.is_empty(),
+                "seed {seed}, cut at operation {cut_at}: {broken:#?}"
+            );
+            if !is_cut {
+                break;
+            }
+            cuts += 1;
+        }
+    }
+    println!("{cuts} cuts, all that was given up is reported");
+    assert!(cuts > 30 * seeds(), "{cuts}");
 }
