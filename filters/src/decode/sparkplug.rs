@@ -24,6 +24,7 @@
 
 mod births;
 mod json;
+mod live;
 mod payload;
 #[cfg(test)]
 mod tests;
@@ -47,14 +48,13 @@ use crate::{
 };
 use births::bd_seq;
 use json::Shown;
+use live::{Live, LiveNodes};
 use payload::{Metric, MetricValue, Payload};
 
 /// The largest payload that is decoded: it takes many times its bytes in memory while it is.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 /// How often a node is asked for its births at most.
 const REBIRTH_INTERVAL: Duration = Duration::from_secs(60);
-/// Nodes whose messages are counted; one more takes the place of another, whose next message is taken as it comes.
-const MAX_NODES: usize = 10_000;
 /// Bytes of births that are remembered, by estimate.
 const MAX_BYTES: usize = 16 << 20;
 /// Births that came before older ones are forgotten by turns, at least.
@@ -66,8 +66,7 @@ pub struct Sparkplug {
     births: History<Id, Birth>,
     bytes: usize,
     max_bytes: usize,
-    /// By group and node.
-    live: BTreeMap<(Box<str>, Box<str>), Live>,
+    live: LiveNodes,
     counts: SparkplugCounts,
     rebirths: VecDeque<Rebirth>,
     /// Births and deaths that came since the last time that older ones were forgotten.
@@ -83,13 +82,6 @@ pub struct Id {
     pub node: Box<str>,
     /// The device; `None` is the node itself.
     pub device: Option<Box<str>>,
-}
-
-/// What is known of a node from its messages since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Live {
-    seq: Option<u8>,
-    asked: Option<Moment>,
 }
 
 /// What was wrong with messages that could be decoded.
@@ -170,7 +162,7 @@ impl Default for Sparkplug {
             births: History::new(),
             bytes: 0,
             max_bytes: MAX_BYTES,
-            live: BTreeMap::new(),
+            live: LiveNodes::default(),
             counts: SparkplugCounts::default(),
             rebirths: VecDeque::new(),
             fresh: 0,
@@ -199,7 +191,7 @@ impl Sparkplug {
         let before = self.counts;
         let undo = SparkplugUndo {
             id: topic.id(),
-            live: self.live.get(&topic.node_key()).copied(),
+            live: self.live.find(&topic.node_key()),
             counts: before,
             added: is_kept.then_some(position),
         };
@@ -216,7 +208,7 @@ impl Sparkplug {
             ..self.counts
         } == before;
         if rebirth && !fits {
-            self.ask(topic, now);
+            self.ask(topic, position, now);
         }
         Ok(Seen {
             decoded: shown.decoded(),
@@ -239,10 +231,7 @@ impl Sparkplug {
             ..undo.counts
         };
         let node = (undo.id.group, undo.id.node);
-        match undo.live {
-            Some(live) => drop(self.live.insert(node, live)),
-            None => drop(self.live.remove(&node)),
-        }
+        self.live.undo(node, undo.live);
     }
 
     /// Reads a record again: its birth or death stands from its position on.
@@ -381,7 +370,7 @@ impl Sparkplug {
             return;
         }
         let is_born = self.standing(topic, position).is_some();
-        let live = self.live_of(topic);
+        let live = self.live.hear(topic.node_key(), position);
         let seq = seq.and_then(|it| u8::try_from(it).ok());
         let is_first = topic.message == Message::NodeBirth;
         let last = live.seq;
@@ -397,8 +386,8 @@ impl Sparkplug {
         }
     }
 
-    fn ask(&mut self, topic: &Topic<'_>, now: Moment) {
-        let live = self.live_of(topic);
+    fn ask(&mut self, topic: &Topic<'_>, position: u64, now: Moment) {
+        let live = self.live.hear(topic.node_key(), position);
         if live
             .asked
             .is_some_and(|it| now < it.after(REBIRTH_INTERVAL))
@@ -409,14 +398,6 @@ impl Sparkplug {
         self.counts.rebirths += 1;
         let topic = format!("{}/{}/NCMD/{}", topic::NAMESPACE, topic.group, topic.node);
         self.rebirths.push_back(Rebirth { topic });
-    }
-
-    fn live_of(&mut self, topic: &Topic<'_>) -> &mut Live {
-        let key = topic.node_key();
-        if self.live.len() >= MAX_NODES && !self.live.contains_key(&key) {
-            self.live.pop_first();
-        }
-        self.live.entry(key).or_default()
     }
 
     fn put(&mut self, id: Id, position: u64, birth: Option<Birth>) {
@@ -457,9 +438,7 @@ impl Sparkplug {
         self.births.retain(|it| !evicted.contains(it));
         self.counts.evicted += evicted.len() as u64;
         for Id { group, node, .. } in evicted {
-            if let Some(live) = self.live.get_mut(&(group, node)) {
-                live.seq = None;
-            }
+            self.live.forget_seq(&(group, node));
         }
     }
 

@@ -171,6 +171,22 @@ fn a_node_is_asked_for_its_births_at_most_once_a_minute() {
 }
 
 #[test]
+fn a_node_beyond_the_bound_takes_the_place_of_those_not_heard_for_longest() {
+    let mut plant = Plant::new();
+    let on = |node: &str| format!("spBv1.0/plant/NDATA/{node}");
+    plant.say(&on("a"), &data(0, 1));
+    for number in 1..live::MAX_NODES {
+        plant.say(&on(&format!("n{number}")), &data(0, 1));
+    }
+    plant.say(&on("a"), &data(1, 1));
+    plant.say(&on("z"), &data(0, 1));
+    plant.say(&on("n1"), &data(9, 1));
+    assert_eq!(plant.sparkplug.counts().gaps, 0, "`n1` is forgotten");
+    plant.say(&on("a"), &data(3, 1));
+    assert_eq!(plant.sparkplug.counts().gaps, 1, "`a` is not");
+}
+
+#[test]
 fn births_beyond_the_bound_take_the_place_of_the_oldest() {
     let mut plant = Plant::new();
     plant.sparkplug.max_bytes = 2000;
@@ -243,7 +259,8 @@ fn a_message_that_is_taken_back_is_not_counted_and_nobody_is_asked_for_it() {
     refuse("spBv1.0/plant/NDATA/other", &data(1, 1));
     assert_eq!(plant.sparkplug.counts(), SparkplugCounts::default());
     assert_eq!(plant.rebirths(), 0);
-    assert_eq!(plant.sparkplug.live.len(), 1);
+    let other = topic("spBv1.0/plant/NDATA/other").node_key();
+    assert_eq!(plant.sparkplug.live.find(&other), None);
     plant.say(NODE_DATA, &data(9, 9));
     assert_eq!(plant.counts(), (0, 1, 1, 0));
     assert_eq!(
