@@ -1,10 +1,10 @@
-use std::{borrow::Cow, cell::OnceCell, fmt, str::FromStr};
+use std::{borrow::Cow, cell::OnceCell, collections::HashMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, value::RawValue};
 
 use crate::{
-    Event,
+    Event, Number,
     cesql::{EventRef, Value, attribute::Attribute},
     hash::hash,
     stage::Reading,
@@ -47,15 +47,22 @@ pub(super) struct Payload<'a> {
     pub(super) json: &'a OnceCell<Option<Json>>,
 }
 
-impl Payload<'_> {
-    fn json(&self) -> Option<&Json> {
-        let read = || match &self.event.data {
-            _ if self.decoded.is_some() => serde_json::from_slice(self.decoded?).ok(),
-            Some(crate::Data::Json(bytes)) => serde_json::from_slice(bytes).ok(),
-            Some(crate::Data::Text(text)) => Some(Json::String(text.clone())),
+impl<'a> Payload<'a> {
+    fn json(&self) -> Option<&'a Json> {
+        let read = || match (self.json_text(), &self.event.data) {
+            (Some(text), _) => serde_json::from_slice(text).ok(),
+            (None, Some(crate::Data::Text(text))) => Some(Json::String(text.clone())),
             _ => None,
         };
         self.json.get_or_init(read).as_ref()
+    }
+
+    fn json_text(&self) -> Option<&'a [u8]> {
+        match &self.event.data {
+            _ if self.decoded.is_some() => self.decoded,
+            Some(crate::Data::Json(bytes)) => Some(bytes),
+            _ => None,
+        }
     }
 }
 
@@ -68,12 +75,12 @@ impl Field {
                 let value = Attribute::named(name).value(EventRef::Event(payload.event))?;
                 Some(reading_of_attribute(&value))
             }
-            Root::Data => {
-                let root = payload.json()?;
-                let value = self.0.steps.iter().try_fold(root, member)?;
-                reading_of_json(value)
-            }
+            Root::Data => reading_of_json(self.member_of(payload)?),
         }
+    }
+
+    fn member_of<'a>(&self, payload: Payload<'a>) -> Option<&'a Json> {
+        self.0.steps.iter().try_fold(payload.json()?, member)
     }
 }
 
@@ -90,9 +97,19 @@ impl Field {
         }
         match self.reading(payload) {
             Some(Reading::Integer(number)) => number.to_string().into(),
-            Some(Reading::Float(number)) => number.to_string().into(),
+            Some(Reading::Float(number)) => self.exact_text(number, payload).into(),
             Some(Reading::Other(text)) => String::from(text).into(),
             None => Cow::default(),
+        }
+    }
+
+    /// The text of a number in the data that was read as `nearest`: that one's, if it is no other number.
+    fn exact_text(&self, nearest: f64, payload: Payload<'_>) -> String {
+        let nearest = nearest.to_string();
+        let digits = payload.json_text().and_then(|it| raw_text(it, &self.0));
+        match digits.and_then(Number::parse) {
+            Some(exact) if Number::parse(&nearest).as_ref() != Some(&exact) => exact.to_string(),
+            _ => nearest,
         }
     }
 }
@@ -145,6 +162,26 @@ fn member<'a>(value: &'a Json, step: &Step) -> Option<&'a Json> {
         Step::Index(place) => {
             let list = value.as_array()?;
             list.get(element(list.len(), *place)?)
+        }
+    }
+}
+
+/// What stands at `path` in a JSON text, as it stands there.
+fn raw_text<'a>(json: &'a [u8], path: &JsonPath) -> Option<&'a str> {
+    let root: &RawValue = serde_json::from_slice(json).ok()?;
+    let value = path.steps.iter().try_fold(root, raw_member)?;
+    Some(value.get())
+}
+
+fn raw_member<'a>(value: &'a RawValue, step: &Step) -> Option<&'a RawValue> {
+    match step {
+        Step::Key(key) => {
+            let members: HashMap<String, _> = serde_json::from_str(value.get()).ok()?;
+            members.get(&**key).copied()
+        }
+        Step::Index(place) => {
+            let list: Vec<_> = serde_json::from_str(value.get()).ok()?;
+            list.get(element(list.len(), *place)?).copied()
         }
     }
 }

@@ -82,6 +82,34 @@ fn identities_that_differ_in_any_byte_are_two_whatever_numbers_they_look_like() 
 }
 
 #[test]
+fn numbers_of_the_data_are_two_in_a_key_if_they_are_two_however_long() {
+    let pairs = [
+        ("9223372036854775808", "9223372036854775809", true),
+        ("18446744073709551616", "18446744073709551617", true),
+        ("0.1", "0.10000000000000000001", true),
+        ("100000000000000000001", "100000000000000000001.0", false),
+        ("1e20", "100000000000000000000", false),
+        ("7", "7.0", false),
+    ];
+    for (first, second, are_two) in pairs {
+        let mut bench = Bench::new(
+            r#"
+            [[rule]]
+            name = "once"
+            [[rule.step]]
+            dedupe = { within = "1h" }
+            key = ["$.data.of[1]['the meter']"]
+            "#,
+        );
+        let verdicts = [first, second, first, second].map(|number| {
+            let data = format!(r#"{{"of": [0, {{"the meter": 5, "the meter": {number}}}]}}"#);
+            passes(&bench.publish(0, &reading(1, &data)))
+        });
+        assert_eq!(verdicts, [true, are_two, false, false], "{first} {second}");
+    }
+}
+
+#[test]
 fn a_part_of_a_key_is_never_taken_for_two_and_tells_nobody_on_which_topic_to_derive() {
     let rules = r#"
         [[rule]]
