@@ -202,7 +202,8 @@ pub struct WindowDefinition {
     pub values: BTreeMap<String, AggregateDefinition>,
     /// How far behind the latest of its key an event may be; default 10 s.
     pub lateness: Option<HumanDuration>,
-    /// How far ahead of the node's time an event may say that it happened; default 60 s.
+    /// How far ahead of the node's time an event may say that it happened; default 60 s, at most a day. A clock that is set back by less
+    /// goes unnoticed: what comes is late until it has caught up.
     pub max_ahead: Option<HumanDuration>,
     /// A key without events for so long closes, as `partial` what does not end by then; default `size` or `gap` and `lateness`, and at least five
     /// minutes.

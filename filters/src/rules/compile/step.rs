@@ -20,6 +20,8 @@ const DEFAULT_KEYS: usize = 10_000;
 const DEFAULT_BYTES: usize = 16 << 20;
 const DEFAULT_LATENESS: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_AHEAD: Duration = Duration::from_secs(60);
+/// A clock that is set back by less is not noticed by a window until it has caught up.
+const LONGEST_MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// A window is longer open where it takes longer: what closes before its end is partial.
 const MIN_DEFAULT_IDLE: Duration = Duration::from_secs(300);
 /// Bytes of the text that says how a stage derives.
@@ -203,9 +205,13 @@ fn window_step(
     let lateness = or(definition.lateness, DEFAULT_LATENESS);
     let length = definition.size.or(definition.gap);
     let whole = length.map_or(Duration::ZERO, |it| it.0.saturating_add(lateness));
+    let max_ahead = or(definition.max_ahead, DEFAULT_MAX_AHEAD);
+    if max_ahead > LONGEST_MAX_AHEAD {
+        return Err(RuleProblem::Value("`max-ahead` is at most a day"));
+    }
     let timing = Timing {
         lateness,
-        max_ahead: or(definition.max_ahead, DEFAULT_MAX_AHEAD),
+        max_ahead,
         idle: or(definition.idle, whole.max(MIN_DEFAULT_IDLE)),
     };
     let kind = window_kind(definition)?;

@@ -42,6 +42,10 @@ fn a_bad_rule_says_which_and_why() {
             "a hundredth",
         ),
         (
+            "name = 'a'\nstep = [{ window = { size = '1h', max-ahead = '24h 1s', values = { n = 'count()' } } }]",
+            "at most a day",
+        ),
+        (
             "name = 'a'\nstep = [{ debounce = { quiet = '1s' }, key = ['$.source'] }]",
             "needs `topic` in `key`",
         ),

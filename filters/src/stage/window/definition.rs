@@ -29,7 +29,8 @@ pub enum WindowKind {
 pub struct Timing {
     /// How far behind the latest of its key an event may be.
     pub lateness: Duration,
-    /// How far ahead of the node's time an event may say that it happened; one beyond happened when it came.
+    /// How far ahead of the node's time an event may say that it happened; one beyond happened when it came. A clock that is set
+    /// back by less is not noticed.
     pub max_ahead: Duration,
     /// A key without events for so long closes.
     pub idle: Duration,
