@@ -24,6 +24,8 @@ pub struct Limits {
     pub connected_for: Duration,
     /// An idle link sends an event of the node's own so often; `None`: never.
     pub canary_every: Option<Duration>,
+    /// How long answers are waited for after the shutdown, so that what has arrived is not sent again after the next start.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -38,6 +40,7 @@ impl Default for Limits {
             slow_answer: Duration::from_secs(5),
             connected_for: Duration::from_secs(60),
             canary_every: None,
+            grace: Duration::from_secs(2),
         }
     }
 }

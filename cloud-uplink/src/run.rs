@@ -27,8 +27,6 @@ use burial::{Buries, BuryError, Grave};
 use outage::Outage;
 use reading::{Read, prepare};
 
-/// How long answers are waited for after the shutdown, so that what has arrived is not sent again after the next start.
-const GRACE: Duration = Duration::from_secs(2);
 /// How soon dead letters that found no room are tried again.
 const BURY_AGAIN: Duration = Duration::from_secs(1);
 /// Dead letters of one transaction.
@@ -382,6 +380,7 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
 
     /// Waits a little for answers on their way, and accounts for what they say; sends nothing more.
     async fn finish(&mut self) {
+        let grace = self.drain.limits.grace;
         let answers = async {
             while self
                 .running
@@ -396,7 +395,7 @@ impl<R: RecordSource, S: Sink> Shell<R, S> {
             }
         };
         // After the grace, what is on its way is sent again after the next start.
-        let _ = tokio::time::timeout(GRACE, answers).await;
+        let _ = tokio::time::timeout(grace, answers).await;
     }
 
     /// Acts on what is done with, and forgets what would be done next.

@@ -17,7 +17,11 @@ fn what_a_last_read_finds_expired_is_in_the_ledger() {
         let sink = TestSink::new(|_, _| None);
         let held = sink.open.acquire().await.unwrap();
         bench.publish([1]);
-        let running = bench.start(&sink, Limits::default());
+        let limits = Limits {
+            grace: PATIENCE,
+            ..Limits::default()
+        };
+        let running = bench.start(&sink, limits);
         running.until(|status| status.in_flight == 1).await;
         bench.publish([EXPIRED]);
         running.until(|_| read_begun.try_recv().is_ok()).await;
