@@ -17,7 +17,8 @@ const STALLS: u64 = 10;
 const WAITING_BYTES: u64 = 8 << 20;
 const RECORD_BYTES: u64 = 256;
 const MOST_RSS_KIB: u64 = 40 << 10;
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Without a commit; it only bounds a hang.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn stalling_disk_costs_bounded_memory_and_loses_nothing() {
@@ -54,7 +55,7 @@ fn stalling_disk_costs_bounded_memory_and_loses_nothing() {
                 .create_cursor("late", Start::Now, None);
             assert_eq!(late, Err(Full::Waiting), "its record would wait as well");
             gate.go_on();
-            gate.wait_until(|| spool.committed() >= *waiting.last().unwrap());
+            gate.wait_until_committed(&spool, *waiting.last().unwrap());
             kept.extend(waiting);
         }
     }
@@ -103,13 +104,20 @@ impl Gate {
         drop(self.changed.wait_while(state, |state| state.is_held));
     }
 
-    fn wait_until(&self, done: impl Fn() -> bool) {
-        let state = self.state.lock().unwrap();
-        let waited = self
-            .changed
-            .wait_timeout_while(state, PATIENCE, |_| !done())
-            .unwrap();
-        assert!(!waited.1.timed_out());
+    fn wait_until_committed(&self, spool: &Spool, last: Seq) {
+        let mut state = self.state.lock().unwrap();
+        loop {
+            let committed = spool.committed();
+            if committed >= last {
+                return;
+            }
+            let (held, waited) = self
+                .changed
+                .wait_timeout_while(state, PATIENCE, |_| spool.committed() == committed)
+                .unwrap();
+            assert!(!waited.timed_out(), "{committed:?} of {last:?}");
+            state = held;
+        }
     }
 }
 
