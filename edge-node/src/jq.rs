@@ -36,7 +36,8 @@ pub use worker::work;
 /// How the program is told to be a worker.
 pub const COMMAND: &str = "jq-worker";
 /// What a program may take of the CPU for one event.
-pub const CPU_MILLISECONDS: u32 = 50;
+/// In a build with debug assertions, which is many times slower, ten times that.
+pub const CPU_MILLISECONDS: u32 = if cfg!(debug_assertions) { 500 } else { 50 };
 /// What a worker may take beside what it is itself.
 pub const MEMORY_BYTES: u64 = 32 << 20;
 /// All that a program makes of one event, as JSON.

