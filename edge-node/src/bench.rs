@@ -31,6 +31,9 @@ use std::time::Duration;
 /// The most that may be in flight at once, payloads only.
 const MOST_IN_FLIGHT_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// What [`BenchArgs::patience`] is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What to measure, and how hard.
 #[derive(Args, Clone, Debug)]
 pub struct BenchArgs {
@@ -70,6 +73,10 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// How long a broker may take for what is due when a run ends: the last acknowledgements, then the last deliveries. No
+    /// argument
+    #[arg(skip = PATIENCE)]
+    pub patience: Duration,
 }
 
 /// Why there is no result.
@@ -114,7 +121,7 @@ pub enum BenchError {
 }
 
 /// Measures as `args` say, and writes the result to `out`: a table, or JSON. Takes `rounds` × `secs` for each broker, and
-/// up to ten seconds more for each run when a broker stops answering.
+/// up to twice `patience` more for each run when a broker stops answering.
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchError> {
     let bytes = u64::from(args.clients) * u64::from(args.inflight) * u64::from(args.size);
     if bytes > MOST_IN_FLIGHT_BYTES {

@@ -60,33 +60,29 @@ impl Publisher {
         self.sent.len() - self.free.len()
     }
 
-    /// Publishes until `end`, then waits for what is unanswered. May be cancelled.
+    /// Publishes until `end`, then waits for what is unanswered. Sends its first messages however late it begins. May be
+    /// cancelled.
     pub(super) async fn drive(&mut self, link: &mut Link, end: Instant) -> io::Result<()> {
         if self.qos == QoS::AtMostOnce {
             return self.drive_without_answers(link, end).await;
         }
-        let mut now = Instant::now();
+        self.fill(Instant::now(), link).await?;
         loop {
-            if now < end {
-                self.fill(now, &mut link.out);
-                if !self.free.is_empty() {
-                    link.flush().await?;
-                    now = Instant::now();
-                    continue;
-                }
-            } else if self.unanswered() == 0 {
-                return Ok(());
-            }
             link.exchange().await?;
-            now = Instant::now();
+            let now = Instant::now();
             while let Some(packet) = link.next()? {
                 self.handle_packet(now, &packet, &mut link.out);
+            }
+            if now < end {
+                self.fill(now, link).await?;
+            } else if self.unanswered() == 0 {
+                return Ok(());
             }
         }
     }
 
     async fn drive_without_answers(&mut self, link: &mut Link, end: Instant) -> io::Result<()> {
-        while Instant::now() < end {
+        loop {
             let mut written = 0;
             while link.out.len() < OUT_BYTES {
                 link.out.extend_from_slice(&self.head);
@@ -95,13 +91,28 @@ impl Publisher {
             }
             link.flush().await?;
             self.acknowledged += written;
-            self.last_answer = Some(Instant::now());
+            let now = Instant::now();
+            self.last_answer = Some(now);
+            if now >= end {
+                return Ok(());
+            }
             tokio::task::yield_now().await;
         }
-        Ok(())
     }
 
-    fn fill(&mut self, now: Instant, out: &mut BytesMut) {
+    /// Sends until as many are unanswered as may be; the last of them stay in `out` until the next exchange.
+    async fn fill(&mut self, mut now: Instant, link: &mut Link) -> io::Result<()> {
+        loop {
+            self.encode(now, &mut link.out);
+            if self.free.is_empty() {
+                return Ok(());
+            }
+            link.flush().await?;
+            now = Instant::now();
+        }
+    }
+
+    fn encode(&mut self, now: Instant, out: &mut BytesMut) {
         while out.len() < OUT_BYTES {
             let Some(packet_id) = self.free.pop() else {
                 return;

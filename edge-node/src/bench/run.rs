@@ -12,9 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long a broker may take for the last acknowledgements.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// What is sent, over and over.
 pub(super) fn payload(args: &BenchArgs) -> Bytes {
     let size = args.size as usize;
@@ -57,13 +54,15 @@ pub(super) async fn run(args: &BenchArgs, addr: &str) -> Result<Run, BenchError>
     }
 
     let (expected, told) = watch::channel(None);
-    let subscriber = subscriber.map(|subscriber| tokio::spawn(subscriber.drive(told)));
+    let subscriber =
+        subscriber.map(|subscriber| tokio::spawn(subscriber.drive(told, args.patience)));
     let cpu = CpuClock::start();
     let start = Instant::now();
     let mut load = Load::default();
     load.drive(
         publishers,
         start + Duration::from_secs(u64::from(args.secs)),
+        args.patience,
     )
     .await;
     expected.send_replace(Some(load.acknowledged));
@@ -121,12 +120,17 @@ struct Load {
 }
 
 impl Load {
-    async fn drive(&mut self, publishers: Vec<(Link, Publisher)>, end: Instant) {
+    async fn drive(
+        &mut self,
+        publishers: Vec<(Link, Publisher)>,
+        end: Instant,
+        patience: Duration,
+    ) {
         let mut tasks = JoinSet::new();
         for (mut link, mut publisher) in publishers {
             tasks.spawn(async move {
                 let driven = publisher.drive(&mut link, end);
-                let ended = tokio::time::timeout_at((end + PATIENCE).into(), driven).await;
+                let ended = tokio::time::timeout_at((end + patience).into(), driven).await;
                 (publisher, ended.unwrap_or(Ok(())))
             });
         }

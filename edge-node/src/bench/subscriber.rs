@@ -5,9 +5,6 @@ use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long it waits for a message that was acknowledged to its publisher and has not come.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// A clean session that receives everything at QoS 1, and what it saw.
 pub(super) struct Subscriber {
     link: Link,
@@ -26,15 +23,19 @@ impl Subscriber {
         })
     }
 
-    /// Receives until as many messages as `expected` says have come, once it says how many, or none comes for 5 s.
-    pub(super) async fn drive(mut self, mut expected: watch::Receiver<Option<u64>>) -> Self {
+    /// Receives until as many messages as `expected` says have come, once it says how many, or none comes for `patience`.
+    pub(super) async fn drive(
+        mut self,
+        mut expected: watch::Receiver<Option<u64>>,
+        patience: Duration,
+    ) -> Self {
         loop {
             let enough = *expected.borrow_and_update();
             if enough.is_some_and(|enough| self.received >= enough) {
                 return self;
             }
             let progress = tokio::select! {
-                progress = tokio::time::timeout(PATIENCE, self.receive()) => progress,
+                progress = tokio::time::timeout(patience, self.receive()) => progress,
                 changed = expected.changed(), if enough.is_none() => {
                     if changed.is_err() {
                         return self;
