@@ -75,6 +75,7 @@ mod timed;
 
 use answer::Fault;
 use body::Bodies;
+use connection::Bounds;
 
 /// What the door asks of the node. The node itself is one, a fake in tests the other.
 pub trait Node: Clone + Send + Sync + 'static {
@@ -228,7 +229,18 @@ pub async fn serve<N: Node>(
     counters: Arc<DoorCounters>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let bounds = connection::Bounds::of(&config);
+    let bounds = Bounds::of(&config);
+    serve_within(bounds, listener, node, config, counters, shutdown).await;
+}
+
+async fn serve_within<N: Node>(
+    bounds: Bounds,
+    listener: TcpListener,
+    node: N,
+    config: HttpConfig,
+    counters: Arc<DoorCounters>,
+    shutdown: impl Future<Output = ()>,
+) {
     let shared = Shared {
         node,
         config,

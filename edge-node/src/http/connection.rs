@@ -32,8 +32,6 @@ use crate::{config::HttpConfig, logging::LogLimit, node::door::DoorCounters};
 const HEAD_BYTES: usize = 64 << 10;
 /// After an accept that failed for want of files or memory: until some connection has ended.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Requests under way at shutdown have this long to end.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// What a connection may take.
 #[derive(Clone, Copy)]
@@ -41,6 +39,8 @@ pub(super) struct Bounds {
     connections: usize,
     head_timeout: Duration,
     write_timeout: Duration,
+    /// Requests under way at shutdown have this long to end.
+    pub(super) last_requests: Duration,
 }
 
 impl Bounds {
@@ -49,6 +49,7 @@ impl Bounds {
             connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
             head_timeout: config.head_timeout.0,
             write_timeout: config.body_timeout.0,
+            last_requests: Duration::from_secs(5),
         }
     }
 }
@@ -108,7 +109,7 @@ pub(super) async fn accept(
     drop(listener);
     let _ = stop.send(true); // no receiver: no connection is open
     let last = async { while connections.join_next().await.is_some() {} };
-    if timeout(LAST_REQUESTS, last).await.is_err() {
+    if timeout(bounds.last_requests, last).await.is_err() {
         tracing::warn!("HTTP requests were under way at shutdown and are cut off");
     }
 }

@@ -20,6 +20,8 @@ use crate::{
 const STRUCTURED: &str = "content-type: application/cloudevents+json\r\n";
 const JSON: &str = "content-type: application/json\r\n";
 const BATCH: &str = "content-type: application/cloudevents-batch+json\r\n";
+/// Only bounds a hang.
+const PATIENCE: Duration = Duration::from_secs(120);
 const EVENT: &str = r#"{"specversion":"1.0","id":"7","source":"/pump","type":"reading","subject":"pumps/7","data":{"bar":2}}"#;
 
 #[tokio::test]
@@ -278,11 +280,12 @@ async fn a_path_that_is_not_there_and_a_wrong_method_are_told_as_json() {
     );
 }
 
-/// Times that a test can wait for. A clock that stands still instead runs ahead of what the kernel has yet to hand over.
-fn impatient() -> HttpConfig {
+/// Seconds for a head and for a body: few for what a test waits for, many for all else. A clock that stands still instead
+/// runs ahead of what the kernel has yet to hand over.
+fn impatient(head: u64, body: u64) -> HttpConfig {
     HttpConfig {
-        head_timeout: Span::seconds(3),
-        body_timeout: Span::seconds(3),
+        head_timeout: Span::seconds(head),
+        body_timeout: Span::seconds(body),
         ..HttpConfig::default()
     }
 }

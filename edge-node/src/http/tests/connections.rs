@@ -4,11 +4,12 @@ use super::*;
 
 #[tokio::test]
 async fn a_head_or_a_body_that_does_not_come_costs_its_connection() {
-    let door = OpenDoor::start(impatient()).await;
+    let door = OpenDoor::start(impatient(3, 60)).await;
     let answer = exchange(door.address, b"GET /health HTTP/1.1\r\nhost:").await;
     assert_eq!(answer.head, "");
     assert_eq!(door.counters.status(Door::Http, door.address).faulted, 1);
 
+    let door = OpenDoor::start(impatient(60, 3)).await;
     let head = format!(
         "POST /events/publish HTTP/1.1\r\nhost: localhost\r\n{STRUCTURED}content-length: 9\r\n\r\n{{"
     );
@@ -22,7 +23,8 @@ async fn a_head_or_a_body_that_does_not_come_costs_its_connection() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_blame() {
-    let door = OpenDoor::start(impatient()).await;
+    // The head of the first request has to come in it, too.
+    let door = OpenDoor::start(impatient(15, 60)).await;
     let answer = exchange(
         door.address,
         b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n",
@@ -42,11 +44,11 @@ async fn an_idle_connection_is_closed_without_blame() {
 
 #[tokio::test]
 async fn a_peer_that_takes_no_answer_costs_its_connection() {
-    let door = OpenDoor::start(impatient()).await;
+    let door = OpenDoor::start(impatient(60, 3)).await;
     let mut slow = TcpStream::connect(door.address).await.unwrap();
     let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
     let flood = async { while slow.write_all(&request).await.is_ok() {} };
-    let cut_off = tokio::time::timeout(Duration::from_secs(120), flood).await;
+    let cut_off = tokio::time::timeout(PATIENCE, flood).await;
     assert_eq!(cut_off, Ok(()));
     assert_eq!(door.counters.status(Door::Http, door.address).faulted, 1);
     assert_eq!(get(door.address, "/health").await.status, 503);
@@ -84,9 +86,12 @@ async fn at_shutdown_the_request_under_way_is_answered_and_no_other_is_taken() {
         tokio::spawn(async move { post(address, "/events/publish", STRUCTURED, EVENT).await });
     door.node.asked.notified().await;
     door.shutdown.take().unwrap().send(()).unwrap();
-    while TcpStream::connect(address).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    let refused = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
     door.node.commit.notify_one();
     assert_eq!(last.await.unwrap().status, 202);
     door.serving.await.unwrap();

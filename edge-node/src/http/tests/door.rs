@@ -1,7 +1,7 @@
 //! A door on a free port before a node that is none, and a client that says what it is told to.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Mutex, MutexGuard},
 };
 
@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::super::*;
+use super::{super::*, PATIENCE};
 use crate::{
     device::CommandOutcome,
     node::{
@@ -31,7 +31,7 @@ pub(super) struct OpenDoor {
 
 impl OpenDoor {
     pub(super) async fn start(config: HttpConfig) -> OpenDoor {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((own_address(), 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let node = FakeNode::default();
         let counters = Arc::<DoorCounters>::default();
@@ -39,7 +39,10 @@ impl OpenDoor {
         let stop = async {
             let _ = stop.await; // the test has ended
         };
-        let serving = serve(listener, node.clone(), config, Arc::clone(&counters), stop);
+        let mut bounds = Bounds::of(&config);
+        bounds.last_requests = PATIENCE;
+        let told = Arc::clone(&counters);
+        let serving = serve_within(bounds, listener, node.clone(), config, told, stop);
         let serving = tokio::spawn(serving);
         OpenDoor {
             address,
@@ -48,6 +51,17 @@ impl OpenDoor {
             shutdown: Some(shutdown),
             serving,
         }
+    }
+}
+
+/// A loopback address that nobody else binds, so that nobody else is given the port of a door that is shut; not every
+/// system has more than one.
+fn own_address() -> Ipv4Addr {
+    let [second, third, fourth] = [(); 3].map(|()| fastrand::u8(1..=254));
+    let own = Ipv4Addr::new(127, second, third, fourth);
+    match std::net::TcpListener::bind((own, 0)) {
+        Ok(_) => own,
+        Err(_) => Ipv4Addr::LOCALHOST,
     }
 }
 
