@@ -1,15 +1,16 @@
 //! How an uplink understands the node's records.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use cloud_uplink::{
     DeadLetter, DeadLetters, Outgoing, Peers, RecordSource, eventmesh::attribute::MESH_TOPIC,
 };
 use filters::TopicFilter;
-use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Spool, Transaction};
+use spool::{CursorId, Entry, Full, Head, Kind, Lane, NodeTime, Seq, Spool, Transaction};
 
 use super::{
     canary::canary,
@@ -34,6 +35,9 @@ pub struct Source {
     addresses: Vec<IpAddr>,
     /// The cursor that keeps what the sink could not deliver.
     graveyard: CursorId,
+    /// Bytes of dead letters that wait for their commit, by position; bounded as all that waits for one is. Guards itself, never
+    /// held over another lock.
+    coming: Mutex<BTreeMap<Seq, u64>>,
 }
 
 impl Source {
@@ -62,7 +66,23 @@ impl Source {
             peers,
             addresses,
             graveyard,
+            coming: Mutex::default(),
         })
+    }
+
+    /// How far the log is committed, and what of the dead letters it holds there.
+    fn buried(&self) -> (Seq, DeadLetters) {
+        loop {
+            let committed = self.spool.committed();
+            let status = self.spool.cursor_status(self.graveyard);
+            if self.spool.committed() == committed {
+                let buried = status.map_or(DeadLetters::default(), |status| DeadLetters {
+                    records: status.pending_records,
+                    bytes: status.pending_bytes,
+                });
+                return (committed, buried);
+            }
+        }
     }
 }
 
@@ -121,11 +141,12 @@ impl RecordSource for Source {
     }
 
     fn dead_letters(&self) -> DeadLetters {
-        let status = self.spool.cursor_status(self.graveyard);
-        status.map_or(DeadLetters::default(), |status| DeadLetters {
-            records: status.pending_records,
-            bytes: status.pending_bytes,
-        })
+        let (committed, mut held) = self.buried();
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        coming.retain(|seq, _| *seq > committed);
+        held.records += coming.len() as u64;
+        held.bytes += coming.values().sum::<u64>();
+        held
     }
 
     fn bury(&self, transaction: &mut Transaction<'_>, dead: &DeadLetter<'_>) -> Result<(), Full> {
@@ -143,66 +164,21 @@ impl RecordSource for Source {
                 lane,
                 route,
             };
-            transaction.append(head, |out| record.encode(out)).map(drop)
+            let mut bytes = 0;
+            let appended = transaction.append(head, |out| {
+                let before = out.len();
+                record.encode(out);
+                bytes = (out.len() - before) as u64;
+            });
+            appended.map(|seq| (seq, bytes))
         };
         // Until it is buried, an event keeps everything behind it in its lane: a full lane stays full for it.
-        append(dead.entry.lane).or_else(|_| append(Lane(0)))
+        let (seq, bytes) = append(dead.entry.lane).or_else(|_| append(Lane(0)))?;
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        coming.insert(seq, bytes);
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use spool::{
-        Options, Start,
-        clock::{ClockMark, WallTime},
-        storage::simulated::Simulated,
-    };
-
-    use super::*;
-
-    #[test]
-    fn a_node_is_known_by_its_id_and_other_peers_by_their_address_unless_that_is_loopback() {
-        let options = Options {
-            bound_bytes: Some(64 << 20),
-            min_free_percent: 0,
-            ..Options::default()
-        };
-        let storage = Arc::new(Simulated::new(1));
-        let (spool, _) = Spool::open(storage, options, NodeTime(0), Arc::new(|| {})).unwrap();
-        let mut transaction = spool.transaction(NodeTime(0));
-        let graveyard = transaction
-            .create_cursor("dead/mesh", Start::Now, None)
-            .unwrap();
-        transaction.finish();
-        let peers = Arc::new(Peers::new("me"));
-        peers.meet("hub");
-        let clock: Clock = Arc::new(|| ClockMark {
-            node: NodeTime(0),
-            wall: WallTime(0),
-        });
-        let addresses = ["192.0.2.7", "127.0.0.1"].map(|it| it.parse().unwrap());
-        let source = Source::new(
-            "mesh",
-            spool,
-            clock,
-            Vec::new(),
-            u32::MAX,
-            peers,
-            addresses.to_vec(),
-            graveyard,
-        );
-        for (origin, from_peer) in [
-            ("node:hub", true),
-            ("node:other", false),
-            ("http:192.0.2.7", true),
-            ("grpc:192.0.2.7:4711", true),
-            ("grpc:[::ffff:192.0.2.7]:4711", true),
-            ("http:192.0.2.8", false),
-            ("rule:192.0.2.7", false),
-            ("http:127.0.0.1", false),
-            ("grpc:127.0.0.1:4711", false),
-        ] {
-            assert_eq!(source.came_from_peer(origin), from_peer, "{origin}");
-        }
-    }
-}
+mod tests;
