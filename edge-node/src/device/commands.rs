@@ -3,6 +3,7 @@
 //! ```text
 //!  Waiting ──▶ Sent ──▶ Ended      the device said how
 //!     └────┬────┘ └──▶ Expired     it did not in time; after Sent it may have run
+//!                         └──▶ EndedLate   it said how after all
 //! ```
 //!
 //! A device runs the commands of one origin in the order of their numbers and none twice ([`wire::command::CommandId`]). So one
@@ -63,6 +64,13 @@ pub enum CommandState {
     },
     /// It is over.
     Ended {
+        /// How.
+        outcome: CommandOutcome,
+        /// What the device said to it, at most 1024 bytes.
+        data: Vec<u8>,
+    },
+    /// It is over; its time was before the device said so.
+    EndedLate {
         /// How.
         outcome: CommandOutcome,
         /// What the device said to it, at most 1024 bytes.
@@ -169,7 +177,7 @@ impl Command {
     /// Memory it takes.
     pub fn bytes(&self) -> usize {
         let said = match &self.state {
-            CommandState::Ended { data, .. } => data.len(),
+            CommandState::Ended { data, .. } | CommandState::EndedLate { data, .. } => data.len(),
             _ => 0,
         };
         COMMAND_BYTES + self.device.len() + self.name.len() + self.data.len() + said
@@ -275,7 +283,10 @@ impl Commands {
         };
         let sent = command.state == CommandState::Sent;
         command.state = match step {
-            CommandStep::Ended { outcome, data } => CommandState::Ended { outcome, data },
+            CommandStep::Ended { outcome, data } if command.is_open() => {
+                CommandState::Ended { outcome, data }
+            }
+            CommandStep::Ended { outcome, data } => CommandState::EndedLate { outcome, data },
             CommandStep::Expired => CommandState::Expired { sent },
             _ => CommandState::Sent,
         };

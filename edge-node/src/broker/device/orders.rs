@@ -12,7 +12,7 @@ use super::super::{
     publish::{Arrival, NoRoom},
 };
 use crate::{
-    device::{Asker, CommandStep},
+    device::{Asker, Command, CommandState, CommandStep},
     node::{devices::CommandOrder, order_body::OrderBody, view},
     record::{Change, PublishRecord},
 };
@@ -29,7 +29,8 @@ const MOST_NAME_BYTES: usize = 1024;
 /// An event that ordered nothing, since what it says cannot be done.
 pub(super) struct Refusal {
     device: String,
-    /// What the event is called.
+    /// What the event is called, and by whom.
+    source: String,
     event: String,
     reason: String,
 }
@@ -48,7 +49,7 @@ impl Broker {
         let Some(event) = view::of_record(record) else {
             return Seq::ZERO; // nobody else can read it either
         };
-        let id = event.id.clone();
+        let (source, id) = (event.source.clone(), event.id.clone());
         let ordered = order_of(event).and_then(|order| {
             let ordered = self.handle_command(journal, device, order);
             ordered.map_err(|error| error.to_string())
@@ -59,6 +60,7 @@ impl Broker {
                 tracing::debug!(device, event = id, reason, "an event orders nothing");
                 self.devices.refusals.push(Refusal {
                     device: device.to_owned(),
+                    source,
                     event: id,
                     reason,
                 });
@@ -95,7 +97,7 @@ impl Broker {
         let time_ms = journal.plausible_time();
         for refusal in std::mem::take(&mut self.devices.refusals) {
             let reply = reply(
-                format!("refused-{}", refusal.event),
+                refusal.reply_id(),
                 &refusal.device,
                 refusal.event,
                 time_ms,
@@ -111,6 +113,7 @@ impl Broker {
         while let Some((seq, command, event)) = self.devices.registry.commands.first_unanswered() {
             let (device, event) = (command.device.clone(), event.to_owned());
             let status = self.command_status(seq, command, journal.now);
+            let id = reply_id(&status.id, command);
             let said = json!({
                 "command": status.id,
                 "name": status.name,
@@ -118,7 +121,7 @@ impl Broker {
                 "outcome": status.outcome,
                 "data_base64": status.data_base64,
             });
-            let reply = reply(status.id, &device, event, time_ms, &said);
+            let reply = reply(id, &device, event, time_ms, &said);
             let is_alone = journal.is_empty();
             match self.publish_reply(journal, &device, &reply) {
                 // It would never fit.
@@ -156,6 +159,29 @@ impl Broker {
         let taken = self.take(journal, &arrival);
         taken.map(drop).map_err(|NoRoom { full, .. }| full)
     }
+}
+
+impl Refusal {
+    /// The same however often the event comes, and another for each source: the ids of two that order know nothing of each
+    /// other.
+    fn reply_id(&self) -> String {
+        format!("refused-{:016x}-{}", fnv(&self.source), self.event)
+    }
+}
+
+/// What the reply to the event of a command is called: another way where the event was told of the command before.
+fn reply_id(called: &str, command: &Command) -> String {
+    match command.state {
+        CommandState::EndedLate { .. } => format!("{called}-late"),
+        _ => called.to_owned(),
+    }
+}
+
+/// FNV-1a of 64 bits: the same on every node and in every release.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// What an event orders: its data is what a request over HTTP has as its body.

@@ -86,7 +86,7 @@ impl Broker {
             CommandState::Sent => (CommandStage::Sent, None, None),
             CommandState::Expired { sent: false } => (CommandStage::Expired, None, None),
             CommandState::Expired { sent: true } => (CommandStage::Unknown, None, None),
-            CommandState::Ended { outcome, data } => (
+            CommandState::Ended { outcome, data } | CommandState::EndedLate { outcome, data } => (
                 CommandStage::Ended,
                 Some(*outcome),
                 Some(STANDARD.encode(data)),

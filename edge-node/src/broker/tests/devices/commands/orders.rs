@@ -9,7 +9,11 @@ const OPEN: &str = r#"{"name":"open","data":{"percent":40}}"#;
 type Reply = (String, String, serde_json::Value);
 
 fn publish_order(node: &mut TestNode, device: &str, id: &str, data: &str) {
-    let event = Event::builder(id, "/cloud", "order")
+    publish_order_of(node, "/cloud", device, id, data);
+}
+
+fn publish_order_of(node: &mut TestNode, source: &str, device: &str, id: &str, data: &str) {
+    let event = Event::builder(id, source, "order")
         .datacontenttype("application/json")
         .payload(data.as_bytes().to_vec());
     let incoming = Incoming {
@@ -137,6 +141,62 @@ fn an_event_whose_command_expires_hears_so() {
 }
 
 #[test]
+fn a_command_that_ends_after_its_event_heard_unknown_is_told_of_by_another_event() {
+    for is_covered in [false, true] {
+        let mut node = node();
+        let mut listener = listener(&mut node);
+        let mut pump = Pump::ready(&mut node, "pump-7", &birth(7));
+        let order = r#"{"name":"open","expires":"1m"}"#;
+        publish_order(&mut node, "pump-7", "order-1", order);
+        let came = pump.came(&mut node);
+        let [Came::Run(id, ..)] = &came[..] else {
+            panic!("{came:?}");
+        };
+        node.pass(60_001);
+        let called = format!("{:08x}-{}", id.origin, id.seq);
+        let heard = replies(&mut node, &mut listener);
+        let [(first, _, said)] = &heard[..] else {
+            panic!("{heard:?}");
+        };
+        assert_eq!((first, &said["state"]), (&called, &"unknown".into()));
+
+        pump.say_result(&mut node, *id, Outcome::Done);
+        let heard = replies(&mut node, &mut listener);
+        let [(second, event, said)] = &heard[..] else {
+            panic!("{heard:?}");
+        };
+        assert_eq!(*second, format!("{called}-late"));
+        assert_eq!(
+            (event.as_str(), &said["state"]),
+            ("order-1", &"ended".into())
+        );
+        assert_eq!(said["command"], called);
+        if is_covered {
+            node.checkpoint();
+        }
+        let mut node = node.crash();
+        let done = (CommandStage::Ended, Some(CommandOutcome::Done));
+        assert_eq!(stages(&mut node), [done]);
+    }
+}
+
+#[test]
+fn two_that_order_by_the_same_id_are_refused_by_two_events_and_each_of_them_by_one() {
+    let mut node = node();
+    let mut listener = listener(&mut node);
+    for source in ["/cloud", "/shore", "/cloud"] {
+        publish_order_of(&mut node, source, "pump-7", "early", OPEN);
+    }
+    let ids: Vec<_> = replies(&mut node, &mut listener)
+        .into_iter()
+        .map(|it| it.0)
+        .collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!((ids.len(), distinct.len()), (3, 2), "{ids:?}");
+    assert_eq!(ids[0], ids[2]);
+}
+
+#[test]
 fn an_event_that_orders_nothing_hears_why() {
     let mut node = node();
     let mut listener = listener(&mut node);
@@ -151,13 +211,8 @@ fn an_event_that_orders_nothing_hears_why() {
     }
     let answered = replies(&mut node, &mut listener);
     let ids: Vec<_> = answered.iter().map(|it| it.0.as_str()).collect();
-    let expected = [
-        "refused-early",
-        "refused-empty",
-        "refused-nameless",
-        "refused-odd",
-    ];
-    assert_eq!(ids, expected);
+    let of = |id: &str| format!("refused-f7a4209a3fe3119b-{id}");
+    assert_eq!(ids, ["early", "empty", "nameless", "odd"].map(of));
     for (_, _, said) in &answered {
         assert_eq!(said["state"], "refused");
     }
