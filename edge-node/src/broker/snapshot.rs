@@ -59,6 +59,7 @@ impl Broker {
             self.devices.registry.commands.askers(),
             self.asked(),
             &self.resting,
+            self.devices.registry.named(),
         );
         postcard::to_stdvec(&parts).expect("a snapshot has no unserialisable part")
     }
@@ -74,13 +75,15 @@ impl Broker {
         let (told, rest) = next_part(rest)?;
         let (askers, rest) = next_part(rest)?;
         let (mut asked, rest) = next_part::<BTreeMap<String, BTreeMap<Seq, Asked>>>(rest)?;
-        let (resting, _) = next_part(rest)?;
+        let (resting, rest) = next_part(rest)?;
+        let (named, _) = next_part(rest)?;
         self.judge.restore(memories);
         self.judge.restore_derivations(derivations);
         self.judge.restore_births(births);
         self.devices.registry = registry;
         self.gaps.told = told;
         self.devices.registry.commands.restore_askers(askers);
+        self.devices.registry.restore_named(named);
         self.identity = snapshot.identity;
         self.name_rules();
         self.retained = snapshot.retained.restored();

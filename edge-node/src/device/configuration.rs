@@ -51,7 +51,7 @@ pub enum ConfigurationStep {
         /// What it is.
         data: Vec<u8>,
     },
-    /// The device said this to one, or it cannot be sent.
+    /// The device said this to one, which may be another node's, or it cannot be sent.
     Said {
         /// To which.
         version: u32,

@@ -28,6 +28,9 @@ const MAX_BOOTS: usize = 4;
 pub struct Registry {
     devices: BTreeMap<String, Device>,
     pub(crate) commands: Commands,
+    /// The highest version of a configuration that each device has named; in a checkpoint behind what there was before it.
+    #[serde(skip)]
+    named: BTreeMap<String, u32>,
 }
 
 /// One device.
@@ -112,6 +115,33 @@ impl Registry {
     /// The device of this name.
     pub fn get(&self, device: &str) -> Option<&Device> {
         self.devices.get(device)
+    }
+
+    /// The highest version of a configuration that a device has named or was given, whoever gave it: a device knows by its
+    /// version what it went back from.
+    pub(crate) fn highest_configuration(&self, device: &str) -> u32 {
+        let named = self.named.get(device).copied();
+        let known = self.get(device);
+        let given = known.and_then(Device::configuration).map(|it| it.version);
+        let works_with = known.map(|it| it.about.configuration);
+        let all = [named, given, works_with].into_iter().flatten();
+        all.max().unwrap_or(0)
+    }
+
+    /// What each device has named, for a checkpoint.
+    pub(crate) fn named(&self) -> &BTreeMap<String, u32> {
+        &self.named
+    }
+
+    /// Takes it back from a checkpoint.
+    pub(crate) fn restore_named(&mut self, named: BTreeMap<String, u32>) {
+        self.named = named;
+    }
+
+    fn note_named(&mut self, device: &str, version: u32) {
+        if version > self.highest_configuration(device) {
+            self.named.insert(device.to_owned(), version);
+        }
     }
 
     /// Those whose names are behind this one, by name.
@@ -200,6 +230,11 @@ impl Registry {
 
     /// Folds a birth.
     pub(crate) fn apply_birth(&mut self, name: &str, born: Born) {
+        // It may have worked with a higher one before.
+        let highest = self.highest_configuration(name);
+        if highest > born.about.configuration {
+            self.named.insert(name.to_owned(), highest);
+        }
         let device = self.devices.entry(name.to_owned()).or_default();
         for id in device.without_place(&born) {
             device.streams.remove(&id);
@@ -224,11 +259,15 @@ impl Registry {
     /// Folds the removal of a device.
     pub(crate) fn remove(&mut self, name: &str) {
         self.devices.remove(name);
+        self.named.remove(name);
         self.commands.forget(name);
     }
 
     /// Folds a step of a device's configuration.
     pub(crate) fn apply_configuration(&mut self, name: &str, step: ConfigurationStep) {
+        if let ConfigurationStep::Said { version, .. } = step {
+            self.note_named(name, version);
+        }
         let Some(device) = self.devices.get_mut(name) else {
             return;
         };

@@ -80,17 +80,13 @@ impl Broker {
     ) -> Result<(u32, Seq), DeviceError> {
         self.known_device(name)?;
         check_length("data", data.len(), 0, MAX_DATA)?;
-        let device = self.devices.registry.get(name);
-        let known = device.map_or(0, |it| {
-            let given = it.configuration().map_or(0, |it| it.version);
-            given.max(it.about.configuration)
-        });
+        let highest = self.devices.registry.highest_configuration(name);
         let gone = self.room_for(data.len())?;
         if !gone.is_empty() {
             let forgotten = Change::CommandsForgotten { commands: gone };
             self.change(journal, forgotten).map_err(no_room)?;
         }
-        let version = known.saturating_add(1);
+        let version = highest.saturating_add(1);
         let changed = ConfigurationStep::Changed { version, data };
         let seq = self.configure(journal, name, changed).map_err(no_room)?;
         self.send_configuration(journal, name);
@@ -275,7 +271,10 @@ impl Broker {
         let device = self.devices.registry.get(peer.client);
         let wanted = device.and_then(|it| it.configuration());
         let is_news = wanted.is_some_and(|it| it.version == version && it.state != outcome.into());
-        if !is_news {
+        // The configurations of this node count on from one that another gave.
+        let is_higher =
+            device.is_some() && version > self.devices.registry.highest_configuration(peer.client);
+        if !is_news && !is_higher {
             return Ok(journal.appended());
         }
         let said = ConfigurationStep::Said {

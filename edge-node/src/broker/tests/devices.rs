@@ -58,6 +58,8 @@ struct Birth {
     /// Why.
     reason: wire::birth::LossReason,
     kinds: &'static [Announced<'static>],
+    /// It works with.
+    configuration: u32,
 }
 
 const KINDS: &[Announced<'static>] = &[Announced::new(READING)];
@@ -72,6 +74,7 @@ fn birth(boot: u32) -> Birth {
         dropped: &[],
         reason: wire::birth::LossReason::Outbox,
         kinds: KINDS,
+        configuration: 0,
     }
 }
 
@@ -91,8 +94,8 @@ impl Birth {
             boot: self.boot,
             uptime_ms: self.uptime_ms,
             firmware: "1.4.2",
-            configuration: 0,
-            kinds: 1,
+            configuration: self.configuration,
+            kinds: self.kinds.len().max(1) as u8,
         };
         let state = StreamState {
             incarnation: self.incarnation,

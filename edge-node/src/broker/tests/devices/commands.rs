@@ -1,5 +1,6 @@
 //! Commands and configurations on their way to devices.
 
+mod configurations;
 mod orders;
 
 use tokio::sync::oneshot;
@@ -350,55 +351,6 @@ fn what_a_device_cannot_take_is_not_sent() {
     configure(&mut node, &[0; 300]).unwrap();
     node.settle();
     assert_eq!(wanted(&node).state, ConfigurationState::TooLarge);
-}
-
-#[test]
-fn a_configuration_goes_to_the_device_until_it_works_with_it() {
-    let mut node = node();
-    let mut pump = Pump::ready(&mut node, "pump-7", &birth(7));
-    pump.came(&mut node);
-    assert_eq!(configure(&mut node, b"fast"), Ok(1));
-    pump.send(&mut node, "d/pump-7", single((7, 1)));
-    assert_eq!(pump.came(&mut node), [], "not before the commit");
-    node.commit();
-    let fast = Came::Configure(1, b"fast".to_vec());
-    assert_eq!(pump.came(&mut node), std::slice::from_ref(&fast));
-    let mut node = node.crash();
-    let mut pump = Pump::ready(&mut node, "pump-7", &birth(8));
-    assert_eq!(pump.came(&mut node), [fast]);
-    say_configured(&mut node, &mut pump, 1, Configured::Applied);
-    assert_eq!(wanted(&node).state, ConfigurationState::Applied);
-    assert_eq!(configure(&mut node, b"slow"), Ok(2));
-    node.settle();
-    assert_eq!(pump.came(&mut node), [Came::Configure(2, b"slow".to_vec())]);
-    say_configured(&mut node, &mut pump, 1, Configured::Applied);
-    assert_eq!(
-        wanted(&node).state,
-        ConfigurationState::Waiting,
-        "said of another"
-    );
-}
-
-#[test]
-fn a_configuration_that_the_device_undid_is_not_sent_again() {
-    for outcome in [Configured::Undone, Configured::Malformed] {
-        let mut node = node();
-        let mut pump = Pump::ready(&mut node, "pump-7", &birth(7));
-        configure(&mut node, b"fast").unwrap();
-        node.settle();
-        say_configured(&mut node, &mut pump, 1, outcome);
-        let mut node = node.crash();
-        assert_eq!(wanted(&node).state, outcome.into());
-        let mut pump = Pump::ready(&mut node, "pump-7", &birth(8));
-        assert_eq!(pump.came(&mut node), []);
-    }
-}
-
-fn say_configured(node: &mut TestNode, pump: &mut Pump, version: u32, outcome: Configured) {
-    let mut bytes = [0; 16];
-    let said = encode_configured(version, outcome, &mut bytes).unwrap();
-    pump.send(node, "b/pump-7", said.to_vec());
-    node.settle();
 }
 
 #[test]
