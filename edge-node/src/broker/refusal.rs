@@ -26,7 +26,7 @@ impl Broker {
     }
 
     /// Whether a negative acknowledgement can be given on this connection.
-    fn can_be_refused(&self, id: ConnectionId) -> bool {
+    pub(super) fn can_be_refused(&self, id: ConnectionId) -> bool {
         let connection = self.connections.get(id);
         connection.is_some_and(|connection| connection.version == Version::V5)
     }

@@ -200,12 +200,18 @@ impl Broker {
             }
             leaves_group |= filter.starts_with("$share/");
             let client = session.client.to_string();
-            gate = gate.max(self.record_of(
-                journal,
-                session_id,
-                Change::Unsubscribed { client, filter },
-            )?);
-            reasons.push(ReasonCode::Success);
+            let unsubscribed = Change::Unsubscribed { client, filter };
+            match self.record_of(journal, session_id, unsubscribed) {
+                Ok(seq) => {
+                    gate = gate.max(seq);
+                    reasons.push(ReasonCode::Success);
+                }
+                // With those before it: the client may ask for the rest again.
+                Err(Full::TooLarge) if self.can_be_refused(id) => {
+                    reasons.push(ReasonCode::ImplementationSpecificError);
+                }
+                Err(full) => return Err(full.into()),
+            }
         }
         if leaves_group {
             self.remove_empty_groups(journal);

@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{
     broker::{Excess, errands::LOOKED_AT_ONCE},
-    mqtt::packet::{Packet, QoS, ReasonCode},
+    mqtt::packet::{Packet, QoS, ReasonCode, Unsubscribe},
     node::core::Reading,
 };
 
@@ -110,4 +110,45 @@ fn subscriptions_beyond_one_transaction_are_refused_and_taken_when_asked_for_aga
         asked(granted..80),
         vec![ReasonCode::GrantedQos1; 80 - granted]
     );
+}
+
+/// More than a transaction holds: each record names the session.
+#[test]
+fn of_an_unsubscribe_that_is_more_than_a_transaction_holds_the_rest_is_answered_and_done_when_it_comes_again()
+ {
+    let mut node = TestNode::with_options(|options| options.segment_bytes = Some(64 << 10));
+    let mut client = node.connect(durable(&"n".repeat(1_000)));
+    let filters: Vec<_> = (0..90).map(|number| format!("t/{number}")).collect();
+    for filter in &filters {
+        node.subscribe(&mut client, filter, QoS::AtMostOnce);
+    }
+    let all = || {
+        Packet::Unsubscribe(Unsubscribe {
+            packet_id: id(2),
+            user_properties: Vec::new(),
+            filters: filters.clone(),
+        })
+    };
+    let mut answered = |node: &mut TestNode| {
+        node.send(&client, all());
+        node.settle();
+        match client.next(node) {
+            Some(Packet::UnsubAck(ack)) => ack.reasons,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (mut done, mut rounds) = (0, 0);
+    while done < filters.len() {
+        let reasons = answered(&mut node);
+        let taken = reasons.iter().filter(|it| **it == ReasonCode::Success);
+        let taken = taken.count();
+        assert!(taken > 0, "{reasons:?}");
+        let gone = [ReasonCode::NoSubscriptionExisted].repeat(done);
+        let rest = [ReasonCode::ImplementationSpecificError].repeat(filters.len() - done - taken);
+        let expected = [gone, [ReasonCode::Success].repeat(taken), rest].concat();
+        assert_eq!(reasons, expected);
+        (done, rounds) = (done + taken, rounds + 1);
+    }
+    assert!(rounds > 1, "one transaction held all");
+    assert!(node.faults.is_empty());
 }
