@@ -1,6 +1,6 @@
 //! Wills: published when a client is gone without a goodbye and its delay is over.
 
-use spool::{Full, LossReason, NodeTime};
+use spool::{Full, LossReason, NodeTime, Seq};
 use wire::topic::Channel;
 
 use super::{Broker, deadline::Timer, journal::Journal, publish::Arrival, session::SessionId};
@@ -41,10 +41,8 @@ impl Broker {
         if self.device_topic(&will.topic).is_some() {
             // It says to a node what this one sees itself: that the connection ended.
             self.show_offline(journal.now, client, will);
-            let client = client.to_owned();
-            return self
-                .change(journal, Change::WillRefused { client })
-                .map(drop);
+            self.spend_shown_will(journal, client);
+            return Ok(());
         }
         let minted = match journal.mint_will(client, will) {
             Ok(minted) => minted,
@@ -101,6 +99,19 @@ impl Broker {
         self.lose(reason, client, 1, bytes, journal.now);
         self.counters.refused += 1;
         Ok(())
+    }
+
+    /// The session is done with a will that was shown. Without room the log learns of it with a later checkpoint; a start before
+    /// that shows it again. To try it again would have every device that is away do so each second while the log is full.
+    fn spend_shown_will(&mut self, journal: &mut Journal<'_>, client: &str) {
+        let Some(session) = self.clients.get(client).copied() else {
+            return;
+        };
+        let client = client.to_owned();
+        let spent = Change::WillRefused { client };
+        if self.record_of(journal, session, spent.clone()).is_err() {
+            self.apply_change(spent, Seq::ZERO);
+        }
     }
 
     fn show_offline(&mut self, now: NodeTime, client: &str, will: &StoredWill) {

@@ -4,6 +4,7 @@ mod births;
 mod commands;
 mod gaps;
 mod hostile;
+mod leaving;
 mod marks;
 mod refusals;
 mod registry;
@@ -24,6 +25,7 @@ use wire::{
 };
 
 use super::{
+    full_log,
     harness::*,
     withheld::{full_node, make_room},
 };

@@ -83,7 +83,7 @@ fn commit_something(node: &mut TestNode) {
     assert!(node.core.spool().committed() > before);
 }
 
-fn small() -> TestNode {
+pub(super) fn small() -> TestNode {
     TestNode::with_options(|options| {
         options.bound_bytes = Some(16 << 20);
         options.segment_bytes = Some(256 << 10);
@@ -91,7 +91,7 @@ fn small() -> TestNode {
 }
 
 /// Fills the log with state to the last byte that it takes.
-fn fill(node: &TestNode) {
+pub(super) fn fill(node: &TestNode) {
     let head = Head {
         kind: Kind::State,
         lane: Lane(0),
@@ -115,7 +115,7 @@ fn fill(node: &TestNode) {
 }
 
 /// State that both checkpoints cover is freed.
-fn make_room(node: &TestNode) {
+pub(super) fn make_room(node: &TestNode) {
     for _ in 0..3 {
         node.checkpoint();
         node.core.spool().housekeep_once(node.now());
