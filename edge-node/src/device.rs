@@ -12,7 +12,7 @@
 //! - **A device forgets an event on the node's acknowledgement,** not on PUBACK, which only says that the packet came.
 //! - **What is missing is known.** A birth says which events never come; a jump without it is counted, and one above
 //!   [`wire::MAX_JUMP`] is refused and the device asked for its birth.
-//! - **After a refusal nothing later of that stream is taken** until the refused event returns.
+//! - **After a refusal nothing later of that stream is taken** until the refused event returns, or is refused for good.
 
 mod askers;
 mod clock;
@@ -22,13 +22,15 @@ mod link;
 mod losses;
 mod place;
 mod registry;
+mod wanted;
 
 pub use askers::{Asker, Askers};
 pub(crate) use clock::{BootClock, happened};
 pub(crate) use commands::MOST_OPEN;
 pub use commands::{Command, CommandOutcome, CommandState, CommandStep, Commands};
 pub use configuration::{Configuration, ConfigurationState, ConfigurationStep};
-pub(crate) use link::{Down, Link, Verdict};
+pub(crate) use link::{Down, Link, Stopped, Verdict};
 pub use losses::{LossCause, LossReport};
 pub use place::{Place, StreamId};
 pub use registry::{About, Born, Device, Reception, Registry};
+pub(crate) use wanted::Wanted;

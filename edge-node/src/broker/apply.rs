@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use spool::{CursorId, Entry, Full, NodeTime, Seq};
+use wire::Mark;
 
 use super::{
     Broker,
@@ -135,6 +136,17 @@ impl Broker {
             }
             Change::DeviceLost { device, report } => {
                 self.devices.registry.apply_report(&device, &report)
+            }
+            Change::DeviceRefused {
+                device,
+                stream,
+                boot,
+                seq,
+                count,
+            } => {
+                let last = Mark { boot, seq };
+                let registry = &mut self.devices.registry;
+                registry.apply_refused(&device, stream, last, count);
             }
             Change::DeviceRemoved { device } => self.devices.registry.remove(&device),
             Change::CommandMoved { command, step } => {

@@ -13,6 +13,7 @@ mod commands;
 mod events;
 mod orders;
 mod presence;
+mod refused;
 mod telling;
 mod views;
 
@@ -26,13 +27,11 @@ use super::{
 };
 use crate::{
     config::{DeviceDataForm, DevicesConfig, SpoolConfig},
-    device::{BootClock, Link, Registry, StreamId},
+    device::{BootClock, Link, Registry, StreamId, Wanted},
     mqtt::packet::{Publish, QoS, ReasonCode, Version},
     node::status::DevicesStatus,
 };
 
-/// How long a device waits before it comes again to a node that has no place for it.
-const NO_PLACE_AGAIN_MS: u32 = 60_000;
 /// The devices, and the connections they are on.
 #[derive(Default)]
 pub(super) struct Devices {
@@ -56,6 +55,8 @@ struct Heard {
     clock: BootClock,
     /// When it last said something.
     at: NodeTime,
+    /// Tables it was asked for.
+    wanted: Wanted,
 }
 
 /// On which terms devices are served.

@@ -6,7 +6,7 @@ use filters::decode::device::DeviceKinds;
 use spool::{NodeTime, Seq};
 use wire::{MAX_JUMP, Mark, answer::BirthReason, answer::Stored, envelope::Envelope};
 
-use super::{Device, place::StreamId};
+use super::{Device, Wanted, place::StreamId};
 
 /// Milliseconds between two acknowledgements to one device.
 const ACK_EVERY_MS: u64 = 20;
@@ -21,8 +21,8 @@ pub(crate) struct Link {
     pub(crate) born: Option<u32>,
     /// Tables that came before the birth.
     pub(crate) beside: DeviceKinds,
-    /// Streams of which an event was refused, and its place.
-    stopped: BTreeMap<StreamId, Mark>,
+    /// Streams of which an event was refused.
+    stopped: BTreeMap<StreamId, Stopped>,
     /// What the device is not yet told: stored once this position is committed.
     owed: VecDeque<(Seq, StreamId, Mark)>,
     /// Whole messages that leave once this position is committed.
@@ -50,8 +50,8 @@ pub(crate) enum Verdict {
     Take { have: usize, missing: u64 },
     /// All of them are stored or about to be.
     Repeat,
-    /// Not taken, and nothing is said: an earlier one of the stream has to come first.
-    Behind,
+    /// Not taken: an earlier one of the stream has to come first.
+    Behind(Stopped),
     /// Not taken; the device is asked for its birth.
     Ask(BirthReason),
     /// Not taken: the device has more streams than the node keeps.
@@ -59,7 +59,13 @@ pub(crate) enum Verdict {
 }
 
 /// What a stopped stream waits for.
-pub(crate) type Stop = (StreamId, Mark);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// The event that has to return.
+    pub(crate) at: Mark,
+    /// When, from the moment the device hears of it; `None`: once the birth that it was asked for has come.
+    pub(crate) after_ms: Option<u32>,
+}
 
 impl Link {
     /// Begins a connection, or a new birth on it.
@@ -71,8 +77,13 @@ impl Link {
         self.beside = DeviceKinds::default();
     }
 
-    /// What to do with a message of events of a device that was born on this connection.
-    pub(crate) fn judge(&self, device: &Device, envelope: &Envelope<'_>) -> Verdict {
+    /// What to do with a message of events of a device that was born on this connection, of which `wanted` is asked for.
+    pub(crate) fn judge(
+        &self,
+        device: &Device,
+        wanted: Option<&Wanted>,
+        envelope: &Envelope<'_>,
+    ) -> Verdict {
         let Some(born) = self.born else {
             return Verdict::Ask(BirthReason::Missing);
         };
@@ -91,10 +102,13 @@ impl Link {
         if have == count {
             return Verdict::Repeat;
         }
-        if self.stopped.get(&stream).is_some_and(|at| head.mark > *at) {
-            return Verdict::Behind;
+        if let Some(stopped) = self.stopped.get(&stream)
+            && head.mark > stopped.at
+        {
+            return Verdict::Behind(*stopped);
         }
-        if device.kinds().event_type(head.kind).is_none() {
+        let is_given_up = wanted.is_some_and(|it| it.is_given_up(head.kind));
+        if device.kinds().event_type(head.kind).is_none() && !is_given_up {
             return Verdict::Ask(BirthReason::UnknownKind);
         }
         if !device.has_place_for(stream) {
@@ -112,7 +126,7 @@ impl Link {
 
     /// Nothing later of the stream is taken until the event at this place returns. Where that is asked of more streams than a
     /// device has, nothing at all is taken until it is born again.
-    pub(crate) fn stop(&mut self, (stream, mark): Stop) {
+    pub(crate) fn stop(&mut self, stream: StreamId, stopped: Stopped) {
         if self.stopped.len() >= MAX_STOPPED && !self.stopped.contains_key(&stream) {
             self.born = None;
         }
@@ -120,13 +134,15 @@ impl Link {
             self.stopped.clear();
             return;
         }
-        let at = self.stopped.entry(stream).or_insert(mark);
-        *at = (*at).min(mark);
+        let known = self.stopped.entry(stream).or_insert(stopped);
+        if stopped.at <= known.at {
+            *known = stopped;
+        }
     }
 
     /// Events of the stream were taken or are there already: the device is told when `seq` is committed.
     pub(crate) fn owe(&mut self, seq: Seq, stream: StreamId, mark: Mark) {
-        if self.stopped.get(&stream).is_some_and(|at| *at <= mark) {
+        if self.stopped.get(&stream).is_some_and(|it| it.at <= mark) {
             self.stopped.remove(&stream);
         }
         // A repeat needs no entry of its own while one of its stream waits for as much.
@@ -217,20 +233,23 @@ mod tests {
 
     #[test]
     fn no_device_has_more_streams_stopped_than_are_kept_of_one() {
-        let mark = Mark { boot: 1, seq: 1 };
+        let stopped = Stopped {
+            at: Mark { boot: 1, seq: 1 },
+            after_ms: None,
+        };
         let stream = |incarnation| StreamId {
             incarnation,
             number: 0,
         };
         let mut link = Link::default();
-        link.stop((stream(0), mark));
+        link.stop(stream(0), stopped);
         assert_eq!(link.stopped.len(), 0, "nothing is taken before the birth");
         link.be_born(7);
         for incarnation in 0..64 {
-            link.stop((stream(incarnation), mark));
+            link.stop(stream(incarnation), stopped);
         }
         assert_eq!((link.stopped.len(), link.born), (64, Some(7)));
-        link.stop((stream(64), mark));
+        link.stop(stream(64), stopped);
         assert_eq!((link.stopped.len(), link.born), (0, None));
     }
 

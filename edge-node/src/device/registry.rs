@@ -304,14 +304,23 @@ impl Registry {
             return; // its birth was before, or it was removed since
         };
         let mark = device.streams.entry(place.stream).or_default();
-        if place.mark() > mark.mark() {
-            device.lost = device
-                .lost
-                .saturating_add(mark.missing_before(place.mark()));
-            mark.boot = place.boot;
-            mark.seq = place.seq;
-        }
+        let missing = mark.advance(place.mark(), place.mark());
+        device.lost = device.lost.saturating_add(missing);
         mark.time_ms = mark.time_ms.max(place.time_ms);
+    }
+
+    /// Folds that events up to the last of so many were refused for good.
+    pub(crate) fn apply_refused(&mut self, name: &str, stream: StreamId, last: Mark, count: u64) {
+        let Some(device) = self.devices.get_mut(name) else {
+            return;
+        };
+        let mark = device.streams.entry(stream).or_default();
+        let first = Mark {
+            seq: last.seq.saturating_sub(count.saturating_sub(1)),
+            ..last
+        };
+        let missing = mark.advance(first, last);
+        device.lost = device.lost.saturating_add(missing).saturating_add(count);
     }
 }
 
@@ -481,6 +490,16 @@ impl StreamMark {
             boot: self.boot,
             seq: self.seq,
         }
+    }
+
+    /// The stream is at `last`, with what came at once from `first` on. Gives how many are missing before that.
+    fn advance(&mut self, first: Mark, last: Mark) -> u64 {
+        if last <= self.mark() {
+            return 0;
+        }
+        let missing = self.missing_before(first);
+        (self.boot, self.seq) = (last.boot, last.seq);
+        missing
     }
 
     /// The first place that is neither stored nor known to be lost.

@@ -8,7 +8,7 @@ use spool::{CursorId, LossReason, NodeTime, Seq, clock::ClockMark};
 
 use super::CHANGE;
 use crate::{
-    device::{Born, CommandStep, ConfigurationStep, LossReport},
+    device::{Born, CommandStep, ConfigurationStep, LossReport, StreamId},
     rules::NamedStage,
 };
 
@@ -178,6 +178,14 @@ pub enum Change {
     },
     /// A group of the mesh services has had no member since then. `GroupOpened` says that it has one again.
     GroupRests { name: String, at: NodeTime },
+    /// So many events of a device, up to this place of the stream, were refused for good.
+    DeviceRefused {
+        device: String,
+        stream: StreamId,
+        boot: u32,
+        seq: u64,
+        count: u64,
+    },
 }
 
 impl Change {

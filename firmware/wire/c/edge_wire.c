@@ -703,7 +703,7 @@ static ew_status answer(io *x, ew_answer *value, size_t *len) {
         varint32(x, &value->refused.after_ms);
         break;
     case EW_BIRTH_REFUSED:
-        number(x, &value->birth_refused.reason, EW_TOO_MANY_LISTED);
+        number(x, &value->birth_refused.reason, EW_BIRTH_NO_ROOM);
         if (value->birth_refused.reason == EW_CHANGED || value->birth_refused.reason == EW_TWIN) {
             kind_id(x, &value->birth_refused.kind);
         }

@@ -186,7 +186,7 @@ typedef struct { ew_stored *items; uint8_t count, capacity; } ew_stored_list;
 
 typedef enum { EW_MISSING, EW_UNKNOWN_KIND, EW_JUMP } ew_birth_reason;
 typedef enum { EW_NO_ROOM, EW_RATE, EW_BAD_DATA, EW_TOO_LARGE, EW_NOT_ALLOWED } ew_refusal;
-typedef enum { EW_TOO_MANY_DEVICES, EW_CHANGED, EW_TWIN, EW_TOO_MANY_LISTED } ew_birth_refusal;
+typedef enum { EW_TOO_MANY_DEVICES, EW_CHANGED, EW_TWIN, EW_TOO_MANY_LISTED, EW_BIRTH_NO_ROOM } ew_birth_refusal;
 
 typedef enum {
     EW_WELCOME, EW_ACK, EW_BIRTH_WANTED, EW_NO_VERSION, EW_REFUSED, EW_BIRTH_REFUSED

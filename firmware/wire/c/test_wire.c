@@ -241,7 +241,8 @@ static ew_status make_presence(const char *name, size_t *len) {
 static ew_status make_answer(const char *name, size_t *len) {
     static const char *const TAGS[] = {"welcome", "ack", "birth-wanted", "no-version", "refused", "birth-refused"};
     ew_answer a = room_for_answer();
-    while (a.tag < 6 && strcmp(name, TAGS[a.tag]) != 0) {
+    bool no_room = strcmp(name, "birth-no-room") == 0;
+    while (a.tag < 6 && strcmp(no_room ? "birth-refused" : name, TAGS[a.tag]) != 0) {
         a.tag++;
     }
     ew_stored earlier = {EARLIER, 3, {6, 299}}, own = {INCARNATION, 0, {7, 1}};
@@ -260,10 +261,10 @@ static ew_status make_answer(const char *name, size_t *len) {
     a.refused.mark = mark(7, 300);
     a.refused.reason = EW_NO_ROOM;
     a.refused.after_ms = 5000;
-    a.birth_refused.reason = EW_CHANGED;
+    a.birth_refused.reason = no_room ? EW_BIRTH_NO_ROOM : EW_CHANGED;
     a.birth_refused.kind.id[0] = 0x12;
     a.birth_refused.kind.id[1] = 0x34;
-    a.birth_refused.after_ms = 60000;
+    a.birth_refused.after_ms = no_room ? 10000 : 60000;
     return ew_encode_answer(&a, out, MOST, len);
 }
 

@@ -145,14 +145,15 @@ impl Item<'_> for RefusalReason {
     }
 }
 
-/// An event, or the first of a batch, that was not taken.
+/// Events were not taken. Where that is not for good the stream goes on at `mark`: of what was sent behind it nothing is taken
+/// before, and is answered with the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Of the outbox it came from.
     pub incarnation: u32,
     /// Its stream.
     pub stream: Stream,
-    /// Its place.
+    /// The place of the first that was not taken.
     pub mark: Mark,
     /// Why.
     pub reason: RefusalReason,
@@ -191,6 +192,8 @@ pub enum BirthRefusal {
     Twin(KindId),
     /// More kinds, streams or incarnations than it keeps for one device.
     Bound,
+    /// Its log is full. Later there may be room.
+    NoRoom,
 }
 
 impl BirthRefusal {
@@ -200,6 +203,7 @@ impl BirthRefusal {
             BirthRefusal::Changed(_) => 1,
             BirthRefusal::Twin(_) => 2,
             BirthRefusal::Bound => 3,
+            BirthRefusal::NoRoom => 4,
         }
     }
 }
@@ -211,6 +215,7 @@ impl Item<'_> for BirthRefusal {
             1 => BirthRefusal::Changed(KindId::take(reader)?),
             2 => BirthRefusal::Twin(KindId::take(reader)?),
             3 => BirthRefusal::Bound,
+            4 => BirthRefusal::NoRoom,
             _ => return Err(DecodeError::Value),
         })
     }

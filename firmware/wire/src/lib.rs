@@ -20,7 +20,8 @@
 //!
 //! An event leaves the device's outbox when an acknowledgement covers it; a PUBACK only says that the packet came. The
 //! welcome says how far the node is, so what is covered there is acknowledged too, and everything later is sent (again).
-//! A refused event stops its stream: the node takes nothing later of it until that event returns.
+//! A refused event stops its stream: the node takes nothing later of it until that event returns. A device closes the
+//! connection over an answer it cannot read, such as a reason that a later node gives, and comes again after a while.
 //!
 //! # The bytes
 //!
@@ -61,7 +62,7 @@
 //! birth?    a/  001 00010    reason u8 (0–2)                                   the device is asked for its birth
 //! no        a/  001 00011    oldest u8 · newest u8                 no version in common; what the node speaks
 //! refused   a/  001 00100    incarnation u32le · stream u8 · mark · reason u8 (0–4) · after-ms varint (u32)
-//! not born  a/  001 00101    reason u8 (0–3) · for 1 and 2 a kind's id, 2 bytes · after-ms varint (u32)
+//! not born  a/  001 00101    reason u8 (0–4) · for 1 and 2 a kind's id, 2 bytes · after-ms varint (u32)
 //!
 //! command   c/  001 00000    origin u32le · seq varint (u64) · name text · data
 //! configure c/  001 00001    version varint (u32) · data

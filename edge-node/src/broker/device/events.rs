@@ -1,11 +1,8 @@
 //! Events of devices on their way in: judged by their marks, expanded, and appended, all of a message or none; of one that is
 //! more than a transaction holds by itself, those that fit.
 
-use spool::{Full, Lane, Seq};
-use wire::{
-    answer::{BirthReason, RefusalReason, Refused, encode_birth_wanted, encode_refused},
-    envelope::Envelope,
-};
+use spool::{Full, Lane, NodeTime, Seq};
+use wire::{answer::BirthReason, envelope::Envelope};
 
 use super::{
     super::{
@@ -15,19 +12,20 @@ use super::{
         publish::{Appended, Arrival},
         subscriptions::Audience,
     },
-    Heard, NO_PLACE_AGAIN_MS, Peer,
+    Heard, Peer,
+    refused::NO_PLACE_AGAIN_MS,
 };
 use crate::{
     config::DeviceDataForm,
-    device::{Place, StreamId, Verdict, happened},
+    device::{Place, Stopped, StreamId, Verdict, happened},
     ingest::{DeviceData, DeviceEvent},
     mqtt::{packet::ReasonCode, stored},
     record::PublishRecord,
     rules::{Judged, Subject},
 };
 
-/// How long a device waits before it sends again what found no room in the log.
-const NO_ROOM_AGAIN_MS: u32 = 1_000;
+/// The type of events whose table no birth has brought.
+const OPAQUE_TYPE: &str = "edge.device.opaque.v1";
 
 impl Broker {
     pub(super) fn take_events(
@@ -41,8 +39,9 @@ impl Broker {
         })?;
         let link = self.devices.links.entry(peer.connection).or_default();
         let device = self.devices.registry.get(peer.client);
+        let wanted = self.devices.heard.get(peer.client).map(|it| &it.wanted);
         let verdict = device.map_or(Verdict::Ask(BirthReason::Missing), |device| {
-            link.judge(device, &envelope)
+            link.judge(device, wanted, &envelope)
         });
         let stream = StreamId {
             incarnation: envelope
@@ -58,12 +57,15 @@ impl Broker {
                 self.devices.counts.repeats += have as u64;
                 let (taken, appended) = self.append_events(journal, peer, &envelope, have);
                 if taken > 0 {
-                    self.devices.counts.missing += missing;
-                    self.note_lost(peer.client, stream, missing, journal.now);
+                    self.note_missing(peer.client, stream, missing, journal.now);
                 }
-                appended.map_err(|_| {
-                    let next = have + taken;
-                    self.refuse_event(peer, stream, &envelope, next, NO_ROOM_AGAIN_MS);
+                appended.map_err(|full| {
+                    match full {
+                        Full::TooLarge if taken == 0 => {
+                            self.refuse_for_good(journal, peer, &envelope, (stream, have, missing));
+                        }
+                        _ => self.refuse_from(peer, &envelope, stream, have + taken),
+                    }
                     ReasonCode::QuotaExceeded
                 })
             }
@@ -74,45 +76,33 @@ impl Broker {
                 self.devices.counts.repeats += count;
                 Ok(seq)
             }
-            Verdict::Behind => Err(ReasonCode::QuotaExceeded),
+            Verdict::Behind(Stopped { at, after_ms }) => {
+                if let Some(after_ms) = after_ms {
+                    self.refuse_event(peer, stream, at, after_ms);
+                }
+                Err(ReasonCode::QuotaExceeded)
+            }
             Verdict::Ask(reason) => {
-                link.stop((stream, envelope.head().mark));
-                self.tell(peer.connection, Seq::ZERO, |into| {
-                    encode_birth_wanted(reason, into)
-                });
+                self.ask_for_birth(peer, &envelope, stream, reason);
                 Err(ReasonCode::ImplementationSpecificError)
             }
             Verdict::TooManyStreams => {
-                self.refuse_event(peer, stream, &envelope, 0, NO_PLACE_AGAIN_MS);
+                let at = envelope.head().mark;
+                self.refuse_event(peer, stream, at, NO_PLACE_AGAIN_MS);
                 Err(ReasonCode::QuotaExceeded)
             }
         }
     }
 
-    /// Nothing later of the stream is taken until the event at this index returns.
-    fn refuse_event(
+    pub(super) fn note_missing(
         &mut self,
-        peer: &Peer<'_>,
+        client: &str,
         stream: StreamId,
-        envelope: &Envelope<'_>,
-        index: usize,
-        after_ms: u32,
+        missing: u64,
+        now: NodeTime,
     ) {
-        let mut mark = envelope.head().mark;
-        mark.seq = mark.seq.saturating_add(index as u64);
-        let refused = Refused {
-            incarnation: stream.incarnation,
-            stream: envelope.head().stream,
-            mark,
-            reason: RefusalReason::NoRoom,
-            after_ms,
-        };
-        if let Some(link) = self.devices.links.get_mut(&peer.connection) {
-            link.stop((stream, mark));
-        }
-        self.tell(peer.connection, Seq::ZERO, |into| {
-            encode_refused(&refused, into)
-        });
+        self.devices.counts.missing += missing;
+        self.note_lost(client, stream, missing, now);
     }
 
     /// Appends the events behind the first `have`, all or none; where they are more than a transaction holds by themselves, those
@@ -301,7 +291,7 @@ impl Broker {
                     r#type: device
                         .kinds()
                         .event_type(kind)
-                        .unwrap_or_default()
+                        .unwrap_or(OPAQUE_TYPE)
                         .to_owned(),
                     time_ms: place.time_ms,
                     is_synced: is_present

@@ -5,15 +5,14 @@ use spool::{NodeTime, Seq};
 use wire::{
     List, Versions,
     answer::{
-        BirthReason, BirthRefusal, Welcome, encode_birth_refused, encode_birth_wanted,
-        encode_no_version, encode_welcome,
+        BirthReason, BirthRefusal, Welcome, encode_birth_wanted, encode_no_version, encode_welcome,
     },
     birth::{Birth, Loss, Presence},
 };
 
 use super::{
     super::{Broker, journal::Journal, message::Message, session::SessionId},
-    Heard, NO_PLACE_AGAIN_MS, Peer,
+    Heard, Peer,
 };
 use crate::{
     device::{BootClock, LossReport},
@@ -128,7 +127,7 @@ impl Broker {
         if let Some(born) = reception.born {
             let device = peer.client.to_owned();
             self.change(journal, Change::DeviceBorn { device, born })
-                .map_err(|_| self.refuse_birth(peer, BirthRefusal::Devices))?;
+                .map_err(|_| self.refuse_birth(peer, BirthRefusal::NoRoom))?;
         }
         if reception.forgotten > 0 {
             tracing::warn!(
@@ -141,11 +140,7 @@ impl Broker {
             self.note_lost(peer.client, gap.stream, gap.count, journal.now);
         }
         self.devices.counts.births += 1;
-        let heard = Heard {
-            clock,
-            at: journal.now,
-        };
-        self.devices.heard.insert(peer.client.to_owned(), heard);
+        self.hear_birth(peer.client, clock, journal.now);
         if let Some(link) = self.devices.links.get_mut(&peer.connection) {
             link.be_born(device.incarnation);
         }
@@ -164,6 +159,16 @@ impl Broker {
         self.send_configuration(journal, peer.client);
         self.send_next_command(journal, peer.client);
         Ok(gate)
+    }
+
+    fn hear_birth(&mut self, client: &str, clock: BootClock, at: NodeTime) {
+        let before = self.devices.heard.remove(client);
+        let mut wanted = before.map(|it| it.wanted).unwrap_or_default();
+        if let Some(known) = self.devices.registry.get(client) {
+            wanted.be_born(known.kinds());
+        }
+        let heard = Heard { clock, at, wanted };
+        self.devices.heard.insert(client.to_owned(), heard);
     }
 
     /// What a device lost shows in its sequences, and is counted there; here it says why.
@@ -197,17 +202,5 @@ impl Broker {
             *reported.entry(cause.name().to_owned()).or_default() += count;
         }
         Ok(seq)
-    }
-
-    pub(super) fn refuse_birth(&mut self, peer: &Peer<'_>, reason: BirthRefusal) -> ReasonCode {
-        tracing::warn!(
-            client = peer.client,
-            ?reason,
-            "the birth of a device is refused"
-        );
-        self.tell(peer.connection, Seq::ZERO, |into| {
-            encode_birth_refused(reason, NO_PLACE_AGAIN_MS, into)
-        });
-        ReasonCode::QuotaExceeded
     }
 }

@@ -9,6 +9,7 @@ mod marks;
 mod refusals;
 mod registry;
 mod streams;
+mod tables;
 mod times;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use filters::Event;
 use spool::{LossReason, ReadLimits, Seq};
 use wire::{
     Mark, Stream, Versions,
-    answer::{Answer, BirthReason, RefusalReason},
+    answer::{Answer, BirthReason, BirthRefusal, RefusalReason},
     birth::{Device, Dropped, StreamState, encode_birth, encode_kinds},
     envelope::{BatchEncoder, Head, encode_event},
     kind::{Announced, Field, Kind, Scalar, Shape},
@@ -163,7 +164,8 @@ enum Said {
     Ack(Vec<(u32, u64)>),
     Asked(BirthReason),
     Refused(RefusalReason, (u32, u64)),
-    BirthRefused,
+    /// Why, and for how many milliseconds.
+    BirthRefused(BirthRefusal, u32),
     NoVersion,
 }
 
@@ -176,7 +178,7 @@ fn said(payload: &[u8]) -> Said {
         Answer::Ack(stored) => Said::Ack(marks(stored)),
         Answer::BirthWanted(reason) => Said::Asked(reason),
         Answer::Refused(it) => Said::Refused(it.reason, (it.mark.boot, it.mark.seq)),
-        Answer::BirthRefused { .. } => Said::BirthRefused,
+        Answer::BirthRefused { reason, after_ms } => Said::BirthRefused(reason, after_ms),
         Answer::NoVersion(_) => Said::NoVersion,
     }
 }

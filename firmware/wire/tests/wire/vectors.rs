@@ -68,6 +68,7 @@ pub(crate) fn all() -> Vec<Vector> {
         ('a', "no-version", 0, vector!("no-version")),
         ('a', "refused", 0, vector!("refused")),
         ('a', "birth-refused", 0, vector!("birth-refused")),
+        ('a', "birth-no-room", 0, vector!("birth-no-room")),
         ('c', "command", 2, vector!("command")),
         ('c', "configure", 3, vector!("configure")),
     ];
@@ -304,6 +305,12 @@ fn refusals_have_the_bytes_of_their_vectors() {
     assert_eq!(bytes, vector!("birth-refused"));
     let read = Answer::decode(bytes).unwrap();
     assert!(matches!(read, Answer::BirthRefused { reason, after_ms: 60_000 } if reason == changed));
+
+    let full = BirthRefusal::NoRoom;
+    let bytes = encode_birth_refused(full, 10_000, &mut buffer).unwrap();
+    assert_eq!(bytes, vector!("birth-no-room"));
+    let read = Answer::decode(bytes).unwrap();
+    assert!(matches!(read, Answer::BirthRefused { reason, after_ms: 10_000 } if reason == full));
 }
 
 #[test]
@@ -367,7 +374,7 @@ pub(crate) fn answer_to(topic: char, bytes: &[u8]) -> &'static str {
 #[test]
 fn what_is_to_be_refused_is_refused_for_its_reason() {
     let refusals = refusals();
-    assert_eq!(refusals.len(), 32);
+    assert_eq!(refusals.len(), 33);
     for (topic, reason, bytes) in refusals {
         assert_eq!(answer_to(topic, &bytes), reason, "{topic} {bytes:x?}");
     }

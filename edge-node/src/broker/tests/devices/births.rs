@@ -84,7 +84,20 @@ fn behind_an_event_of_an_unknown_kind_nothing_is_taken_until_its_kind_is_announc
     assert_eq!(ids(&node), expected);
 }
 
-const OTHER: Kind<'static> = Kind {
+#[test]
+fn a_birth_that_the_log_has_no_room_for_is_told_so_and_welcome_later() {
+    let mut node = full_log::small();
+    let mut pump = Pump::connect(&mut node, "pump-7");
+    full_log::fill(&node);
+    pump.send(&mut node, "b/pump-7", birth(7).bytes());
+    let no_room = Said::BirthRefused(BirthRefusal::NoRoom, 10_000);
+    assert_eq!(pump.heard(&mut node), [no_room]);
+    full_log::make_room(&node);
+    pump.send(&mut node, "b/pump-7", birth(7).bytes());
+    assert_eq!(pump.heard(&mut node), [Said::Welcome(vec![(0, 0)])]);
+}
+
+pub(super) const OTHER: Kind<'static> = Kind {
     event_type: "pump.alarm",
     version: 1,
     fields: &[],
@@ -98,7 +111,8 @@ fn at_the_bound_a_new_device_is_refused_and_a_known_one_is_not() {
         assert_eq!(device.heard(&mut node), [Said::Welcome(vec![(0, 0)])]);
     }
     let mut third = Pump::born(&mut node, "three", &birth(7));
-    assert_eq!(third.heard(&mut node), [Said::BirthRefused]);
+    let refused = Said::BirthRefused(BirthRefusal::Devices, 60_000);
+    assert_eq!(third.heard(&mut node), [refused]);
     let mut again = Pump::born(&mut node, "one", &birth(8));
     assert_eq!(again.heard(&mut node), [Said::Welcome(vec![(0, 0)])]);
 }

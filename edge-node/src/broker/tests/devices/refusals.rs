@@ -18,7 +18,12 @@ fn after_a_refusal_nothing_later_is_taken_until_the_event_returns() {
     assert_eq!(heard, [Said::Refused(RefusalReason::NoRoom, (7, 1))]);
     make_room(&mut node);
     pump.send(&mut node, "d/pump-7", single((7, 21)));
-    assert_eq!(pump.heard(&mut node), [], "not before those of the batch");
+    let behind = Said::Refused(RefusalReason::NoRoom, (7, 1));
+    assert_eq!(
+        pump.heard(&mut node),
+        [behind],
+        "not before those of the batch"
+    );
     pump.send(&mut node, "d/pump-7", batch((7, 1), 20));
     pump.send(&mut node, "d/pump-7", single((7, 21)));
     assert_eq!(pump.heard(&mut node).pop(), Some(Said::Ack(vec![(7, 21)])));
@@ -40,12 +45,45 @@ fn of_a_batch_that_is_more_than_a_transaction_holds_what_fits_is_taken_and_the_r
     assert_eq!(pump.heard(&mut node), [refused, taken]);
     assert_eq!(ids(&node).len(), 14);
     pump.send(&mut node, "d/pump-7", single((7, 17)));
-    assert_eq!(pump.heard(&mut node), [], "not before the rest");
+    let behind = Said::Refused(RefusalReason::NoRoom, (7, 15));
+    assert_eq!(pump.heard(&mut node), [behind], "not before the rest");
     pump.send(&mut node, "d/pump-7", large_batch((7, 15), 2));
     pump.send(&mut node, "d/pump-7", single((7, 17)));
     assert_eq!(pump.heard(&mut node).pop(), Some(Said::Ack(vec![(7, 17)])));
     assert_eq!(ids(&node), (1..=17).map(id).collect::<Vec<_>>());
     assert_eq!(node.lost(LossReason::LostAtDevice), 0);
+}
+
+#[test]
+fn a_batch_whose_message_is_more_than_a_transaction_holds_is_refused_for_good_and_in_the_ledger() {
+    let mut node = TestNode::with_sink(1, limits(), |options| {
+        options.segment_bytes = Some(64 << 10)
+    });
+    node.settle();
+    let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
+    pump.send(&mut node, "d/pump-7", single((7, 1)));
+    node.settle();
+    pump.hear(&mut node);
+    // Two are missing, one is there; its record would hold the whole message.
+    for (first, refused) in [((7, 4), (7, 4)), ((7, 15), (7, 20))] {
+        pump.send(&mut node, "d/pump-7", large_batch(first, 16));
+        let last = (7, first.1 + 15);
+        let size = Said::Refused(RefusalReason::Size, refused);
+        assert_eq!(pump.heard(&mut node), [size, Said::Ack(vec![last])]);
+    }
+    pump.send(&mut node, "d/pump-7", single((7, 31)));
+    assert_eq!(pump.heard(&mut node).pop(), Some(Said::Ack(vec![(7, 31)])));
+    assert_eq!(ids(&node), [1, 31].map(id));
+    let lost = |node: &TestNode| {
+        let reasons = [LossReason::Rejected, LossReason::LostAtDevice];
+        let device = node.core.broker().devices().get("pump-7").unwrap();
+        (reasons.map(|reason| node.lost(reason)), device.lost)
+    };
+    assert_eq!(lost(&node), ([16 + 11, 2], 2 + 16 + 11));
+    let mut node = node.crash();
+    assert_eq!(lost(&node).1, 2 + 16 + 11);
+    let mut pump = Pump::born(&mut node, "pump-7", &birth(7));
+    assert_eq!(pump.heard(&mut node), [Said::Welcome(vec![(7, 31)])]);
 }
 
 fn large_batch(first: (u32, u64), count: u64) -> Vec<u8> {
