@@ -19,6 +19,7 @@ use super::{HttpDialect, HttpMode, HttpSettings, HttpSink};
 use crate::{Answer, Batch, Outcome, Outgoing, Sink, eventmesh::MeshTopic};
 
 const OK: &str = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
 
 #[test]
 fn a_batch_arrives_as_one_json_array_in_its_order() {
@@ -218,6 +219,42 @@ fn what_one_endpoint_has_no_time_for_another_takes_at_once() {
 }
 
 #[test]
+fn after_a_refusal_another_endpoint_is_asked() {
+    run(async {
+        let strange = Receiver::start(&[FORBIDDEN]).await;
+        let other = Receiver::start(&[OK]).await;
+        let sink = sink(&strange.url("/"), |settings| {
+            settings.endpoints.push(other.url("/"))
+        });
+        let refused = send(&sink, 1).await;
+        assert!(
+            matches!(refused, Answer::All(Outcome::Doubtful { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
+        assert_eq!(strange.requests().len(), 1);
+    });
+}
+
+#[test]
+fn single_events_behind_one_that_is_not_taken_are_not_sent() {
+    run(async {
+        let receiver = Receiver::start(&[OK, FORBIDDEN, OK]).await;
+        let sink = sink(&receiver.url("/"), |settings| {
+            settings.mode = HttpMode::Structured
+        });
+        let Answer::Each(outcomes) = send(&sink, 3).await else {
+            panic!("one outcome for each")
+        };
+        assert!(
+            matches!(outcomes[..], [Outcome::Accepted, Outcome::Doubtful { .. }]),
+            "{outcomes:?}"
+        );
+        assert_eq!(receiver.requests().len(), 2);
+    });
+}
+
+#[test]
 fn an_answer_counts_by_its_status_though_its_body_never_comes() {
     run(async {
         let receiver =
@@ -240,6 +277,8 @@ fn a_renewed_token_is_picked_up_and_a_missing_one_is_told() {
             OK,
             "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
             OK,
+            FORBIDDEN,
+            OK,
         ])
         .await;
         let sink = sink(&receiver.url("/"), |settings| {
@@ -258,15 +297,18 @@ fn a_renewed_token_is_picked_up_and_a_missing_one_is_told() {
         fs::write(&token, "second").unwrap();
         assert_ne!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
         assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
+        fs::write(&token, "the third").unwrap();
+        assert_ne!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
+        assert_eq!(send(&sink, 1).await, Answer::All(Outcome::Accepted));
         let requests = receiver.requests();
         let tokens: Vec<_> = requests
             .iter()
             .map(|request| request.header("authorization").unwrap())
             .collect();
-        // The second request looked at the file again if the first is some time ago.
+        // After a refusal the file is looked at again; before it, if it was some time ago.
         assert_eq!(
-            (tokens[0], tokens[2], tokens.len()),
-            ("Bearer one", "Bearer second", 3)
+            (tokens[0], tokens[2], tokens[4], tokens.len()),
+            ("Bearer one", "Bearer second", "Bearer the third", 5)
         );
         assert_eq!(requests[0].header("x-tenant"), Some("7"));
         assert!(

@@ -90,6 +90,15 @@ mod tests {
     }
 
     #[test]
+    fn no_receiver_asks_for_more_than_an_hour() {
+        let now = Instant::now();
+        let day = Some(Duration::from_secs(86_400));
+        let mut rng = fastrand::Rng::with_seed(1);
+        let until = Backoff::default().fail(now, day, &mut rng);
+        assert_eq!(until - now, Duration::from_secs(3_600));
+    }
+
+    #[test]
     fn a_rest_that_was_asked_for_outlives_a_late_success() {
         let now = Instant::now();
         let mut backoff = Backoff::default();

@@ -132,6 +132,24 @@ async fn a_failed_call_is_never_held_against_an_event_unless_it_is_about_its_siz
             "too large",
         ),
         (
+            status(
+                Code::ResourceExhausted,
+                "grpc: received message larger than max (1001 vs. 1000)",
+            ),
+            &event(),
+            "too large",
+        ),
+        (
+            status(Code::ResourceExhausted, "Message too large"),
+            &event(),
+            "too large",
+        ),
+        (
+            status(Code::ResourceExhausted, "in words of its own"),
+            &large,
+            "too large",
+        ),
+        (
             status(Code::Cancelled, "RST_STREAM closed stream"),
             &large,
             "too large",
@@ -154,6 +172,11 @@ async fn a_failed_call_is_never_held_against_an_event_unless_it_is_about_its_siz
         (
             status(Code::Unavailable, "Connection reset by peer"),
             &large,
+            "unavailable",
+        ),
+        (
+            status(Code::DeadlineExceeded, "the store takes its time"),
+            &event(),
             "unavailable",
         ),
         (
@@ -192,11 +215,17 @@ async fn a_stream_reset_because_of_the_size_is_about_the_size() {
         .datacontenttype("application/octet-stream")
         .build()
         .unwrap();
-    for (event, expected) in [(large, "too large"), (event(), "unavailable")] {
+    const CANCEL: u8 = 8;
+    const INTERNAL_ERROR: u8 = 2;
+    for (event, reason, expected) in [
+        (&large, CANCEL, "too large"),
+        (&event(), CANCEL, "unavailable"),
+        (&event(), INTERNAL_ERROR, "unavailable"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(reset_every_stream(listener));
-        let outcome = sink(&[address]).send_one(&event).await;
+        let server = tokio::spawn(reset_every_stream(listener, reason));
+        let outcome = sink(&[address]).send_one(event).await;
         assert_eq!(kind(&outcome), expected, "{outcome:?}");
         server.abort();
     }
@@ -432,15 +461,15 @@ impl PublisherService for Script {
     }
 }
 
-/// Answers every HEADERS frame of HTTP/2 with RST_STREAM 8, as runtime 1.10 does in the middle of a large message.
-async fn reset_every_stream(listener: TcpListener) {
+/// Answers every HEADERS frame of HTTP/2 with RST_STREAM, as runtime 1.10 does (8) in the middle of a large message.
+async fn reset_every_stream(listener: TcpListener, reason: u8) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(reset_streams(stream));
+        tokio::spawn(reset_streams(stream, reason));
     }
 }
 
-async fn reset_streams(mut stream: TcpStream) -> io::Result<()> {
+async fn reset_streams(mut stream: TcpStream, reason: u8) -> io::Result<()> {
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     stream.read_exact(&mut [0; 24]).await?;
     stream.write_all(&SETTINGS).await?;
@@ -452,7 +481,7 @@ async fn reset_streams(mut stream: TcpStream) -> io::Result<()> {
         if head[3] == 1 {
             let mut reset = vec![0, 0, 4, 3, 0];
             reset.extend(&head[5..9]);
-            reset.extend([0, 0, 0, 8]);
+            reset.extend([0, 0, 0, reason]);
             stream.write_all(&reset).await?;
         }
     }

@@ -64,6 +64,25 @@ fn an_idle_link_is_tried_with_a_canary() {
 }
 
 #[test]
+fn while_events_are_in_flight_no_canary_goes_beside_them() {
+    let every = Duration::from_secs(30);
+    let mut bench = Bench::new(Limits {
+        canary_every: Some(every),
+        ..Limits::default()
+    });
+    bench.offer(1..=1);
+    let (batch, _) = bench.sent();
+    bench.now += 2 * every;
+    bench.uplink.handle_deadline(bench.now);
+    assert_eq!(bench.actions(), []);
+    bench.answer(batch, Answer::All(Outcome::Accepted));
+    assert_eq!(
+        bench.uplink.next_deadline(bench.now),
+        Some(bench.now + every)
+    );
+}
+
+#[test]
 fn a_receiver_that_refuses_canaries_is_asked_as_seldom_as_one_that_takes_them_and_is_sent_events_at_once()
  {
     let every = Duration::from_secs(30);
@@ -95,19 +114,7 @@ fn a_receiver_that_refuses_canaries_is_asked_as_seldom_as_one_that_takes_them_an
 
 #[test]
 fn after_an_outage_one_batch_goes_first_and_the_others_follow_its_answer() {
-    let mut bench = Bench::new(Limits {
-        batch_events: 10,
-        in_flight: 4,
-        ..Limits::default()
-    });
-    bench.offer(1..=200);
-    let mut flights = vec![bench.sent().0];
-    for _ in 0..6 {
-        let batch = flights.remove(0);
-        bench.answer(batch, Answer::All(Outcome::Accepted));
-        flights.extend(bench.all_sent());
-    }
-    assert_eq!(flights.len(), 4, "the window has opened");
+    let (mut bench, flights) = wide_open(4);
     for batch in flights {
         bench.answer(batch, unavailable());
     }
@@ -133,11 +140,7 @@ fn retry_after_is_waited_for_and_the_rate_falls() {
     bench.answer(batch, Answer::All(Outcome::Accepted));
     let mut sent = bench.all_sent();
     let retry_after = Some(Duration::from_secs(9));
-    let error = "429".to_owned();
-    bench.answer(
-        sent.remove(0),
-        Answer::All(Outcome::Overloaded { retry_after, error }),
-    );
+    bench.answer(sent.remove(0), overloaded(retry_after));
     bench.answer(sent.remove(0), Answer::All(Outcome::Accepted));
     assert_eq!(
         bench.uplink.next_deadline(bench.now),
@@ -155,6 +158,33 @@ fn retry_after_is_waited_for_and_the_rate_falls() {
         "a fifth of a second's worth, not {}",
         seqs.len()
     );
+}
+
+#[test]
+fn batches_that_fail_together_halve_the_window_once() {
+    let (mut bench, flights) = wide_open(16);
+    for batch in flights {
+        bench.answer(batch, overloaded(None));
+    }
+    bench.wait_for_send();
+    let (probe, _) = bench.sent();
+    bench.answer(probe, Answer::All(Outcome::Accepted));
+    assert_eq!(bench.all_sent().len(), 8);
+}
+
+#[test]
+fn what_was_in_flight_at_a_failure_may_ask_for_a_longer_rest_and_does_not_end_it() {
+    let (mut bench, flights) = wide_open(4);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let rests = [(9, 9), (20, 20), (200_000, 3_600)];
+    for (batch, (asked, rest)) in flights.iter().zip(rests) {
+        bench.answer(*batch, overloaded(seconds(asked)));
+        let until = seconds(rest).map(|rest| bench.now + rest);
+        assert_eq!(bench.uplink.next_deadline(bench.now), until);
+    }
+    bench.answer(flights[3], Answer::All(Outcome::Accepted));
+    bench.wait();
+    assert_eq!(bench.all_sent().len(), 1, "one batch finds out");
 }
 
 #[test]
@@ -180,4 +210,28 @@ fn catching_up_is_estimated_from_what_drains() {
     bench.now += Duration::from_secs(61);
     assert_eq!(bench.state(), LinkState::Connecting);
     assert_eq!(bench.uplink.status(bench.now, 500).catch_up_ms, None);
+}
+
+/// An uplink with so many batches in flight, and more to send.
+fn wide_open(in_flight: usize) -> (Bench, Vec<BatchId>) {
+    let mut bench = Bench::new(Limits {
+        batch_events: 10,
+        in_flight,
+        ..Limits::default()
+    });
+    bench.offer(1..=1_000);
+    let mut flights = vec![bench.sent().0];
+    while flights.len() < in_flight {
+        let batch = flights.remove(0);
+        bench.answer(batch, Answer::All(Outcome::Accepted));
+        flights.extend(bench.all_sent());
+    }
+    (bench, flights)
+}
+
+fn overloaded(retry_after: Option<Duration>) -> Answer {
+    Answer::All(Outcome::Overloaded {
+        retry_after,
+        error: "429".to_owned(),
+    })
 }
