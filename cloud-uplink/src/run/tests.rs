@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -224,7 +224,11 @@ struct TestSource {
     buried: Mutex<Vec<(u64, String, u32)>>,
     /// Called by the read that finds `EXPIRED`.
     on_expired: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Called by each burial, which ends as this says.
+    on_bury: Mutex<Option<Box<OnBury>>>,
 }
+
+type OnBury = dyn FnMut() -> Result<(), Full> + Send;
 
 impl TestSource {
     fn new(graveyard: CursorId, spool: Spool) -> TestSource {
@@ -233,6 +237,7 @@ impl TestSource {
             spool,
             buried: Mutex::default(),
             on_expired: Mutex::default(),
+            on_bury: Mutex::default(),
         }
     }
 }
@@ -301,6 +306,8 @@ impl RecordSource for TestSource {
     }
 
     fn bury(&self, transaction: &mut Transaction<'_>, dead: &DeadLetter<'_>) -> Result<(), Full> {
+        let mut on_bury = self.on_bury.lock().unwrap_or_else(PoisonError::into_inner);
+        on_bury.as_mut().map_or(Ok(()), |call| call())?;
         let route = transaction.route(&[self.graveyard], b"")?;
         let head = Head {
             kind: Kind::Event,

@@ -87,7 +87,7 @@ struct Target {
 
 /// Refusals of a target in a row, with nothing accepted between, before the target rests as a whole. Enough to find one
 /// event in a batch of a thousand by halving it.
-const STRIKES: u32 = 12;
+pub(super) const STRIKES: u32 = 12;
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {

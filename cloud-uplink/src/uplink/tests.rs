@@ -135,6 +135,16 @@ impl Bench {
         std::mem::take(&mut self.queued)
     }
 
+    /// Behind which positions it wants to read.
+    fn reads(&mut self) -> Vec<Seq> {
+        let actions = self.all_actions().into_iter();
+        let reads = actions.filter_map(|action| match action {
+            Action::Read { after, .. } => Some(after),
+            _ => None,
+        });
+        reads.collect()
+    }
+
     fn take_reads(&mut self) {
         self.poll();
         self.queued

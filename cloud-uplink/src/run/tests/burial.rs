@@ -14,6 +14,11 @@ const ALL: ReadLimits = ReadLimits {
     lanes: u32::MAX,
 };
 
+const ROOM: DeadLetters = DeadLetters {
+    records: 10,
+    bytes: 10_000,
+};
+
 #[test]
 fn dead_letters_are_kept_to_their_bound_and_then_in_the_ledger_and_the_rest_goes_on() {
     run(async {
@@ -74,6 +79,81 @@ fn a_dead_letter_and_the_acknowledgement_of_its_event_are_in_one_commit() {
         });
         assert_eq!(owed, expected);
     }
+}
+
+#[test]
+fn dead_letters_are_kept_to_their_bound_in_bytes() {
+    let spool = open(&Simulated::new(1));
+    let (mut drain, first) = owed_one_event(&spool, 1, 10);
+    let more = [(); 2].map(|()| append(&spool, drain.cursor, 8).unwrap());
+    while spool.commit_once() {}
+    drain.dead_letters_max.bytes = 2 * 8;
+    let [second, third] = more;
+    let buries = drain.bury(&[first, second, third].map(grave), false);
+    let expected = [Buried::Kept, Buried::Kept, Buried::AtBound];
+    assert!(buries.done.iter().map(|it| it.1).eq(expected));
+}
+
+#[test]
+fn what_cannot_be_read_is_no_dead_letter_yet_and_still_owed() {
+    let storage = Simulated::new(1);
+    let spool = open(&storage);
+    let (drain, seq) = owed_one_event(&spool, 1, 10);
+    while spool.commit_once() {}
+    storage.spoil_sectors(10_000, None);
+    let buries = drain.bury(&[grave(seq)], true);
+    assert_eq!(buries.done, []);
+    assert!(matches!(buries.error, Some(BuryError::Other(_))));
+    let owed = spool.cursor_status(drain.cursor).unwrap();
+    assert_eq!(owed.pending_records, 1);
+}
+
+#[test]
+fn a_dead_letter_that_finds_no_room_is_given_up_in_time_without_a_commit() {
+    run(async {
+        let bench = Bench::new(ROOM);
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&tries);
+        *bench.source.on_bury.lock().unwrap() = Some(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            Err(Full::UnknownRoute)
+        }));
+        bench.publish(1..=3);
+        let sink = refusing(2);
+        let limits = Limits {
+            bury_for: Duration::from_millis(1_500),
+            ..Limits::default()
+        };
+        let running = bench.start(&sink, limits);
+        running.until(|status| status.dead_letters_lost == 1).await;
+        assert_eq!(
+            bench.lost(),
+            BTreeMap::from([(LossReason::DeadLetterBound, 1)])
+        );
+        let tries = tries.load(Ordering::Relaxed);
+        assert!((2..20).contains(&tries), "{tries}: one a second");
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_dead_letter_whose_burial_breaks_is_buried_again() {
+    run(async {
+        let bench = Bench::new(ROOM);
+        let mut is_first = true;
+        *bench.source.on_bury.lock().unwrap() = Some(Box::new(move || {
+            assert!(!std::mem::take(&mut is_first), "broken once");
+            Ok(())
+        }));
+        bench.publish(1..=3);
+        let sink = refusing(2);
+        let running = bench.start(&sink, Limits::default());
+        let status = running
+            .until(|status| status.acknowledged + status.dead_letters == 3)
+            .await;
+        assert_eq!(status.dead_letters, 1);
+        running.stop().await;
+    });
 }
 
 /// Else the node would tell of it by another, which its receiver would refuse in its turn.
@@ -167,6 +247,19 @@ fn grave(seq: Seq) -> Grave {
         reason: DeadReason::Refused("never".to_owned()),
         tries: 1,
     }
+}
+
+/// Takes all but this one.
+fn refusing(bad: u64) -> Arc<TestSink> {
+    TestSink::new(move |_, numbers| {
+        let refuse = |number: &u64| match *number == bad {
+            true => Outcome::Refused {
+                error: "never".to_owned(),
+            },
+            false => Outcome::Accepted,
+        };
+        Some(Answer::Each(numbers.iter().map(refuse).collect()))
+    })
 }
 
 fn open(storage: &Simulated) -> Spool {

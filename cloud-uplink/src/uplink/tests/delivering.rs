@@ -215,3 +215,26 @@ fn a_batch_size_learned_from_a_refusal_grows_back_while_batches_are_taken() {
     let grown = [vec![32], vec![16; 32], vec![17; 32], vec![18; 15]].concat();
     assert_eq!(sizes, grown);
 }
+
+#[test]
+fn a_lane_is_read_again_where_something_was_committed_while_its_end_was_found() {
+    let mut bench = Bench::new(Limits::default());
+    assert_eq!(bench.reads(), [Seq::ZERO]);
+    bench.uplink.handle_commit(bench.now);
+    bench.read_as(Lane(0), 1..=1, |seq| seq, true);
+    assert_eq!(bench.reads(), [Seq(1)]);
+    bench.read_as(Lane(0), 2..=2, |seq| seq, true);
+    assert_eq!(bench.reads(), []);
+}
+
+#[test]
+fn what_cannot_be_read_is_read_again_after_a_rest() {
+    let mut bench = Bench::new(Limits::default());
+    assert_eq!(bench.reads(), [Seq::ZERO]);
+    let error = "input/output error".to_owned();
+    bench.uplink.handle_read_error(bench.now, error);
+    bench.uplink.handle_commit(bench.now);
+    assert_eq!(bench.reads(), []);
+    bench.wait();
+    assert_eq!(bench.reads(), [Seq::ZERO]);
+}

@@ -1,6 +1,6 @@
 //! Whose fault a refusal is, and what becomes of the event.
 
-use super::*;
+use super::{super::queue::STRIKES, *};
 
 #[test]
 fn a_poison_event_is_found_by_halving_and_its_neighbours_go_on() {
@@ -258,4 +258,27 @@ fn what_went_too_far_what_came_from_the_peer_and_what_expired_is_not_sent() {
     assert_eq!(bench.actions(), expected);
     let status = bench.uplink.status(bench.now, 1);
     assert_eq!((status.not_sent_back, status.expired), (1, 1));
+}
+
+#[test]
+fn a_target_rests_after_many_refusals_in_a_row_and_not_after_as_many_with_one_taken_between() {
+    let mut bench = Bench::new(Limits {
+        batch_events: 1,
+        in_flight: 1,
+        ..Limits::default()
+    });
+    let many = u64::from(STRIKES);
+    bench.offer(1..=3 * many);
+    let refused = |bench: &mut Bench| {
+        let (batch, _) = bench.sent();
+        let error = "never".to_owned();
+        bench.answer(batch, Answer::All(Outcome::Refused { error }));
+    };
+    (1..many).for_each(|_| refused(&mut bench));
+    let (batch, _) = bench.sent();
+    bench.answer(batch, Answer::All(Outcome::Accepted));
+    (0..many).for_each(|_| refused(&mut bench));
+    assert_eq!(bench.all_sent(), []);
+    bench.wait();
+    assert_eq!(bench.all_sent().len(), 1);
 }

@@ -173,6 +173,20 @@ fn batches_that_fail_together_halve_the_window_once() {
 }
 
 #[test]
+fn answers_that_come_late_together_halve_the_window_once() {
+    let (mut bench, flights) = wide_open(16);
+    bench.now += Limits::default().slow_answer + Duration::from_secs(1);
+    for batch in flights {
+        bench.answer(batch, Answer::All(Outcome::Accepted));
+    }
+    let open = bench.all_sent().len();
+    assert!(
+        (8..=10).contains(&open),
+        "{open}: half, and what has grown since"
+    );
+}
+
+#[test]
 fn what_was_in_flight_at_a_failure_may_ask_for_a_longer_rest_and_does_not_end_it() {
     let (mut bench, flights) = wide_open(4);
     let seconds = |seconds| Some(Duration::from_secs(seconds));
