@@ -156,3 +156,6 @@ fn list_one(sink: &str, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &line)?;
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests;
