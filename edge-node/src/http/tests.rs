@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 use self::door::{OpenDoor, delete, exchange, get, post};

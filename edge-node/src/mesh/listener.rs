@@ -189,12 +189,14 @@ impl AsyncWrite for Connection {
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        time::{advance, pause},
+        time::{advance, pause, timeout},
     };
     use tokio_stream::StreamExt;
 
     use super::*;
     use crate::{config::units::Span, node::status::Door};
+
+    const WITHIN: Duration = Duration::from_secs(3600);
 
     /// The one connection of a door, from both ends.
     async fn connection() -> (TcpStream, Connection, Arc<DoorCounters>) {
@@ -202,7 +204,7 @@ mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let counters = Arc::<DoorCounters>::default();
         let config = GrpcConfig {
-            connect_timeout: Span::seconds(3600),
+            connect_timeout: Span(WITHIN),
             ..GrpcConfig::default()
         };
         let mut accepted = Box::pin(connections(listener, &config, Arc::clone(&counters)));
@@ -223,7 +225,8 @@ mod tests {
         let came = connection.read_exact(&mut bytes[1..]).await;
         assert_eq!(came.unwrap(), PREFACE_BYTES - 1);
         pause();
-        let late = connection.read(&mut bytes).await.unwrap_err();
+        let late = timeout(2 * WITHIN, connection.read(&mut bytes)).await;
+        let late = late.expect("it is closed in time").unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
         assert_eq!(faulted(&counters), 1);
     }
@@ -235,7 +238,7 @@ mod tests {
         let mut bytes = [0; PREFACE_BYTES];
         connection.read_exact(&mut bytes).await.unwrap();
         pause();
-        advance(Duration::from_secs(7200)).await;
+        advance(2 * WITHIN).await;
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut buffer = ReadBuf::new(&mut bytes);
         let read = Pin::new(&mut connection).poll_read(&mut context, &mut buffer);

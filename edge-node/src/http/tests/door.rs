@@ -10,6 +10,7 @@ use tokio::{
     net::TcpStream,
     sync::{Notify, oneshot},
     task::JoinHandle,
+    time::timeout,
 };
 
 use super::{super::*, PATIENCE};
@@ -285,12 +286,14 @@ pub(super) async fn post(address: SocketAddr, path: &str, headers: &str, body: &
     exchange(address, format!("{head}{body}").as_bytes()).await
 }
 
-/// Sends bytes as they are and reads until the node closes.
+/// Sends bytes as they are and reads until the node closes. Fails if it never does.
 pub(super) async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let _ = stream.write_all(request).await; // the node may have answered before it has read all
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await; // a reset after the answer is its end too
+    let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let said = String::from_utf8_lossy(&answer);
+    let _ = read.unwrap_or_else(|_| panic!("an answer without end: {said}")); // a reset after the answer is its end too
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head
