@@ -21,6 +21,7 @@ use wire::{
     topic::{DeviceId, Prefix},
 };
 
+mod fleet;
 mod lost;
 #[cfg(feature = "peers")]
 mod mosquitto;
