@@ -109,3 +109,79 @@ fn period_ms(data: &[u8]) -> Option<u32> {
         .contains(&period_ms)
         .then_some(period_ms)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{vec, vec::Vec};
+
+    use configuration::{COPY_BYTES, Settings, encode};
+    use embassy_futures::block_on;
+    use flash_model::{Flash, Geometry};
+
+    use super::*;
+
+    type Chip = Flash<Vec<u8>, 1024, 4>;
+
+    const OLD: Settings<'static> = Settings {
+        id: "pump-7",
+        host: "10.0.2.2",
+        port: 1883,
+        wifi: None,
+        credentials: None,
+    };
+
+    /// A start of the board, in which the node gives it settings of this version, if any, and welcomes it so often: what
+    /// the node is told each time. Where it stays away nothing is.
+    fn start(chip: &mut Chip, version: Option<u32>, welcomes: usize) -> Vec<(u32, Configured)> {
+        let mut bytes = [0; COPY_BYTES];
+        let kept = block_on(Kept::open(chip, 0, &mut bytes)).unwrap();
+        let mut orders = Orders {
+            is_trial: &Cell::new(kept.standing() == Standing::Trial),
+            kept,
+            pace: &Pace::every(Duration::from_secs(1)),
+            restart: || panic!("it starts anew"),
+        };
+        let told = (0..welcomes).filter_map(|_| block_on(orders.welcomed(chip)).unwrap());
+        let told = told.collect();
+        if let Some(version) = version {
+            let mut copy = [0; COPY_BYTES];
+            encode(&Settings { port: 8883, ..OLD }, 2, &mut copy).unwrap();
+            block_on(orders.kept.give(chip, version, &copy)).unwrap();
+        }
+        told
+    }
+
+    /// A node that knows nothing of the device counts its versions from the highest it hears of.
+    #[test]
+    fn a_configuration_that_was_undone_is_said_at_each_welcome_while_the_board_refuses_its_number()
+    {
+        let mut chip = Chip::format(vec![0; Geometry::<1024, 4>::memory_len(2)]);
+        let mut copy = [0; COPY_BYTES];
+        encode(&OLD, 2, &mut copy).unwrap();
+        for at in [0, 1024] {
+            block_on(embedded_storage_async::nor_flash::NorFlash::write(
+                &mut chip, at, &copy,
+            ))
+            .unwrap();
+        }
+        assert_eq!(start(&mut chip, Some(3), 1), []);
+        assert_eq!(
+            start(&mut chip, None, 0),
+            [],
+            "it is tried, and nobody is reached"
+        );
+        let undone = (3, Configured::Undone);
+        for _ in 0..2 {
+            assert_eq!(start(&mut chip, None, 2), [undone; 2]);
+        }
+        assert_eq!(start(&mut chip, Some(4), 1), [undone]);
+        let applied = (4, Configured::Applied);
+        assert_eq!(
+            start(&mut chip, None, 2),
+            [applied; 2],
+            "it is tried, and holds"
+        );
+        assert_eq!(start(&mut chip, None, 1), [applied]);
+    }
+}
