@@ -17,7 +17,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Read, Write};
 use embedded_storage_async::nor_flash::NorFlash;
 use wire::{
-    command::{Configured, Outcome},
+    command::{Command, Configured, Outcome},
     topic::{DeviceId, Prefix},
 };
 
@@ -28,6 +28,7 @@ use crate::{
 use conversation::{Conversation, Stop};
 use inbox::Inbox;
 use line::Line;
+pub use orders::Ended;
 pub use shared::Shared;
 
 /// A way to the node.
@@ -99,6 +100,24 @@ pub trait Serve {
         &mut self,
         flash: &mut S,
     ) -> Result<Option<(u32, Configured)>, S::Error>;
+
+    /// Follows what came down, by all of the above: how it ended, with what a command answered in `answer`. Nothing is to be
+    /// gained by another way, but for who serves nothing.
+    ///
+    /// # Errors
+    ///
+    /// The flash failed.
+    async fn follow<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>(
+        &mut self,
+        shared: &Shared<M, S, CLASSES, RING>,
+        command: Command<'_>,
+        answer: &mut [u8],
+    ) -> Result<Ended, S::Error>
+    where
+        Self: Sized,
+    {
+        orders::follow(self, shared, command, answer).await
+    }
 }
 
 /// A device without commands that keeps the configuration it has.
@@ -106,6 +125,21 @@ pub trait Serve {
 pub struct NoCommands;
 
 impl Serve for NoCommands {
+    /// Without the default's way, nothing that commands need is in the image.
+    async fn follow<M: RawMutex, S: NorFlash, const CLASSES: usize, const RING: usize>(
+        &mut self,
+        _: &Shared<M, S, CLASSES, RING>,
+        command: Command<'_>,
+        _: &mut [u8],
+    ) -> Result<Ended, S::Error> {
+        Ok(match command {
+            Command::Run { id, .. } => Ended::Command(id, Outcome::Unknown, 0),
+            Command::Configure { version, .. } => {
+                Ended::Configuration(version, Configured::Malformed)
+            }
+        })
+    }
+
     fn plan(&self, _: &str, _: &[u8]) -> Plan {
         Plan::Refuse(Outcome::Unknown)
     }

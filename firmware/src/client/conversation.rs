@@ -4,6 +4,7 @@ use wire::{
     List, Versions,
     answer::Stored,
     birth::{Device, StreamState, encode_birth, encode_offline, encode_report},
+    command::Command,
     topic::{Channel, Topic},
 };
 
@@ -245,7 +246,15 @@ where
             }
             Heard::Command(payload, id) => {
                 drop(outbox);
-                ended = self.command(payload, id, &mut answer).await?;
+                if let Some(id) = id {
+                    let mut packet = [0; 16];
+                    let packet = mqtt::encode_puback(id, &mut packet).map_err(|_| Stop::Broken)?;
+                    self.write(packet).await?;
+                }
+                if let Ok(command) = Command::decode(payload) {
+                    let followed = self.serve.follow(self.shared, command, &mut answer).await;
+                    ended = Some(followed.map_err(Stop::flash)?);
+                }
                 outbox = self.shared.outbox.lock().await;
             }
             Heard::Answered => self.link.wake(false),

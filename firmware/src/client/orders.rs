@@ -8,19 +8,18 @@ use wire::{
     command::{Command, CommandId, Configured, Outcome},
 };
 
-use super::{
-    Clock, Network, Plan, Serve,
-    conversation::{Conversation, Stop},
-};
-use crate::{mqtt, outbox::MAX_MESSAGE};
+use super::{Plan, Serve, Shared};
+use crate::outbox::MAX_MESSAGE;
 
 /// The longest answer of a command, in bytes.
 pub(super) const MOST_ANSWERED: usize = MAX_MESSAGE - 32;
 
 /// What came down and ended.
-pub(super) enum Ended {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
     /// A command, with an answer of so many bytes.
     Command(CommandId, Outcome, usize),
+    /// A configuration of this version.
     Configuration(u32, Configured),
 }
 
@@ -41,80 +40,50 @@ impl Ended {
     }
 }
 
-impl<M, S, N, C, V, const CLASSES: usize, const RING: usize>
-    Conversation<'_, M, S, N, C, V, CLASSES, RING>
+/// Has a command run, unless it was run before, or a configuration tried, which begins with a start of the device: how that
+/// ended, with what the command answered in `answer`.
+pub(super) async fn follow<V, M, S, const CLASSES: usize, const RING: usize>(
+    serve: &mut V,
+    shared: &Shared<M, S, CLASSES, RING>,
+    command: Command<'_>,
+    answer: &mut [u8],
+) -> Result<Ended, S::Error>
 where
+    V: Serve,
     M: RawMutex,
     S: NorFlash,
-    N: Network,
-    C: Clock,
-    V: Serve,
 {
-    /// Follows what came down: how it ended, and what a command answered.
-    pub(super) async fn command(
-        &mut self,
-        payload: &[u8],
-        id: Option<u16>,
-        answer: &mut [u8],
-    ) -> Result<Option<Ended>, Stop<S::Error>> {
-        if let Some(id) = id {
-            let mut packet = [0; 16];
-            let packet = mqtt::encode_puback(id, &mut packet).map_err(|_| Stop::Broken)?;
-            self.write(packet).await?;
+    let mut outbox = shared.outbox.lock().await;
+    let (id, name, data) = match command {
+        Command::Run { id, name, data } => (id, name, data),
+        Command::Configure { version, data } => {
+            outbox.commit_all().await?;
+            let configured = serve.configure(outbox.flash(), version, data).await?;
+            return Ok(Ended::Configuration(version, configured));
         }
-        match Command::decode(payload) {
-            Ok(Command::Run { id, name, data }) => self.run(id, name, data, answer).await,
-            Ok(Command::Configure { version, data }) => {
-                let configured = self.configure(version, data).await?;
-                Ok(Some(Ended::Configuration(version, configured)))
+    };
+    let before = outbox.command_before(id, answer).await?;
+    let (outcome, len) = match (before, serve.plan(name, data)) {
+        (Some(ended), _) => ended,
+        (None, Plan::Refuse(outcome)) => (outcome, 0),
+        (None, Plan::Set(setting)) => match outbox.set(id, &setting).await? {
+            false => (Outcome::Failed, 0),
+            true => {
+                serve.set(&setting);
+                (Outcome::Done, 0)
             }
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// Runs a command, unless it was run before.
-    async fn run(
-        &mut self,
-        id: CommandId,
-        name: &str,
-        data: &[u8],
-        answer: &mut [u8],
-    ) -> Result<Option<Ended>, Stop<S::Error>> {
-        let mut outbox = self.shared.outbox.lock().await;
-        let before = outbox.command_before(id, answer).await;
-        let (outcome, len) = match (before.map_err(Stop::flash)?, self.serve.plan(name, data)) {
-            (Some(ended), _) => ended,
-            (None, Plan::Refuse(outcome)) => (outcome, 0),
-            (None, Plan::Set(setting)) => match outbox.set(id, &setting).await {
-                Err(error) => return Err(Stop::Flash(error)),
-                Ok(false) => (Outcome::Failed, 0),
-                Ok(true) => {
-                    self.serve.set(&setting);
-                    (Outcome::Done, 0)
-                }
-            },
-            (None, Plan::Run) => match outbox.begin_command(id).await {
-                Err(error) => return Err(Stop::Flash(error)),
-                Ok(false) => (Outcome::Failed, 0),
-                Ok(true) => {
-                    drop(outbox);
-                    let (outcome, len) = self.serve.run(name, data, answer).await;
-                    let said = answer.get(..len).unwrap_or_default();
-                    outbox = self.shared.outbox.lock().await;
-                    let ended = outbox.end_command(id, outcome, said).await;
-                    ended.map_err(Stop::flash)?;
-                    (outcome, len)
-                }
-            },
-        };
-        Ok(Some(Ended::Command(id, outcome, len)))
-    }
-
-    /// Has a configuration tried, which begins with a start of the device, or says why it is not.
-    async fn configure(&mut self, version: u32, data: &[u8]) -> Result<Configured, Stop<S::Error>> {
-        let mut outbox = self.shared.outbox.lock().await;
-        outbox.commit_all().await.map_err(Stop::flash)?;
-        let said = self.serve.configure(outbox.flash(), version, data).await;
-        said.map_err(Stop::flash)
-    }
+        },
+        (None, Plan::Run) => match outbox.begin_command(id).await? {
+            false => (Outcome::Failed, 0),
+            true => {
+                drop(outbox);
+                let (outcome, len) = serve.run(name, data, answer).await;
+                let said = answer.get(..len).unwrap_or_default();
+                outbox = shared.outbox.lock().await;
+                outbox.end_command(id, outcome, said).await?;
+                (outcome, len)
+            }
+        },
+    };
+    Ok(Ended::Command(id, outcome, len))
 }
