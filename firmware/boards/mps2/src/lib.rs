@@ -9,6 +9,7 @@
 //!                 psram       seed, configuration block                     what QEMU's loader put there
 //!                 flash       pages and words in PSRAM, kept over a reset   embedded-storage-async
 //!                 console     the first serial port                         log
+//!                 client      what the images around the client share
 //!                 exit        ends QEMU with a status, by semihosting
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 #![no_std]
 
+pub mod client;
 pub mod console;
 pub mod executor;
 pub mod exit;

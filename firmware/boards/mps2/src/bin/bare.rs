@@ -12,6 +12,7 @@ use embassy_net::{Stack, tcp::TcpSocket};
 use embassy_time::Instant;
 use minimq::{Buffers, ConfigBuilder, Connection, Publication, QoS, Session};
 use mps2::{
+    client,
     console::print,
     exit,
     network::{self, Unflushed},
@@ -31,11 +32,7 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn run(spawner: Spawner) {
-    let [first, second] = psram::configuration();
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
-        Err(error) => exit::failure(format_args!("{error}")),
-    };
+    let settings = client::settings();
     let stack = network::start(spawner, psram::random(psram::count_boot()));
     stack.wait_config_up().await;
     step("address");

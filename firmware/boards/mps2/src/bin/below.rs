@@ -12,7 +12,7 @@ use embassy_net::{Stack, tcp::TcpSocket};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_storage_async::nor_flash::{NorFlash as _, ReadNorFlash as _};
 use mps2::{
-    exit,
+    client,
     flash::{self, BoardFlash, PAGE},
     network, psram,
 };
@@ -29,11 +29,7 @@ fn main() -> ! {
 async fn run(spawner: Spawner) {
     static RECEIVED: ConstStaticCell<[u8; 512]> = ConstStaticCell::new([0; 512]);
     static SENT: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
-    let [first, second] = psram::configuration();
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
-        Err(error) => exit::failure(format_args!("{error}")),
-    };
+    let settings = client::settings();
     let seed = psram::random(psram::count_boot());
     let mut flash = flash::power_on(seed).expect("it is taken once");
     let stack = network::start(spawner, seed);

@@ -5,32 +5,26 @@
 #![no_std]
 #![no_main]
 
-use core::net::Ipv4Addr;
-
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
-use embassy_net::{Stack, tcp::TcpSocket};
+use embassy_net::tcp::TcpSocket;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Instant, Timer};
 use firmware::{
-    Class, Commit, Layout, Outbox, Region, WhenFull,
-    client::{Client, Clock, Identity, Network, NoCommands, Shared},
+    Commit, Layout, Outbox, WhenFull,
+    client::{Client, NoCommands, Shared},
     link::Manners,
 };
 use mps2::{
+    client::{self, Once, STREAM, Uptime},
     console::print,
     exit,
     flash::{self, BoardFlash},
-    network::{self, Unflushed},
-    psram,
+    network, psram,
 };
 use static_cell::ConstStaticCell;
-use wire::{
-    Stream,
-    kind::{Field, Kind, Scalar, Shape},
-    topic::{DeviceId, Prefix},
-};
+use wire::kind::{Field, Kind, Scalar, Shape};
 
 /// How many are published one in a message: as many as `bare` publishes.
 const SINGLES: u32 = 2_000;
@@ -42,7 +36,6 @@ const BATCH: u32 = 20;
 const RING: usize = 64 * 1024;
 const MOST_WAITING: usize = 3_000;
 
-const STREAM: Stream = Stream::new(0).expect("0 is a stream");
 const READING: Kind<'static> = Kind {
     event_type: "edge.reading.v1",
     version: 1,
@@ -62,6 +55,8 @@ const fn field(name: &'static str) -> Field<'static> {
     }
 }
 
+const LAYOUT: Layout<1> = client::layout(8, WhenFull::Refuse, Commit::AfterMs(u32::MAX));
+
 type Events = Shared<NoopRawMutex, BoardFlash, 1, RING>;
 
 #[entry]
@@ -74,33 +69,18 @@ async fn run(spawner: Spawner) {
     static KEPT: ConstStaticCell<Option<Events>> = ConstStaticCell::new(None);
     static RECEIVED: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
     static SENT: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0; 2048]);
-    let [first, second] = psram::configuration();
-    let settings = match configuration::read(first, second) {
-        Ok(configuration) => configuration.settings,
-        Err(error) => exit::failure(format_args!("{error}")),
-    };
+    let settings = client::settings();
     let seed = psram::random(psram::count_boot());
     let stack = network::start(spawner, seed);
     let flash = flash::power_on(seed).expect("it is taken once");
     let kinds = [READING, OTHER];
-    let events = match Outbox::open(flash, &layout(), &kinds, seed as u32).await {
+    let events = match Outbox::open(flash, &LAYOUT, &kinds, seed as u32).await {
         Ok(outbox) => KEPT.take().insert(Shared::new(outbox)),
         Err(error) => exit::failure(format_args!("the outbox cannot be opened: {error:?}")),
     };
-    let mut socket = TcpSocket::new(stack, RECEIVED.take(), SENT.take());
-    socket.set_nagle_enabled(false);
-    let once = Once {
-        stack,
-        socket: Some(socket),
-        port: settings.port,
-    };
-    let identity = Identity {
-        device: DeviceId::new(settings.id).expect("a configuration has no other id"),
-        prefix: Prefix::NONE,
-        firmware: "load",
-        configuration: 0,
-        login: None,
-    };
+    let socket = TcpSocket::new(stack, RECEIVED.take(), SENT.take());
+    let once = Once::new(stack, socket, settings, lost);
+    let identity = client::identity(settings, "load");
     let outside = (once, Uptime, NoCommands);
     let mut client = Client::new(&*events, identity, outside, Manners::DEFAULT, seed as u32);
     match select(client.run(), publish(events)).await {
@@ -109,22 +89,8 @@ async fn run(spawner: Spawner) {
     }
 }
 
-fn layout() -> Layout<1> {
-    let store = Region { start: 0, pages: 2 };
-    let region = Region {
-        start: 2 * flash::PAGE as u32,
-        pages: 8,
-    };
-    let class = Class {
-        stream: STREAM,
-        region,
-        when_full: WhenFull::Refuse,
-        commit: Commit::AfterMs(u32::MAX),
-    };
-    Layout {
-        store,
-        classes: [class],
-    }
+fn lost() -> ! {
+    exit::failure(format_args!("the connection was lost, or nobody answers"))
 }
 
 async fn publish(events: &Events) {
@@ -167,40 +133,5 @@ async fn take(events: &Events, count: u32, batch: u32) {
     }
     while events.waiting(STREAM).await > 0 {
         Timer::after_micros(200).await;
-    }
-}
-
-struct Uptime;
-
-impl Clock for Uptime {
-    fn uptime_ms(&self) -> u64 {
-        Instant::now().as_millis()
-    }
-
-    async fn wait_until(&self, uptime_ms: u64) {
-        Timer::at(Instant::try_from_millis(uptime_ms).unwrap_or(Instant::MAX)).await;
-    }
-}
-
-/// The one connection there will be: whoever measures begins anew where it breaks.
-struct Once<'a> {
-    stack: Stack<'a>,
-    socket: Option<TcpSocket<'a>>,
-    port: u16,
-}
-
-impl<'a> Network for Once<'a> {
-    type Connection = Unflushed<'a>;
-
-    async fn connect(&mut self) -> Option<Unflushed<'a>> {
-        let Some(mut socket) = self.socket.take() else {
-            exit::failure(format_args!("the connection was lost"));
-        };
-        self.stack.wait_config_up().await;
-        let node = (Ipv4Addr::new(10, 0, 2, 2), self.port);
-        if socket.connect(node).await.is_err() {
-            exit::failure(format_args!("nobody answers at the node's address"));
-        }
-        Some(Unflushed(socket))
     }
 }

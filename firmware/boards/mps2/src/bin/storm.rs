@@ -12,38 +12,21 @@ use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, Timer};
-use firmware::{
-    Class, Commit, Layout, Published, Region, WhenFull, client::Shared, outbox::PublishError,
-};
+use firmware::{Commit, Layout, Published, WhenFull, client::Shared, outbox::PublishError};
 use flash_model::Operation;
 use mps2::{
+    client::{self, STREAM},
     exit,
-    flash::{self, BoardFlash, OUTBOX_PAGES, PAGE},
+    flash::{self, BoardFlash},
     network,
     psram::{self, Books},
 };
 use static_cell::{ConstStaticCell, StaticCell};
-use wire::{Event as _, Stream};
+use wire::Event as _;
 
 type BoardOutbox = Outbox<BoardFlash>;
 
-const STORE_PAGES: u32 = 2;
-const STREAM: Stream = Stream::new(0).expect("0 is a stream");
-const LAYOUT: Layout<1> = Layout {
-    store: Region {
-        start: 0,
-        pages: STORE_PAGES,
-    },
-    classes: [Class {
-        stream: STREAM,
-        region: Region {
-            start: STORE_PAGES * PAGE as u32,
-            pages: OUTBOX_PAGES as u32 - STORE_PAGES,
-        },
-        when_full: WhenFull::Refuse,
-        commit: Commit::Always,
-    }],
-};
+const LAYOUT: Layout<1> = client::layout(client::PAGES, WhenFull::Refuse, Commit::Always);
 
 /// The link has its turn between two readings, and always something to send.
 const PAUSE: Duration = Duration::from_micros(100);
