@@ -390,8 +390,15 @@ impl<const RING: usize> Queue<RING> {
             [it.incarnation, it.to.boot, first, last]
         });
         let words = [keep.number, keep.offset].into_iter().chain(given_up);
-        let note: Vec<u8, NOTE> = words.flat_map(u32::to_le_bytes).collect();
-        match self.log.append(flash, TAKEN, &note, scratch).await {
+        // The record is put together in one half of the scratch, from the note in the other.
+        let (scratch, note) = scratch.split_at_mut(scratch.len() / 2);
+        let mut len = 0usize;
+        for (place, word) in note.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+            len = len.saturating_add(4);
+        }
+        let note = note.get(..len).unwrap_or_default();
+        match self.log.append(flash, TAKEN, note, scratch).await {
             Err(LogError::Flash(error)) => Err(error),
             // Without the note some is sent once more, and the node takes it for what it is: repeats.
             done => Ok(done.is_ok()),
