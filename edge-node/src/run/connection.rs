@@ -2,13 +2,16 @@
 
 use std::{
     cell::Cell,
+    future::{Future, poll_fn},
     io,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     rc::Rc,
+    task::Poll,
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{net::TcpStream, sync::Notify, time::timeout};
+use tokio::{io::AsyncReadExt, net::TcpStream, sync::Notify, time::timeout};
 
 use super::Shared;
 
@@ -76,7 +79,7 @@ impl Socket {
                 () = self.port.wake.notified() => {}
                 ready = self.stream.readable(), if reads => {
                     ready?;
-                    if !self.read()? {
+                    if !self.read().await? {
                         return Ok(());
                     }
                 }
@@ -89,19 +92,22 @@ impl Socket {
         }
     }
 
-    /// Takes what the socket has; false at its end.
-    fn read(&mut self) -> io::Result<bool> {
+    /// Takes what the socket has, without waiting; false at its end.
+    async fn read(&mut self) -> io::Result<bool> {
         // Given back even where there was nothing to read: an idle connection keeps no buffer.
         let mut input = BytesMut::with_capacity(self.shared.0.core.borrow().input_bytes());
-        match self.stream.try_read_buf(&mut input) {
-            Ok(0) => Ok(false),
-            Ok(_) => {
+        // Unlike `try_read_buf` it takes a socket that gave less than there was room for as empty, and asks no second time.
+        let mut reading = pin!(self.stream.read_buf(&mut input));
+        let read = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+        match read {
+            Poll::Ready(Ok(0)) => Ok(false),
+            Poll::Ready(Ok(_)) => {
                 let id = self.id;
                 self.shared.with(|core| core.handle_input(id, &mut input));
                 Ok(true)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) => Err(error),
+            Poll::Pending => Ok(true),
+            Poll::Ready(Err(error)) => Err(error),
         }
     }
 
