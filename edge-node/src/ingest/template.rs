@@ -180,11 +180,14 @@ impl<'de> Deserialize<'de> for Template {
 /// Percent-encodes all but RFC 3986's unreserved characters and those in `keep`.
 pub(super) fn push_for_uri(out: &mut String, text: &str, keep: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let stays = |byte: u8| {
+        byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.as_bytes().contains(&byte)
+    };
+    if text.bytes().all(stays) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric()
-            || b"-._~".contains(&byte)
-            || keep.as_bytes().contains(&byte)
-        {
+        if stays(byte) {
             out.push(char::from(byte));
         } else {
             let digits = [byte >> 4, byte & 0xf]
