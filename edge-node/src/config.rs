@@ -127,7 +127,7 @@ impl Config {
     ///
     /// The first fault found, with its place.
     pub fn parse(name: &str, text: &str, flags: &Overrides) -> Result<Config, ConfigError> {
-        let document = document::Document::parse(name, text)?;
+        let document = document::Document::new(name, text);
         let mut config: Config = document.read()?;
         flags.apply(&mut config);
         check::across_sections(&config, flags, &document)?;

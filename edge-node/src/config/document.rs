@@ -1,6 +1,6 @@
 //! The text of the file, and where in it each value stands.
 
-use std::ops::Range;
+use std::{cell::OnceCell, ops::Range};
 
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
@@ -10,19 +10,14 @@ use super::error::{ConfigError, Fault, Place};
 pub(super) struct Document<'a> {
     name: &'a str,
     text: &'a str,
-    root: DeValue<'a>,
+    /// Where values stand, once that is asked: mostly where one is wrong. It takes many times the bytes of the text.
+    root: OnceCell<DeValue<'a>>,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn parse(name: &'a str, text: &'a str) -> Result<Document<'a>, ConfigError> {
-        match DeTable::parse(text) {
-            Ok(table) => Ok(Document {
-                name,
-                text,
-                root: DeValue::Table(table.into_inner()),
-            }),
-            Err(error) => Err(fault(name, text, &error)),
-        }
+    pub(super) fn new(name: &'a str, text: &'a str) -> Document<'a> {
+        let root = OnceCell::new();
+        Document { name, text, root }
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
@@ -48,9 +43,17 @@ impl<'a> Document<'a> {
         self.at(path).map(|(span, _)| span)
     }
 
+    /// An empty table where the text is no TOML.
+    fn root(&self) -> &DeValue<'a> {
+        self.root.get_or_init(|| {
+            let table = DeTable::parse(self.text).map(|it| it.into_inner());
+            DeValue::Table(table.unwrap_or_default())
+        })
+    }
+
     fn at(&self, path: &str) -> Option<(Range<usize>, &DeValue<'a>)> {
         let mut span = 0..0;
-        let mut value = &self.root;
+        let mut value = self.root();
         for step in path.split('.') {
             let next = match step.parse::<usize>() {
                 Ok(index) => value.get(index)?,
@@ -85,5 +88,27 @@ fn place(name: &str, text: &str, span: &Range<usize>) -> Place {
         name: name.to_owned(),
         line,
         column,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_for_places_only_when_one_is_asked_for() {
+        let document = Document::new("rules.toml", "first = 1\n\nsecond = 2\n");
+        let read: toml::Table = document.read().unwrap();
+        assert_eq!(read.len(), 2);
+        assert!(document.root.get().is_none());
+        assert_eq!(document.place("second").to_string(), "rules.toml:3:10");
+    }
+
+    #[test]
+    fn a_text_that_is_no_toml_has_no_places_but_says_where_it_is_none() {
+        let document = Document::new("rules.toml", "first = 1\nsecond = =\n");
+        assert!(!document.has("first"));
+        let error = document.read::<toml::Table>().unwrap_err();
+        assert!(error.to_string().contains("rules.toml:2:10"), "{error}");
     }
 }

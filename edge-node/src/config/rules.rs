@@ -92,7 +92,7 @@ impl Rules {
         let mut checked = Programs::default();
         let mut decoders = Reading::default();
         for (name, text) in texts {
-            let document = Document::parse(name, text)?;
+            let document = Document::new(name, text);
             let mut file: RuleFile = document.read()?;
             let folder = Path::new(name).parent().unwrap_or(Path::new("."));
             load_tables(&file.table, folder, &document, &mut tables)?;
