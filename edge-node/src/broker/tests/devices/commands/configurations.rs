@@ -63,10 +63,13 @@ fn a_configuration_has_a_version_above_all_that_the_device_has_named() {
         let mut node = node();
         let mut pump = Pump::ready(&mut node, "pump-7", &works_with(2));
         say_configured(&mut node, &mut pump, 3, Configured::Undone);
-        if is_covered {
-            node.checkpoint();
-        }
-        let mut node = node.crash();
+        let mut node = match is_covered {
+            true => {
+                node.checkpoint();
+                node.restart()
+            }
+            false => node.crash(),
+        };
         assert_eq!(configure(&mut node, b"fast"), Ok(4));
         let mut pump = Pump::ready(&mut node, "pump-7", &works_with(2));
         assert_eq!(pump.came(&mut node), [Came::Configure(4, b"fast".to_vec())]);
