@@ -7,6 +7,7 @@ use cloud_uplink::eventmesh::{
     proto::{CloudEvent, publisher_service_client::PublisherServiceClient},
 };
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
+use serde_json::json;
 use tests::{Device, Refused, TestNode, wait_until, within};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,7 +21,8 @@ const HELD_MAX: u64 = 24 << 20;
 /// How often a peer does what it must not.
 const ATTEMPTS: usize = 50;
 
-const CONNECT: &[u8] = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03bad";
+/// Without keep-alive: no silence ends the connection.
+const CONNECT: &[u8] = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x00\x00\x03bad";
 
 /// Sends bytes and reads until the node closes; what came back. Fails if the node keeps the connection.
 async fn rejected(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
@@ -158,7 +160,7 @@ async fn connections_that_say_nothing_are_closed() {
 }
 
 #[tokio::test]
-async fn endless_connects_cost_no_memory() {
+async fn endless_connects_cost_no_memory_and_leave_nothing() {
     let node = TestNode::start().await;
     for round in 0..1000 {
         let device = Device::open(node.mqtt(), &format!("c{round}"), true, 0, None)
@@ -167,6 +169,11 @@ async fn endless_connects_cost_no_memory() {
         drop(device);
     }
     others_are_served(&node).await;
+    wait_until("nothing is left of them", async || {
+        let sessions = &node.status().await["sessions"];
+        (&sessions["connected"], &sessions["offline"]) == (&json!(0), &json!(0))
+    })
+    .await;
     is_contained(&node, &[]).await;
 }
 
@@ -287,8 +294,8 @@ async fn a_bomb_of_long_subscriptions_ends_at_its_bound_in_bytes() {
         .start()
         .await;
     let long = "x".repeat(10_000);
-    let mut granted = 0;
-    for number in 0..20 {
+    let (mut granted, mut bombs) = (0, Vec::new());
+    for number in 0..40 {
         let mut bomb = node.connect(&format!("bomb-{number}")).await;
         for number in 0..20 {
             match bomb.subscribe(&format!("{number}/{long}/#"), 1).await {
@@ -296,6 +303,7 @@ async fn a_bomb_of_long_subscriptions_ends_at_its_bound_in_bytes() {
                 code => assert_eq!(code, 0x97),
             }
         }
+        bombs.push(bomb);
     }
     assert!((20..100).contains(&granted), "{granted} of 10 KB in 1 MiB");
     others_are_served(&node).await;
@@ -305,7 +313,8 @@ async fn a_bomb_of_long_subscriptions_ends_at_its_bound_in_bytes() {
 #[tokio::test]
 async fn a_flood_of_topics_costs_no_memory() {
     let node = TestNode::start().await;
-    flood_of_topics(&node, false).await;
+    // All of them together are more than the node may hold.
+    flood_of_topics(&node, 2_000, false).await;
     others_are_served(&node).await;
     is_contained(&node, &[]).await;
 }
@@ -316,7 +325,7 @@ async fn a_flood_of_retained_topics_ends_at_its_bound() {
         .config("[mqtt]\nretained-bound = \"64 KiB\"")
         .start()
         .await;
-    flood_of_topics(&node, true).await;
+    flood_of_topics(&node, 50, true).await;
     others_are_served(&node).await;
     let retained = node.status().await["sessions"]["retained"]
         .as_u64()
@@ -325,10 +334,10 @@ async fn a_flood_of_retained_topics_ends_at_its_bound() {
     is_contained(&node, &["too many topics with a retained message"]).await;
 }
 
-/// Each of its 20,000 messages has a topic of its own.
-async fn flood_of_topics(node: &TestNode, retain: bool) {
+/// Each of its 20,000 messages has a topic of its own, a little longer than `topic_bytes`.
+async fn flood_of_topics(node: &TestNode, topic_bytes: usize, retain: bool) {
     let mut flood = node.connect("flood").await;
-    let filler = "x".repeat(50);
+    let filler = "x".repeat(topic_bytes);
     for number in 0..20_000 {
         if flood.in_flight() >= 100 {
             flood.acknowledgement().await.unwrap();
