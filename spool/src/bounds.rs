@@ -32,7 +32,12 @@ impl Inner {
             let over = state.cursors.values().filter(is_over);
             over.map(|cursor| cursor.id).collect()
         };
-        over.into_iter().try_for_each(|id| self.drop_debts(id, 0))
+        // One whose index cannot be read, or not for now, keeps no other from being held.
+        let mut result = Ok(());
+        for id in over {
+            result = result.and(self.drop_debts(id, 0));
+        }
+        result
     }
 
     /// Forgets routes where there are many. Where that leaves too many, whose debt holds most of them loses the older half.

@@ -200,7 +200,8 @@ impl State {
             !segment.is_sealed()
                 && !tried.contains(&segment.id)
                 && !self.is_last_trace(segment)
-                && (segment.fault.is_none() || segment.size <= room)
+                && (segment.fault.is_none()
+                    || (segment.size <= room && !self.withheld.is_any_of(segment.version())))
         };
         let segment = self.segments.iter().take(behind).find(is_next)?;
         Some((segment.version(), segment.fault))

@@ -1,6 +1,6 @@
 //! What is given up where a lane has no room.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     Lane, Loss, LossReason, NodeTime, Seq, WhenFull, lists::Lists, log::State, read::Looked,
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl State {
-    /// The next lane for which something is to be given up, and whose.
-    pub(crate) fn next_to_drop(&mut self) -> Option<Lane> {
+    /// The lane of which something is to be given up next, for itself or another, and that has not `failed`.
+    pub(crate) fn next_to_drop(&mut self, failed: &BTreeSet<Lane>) -> Option<Lane> {
         self.measure();
         for lane in (0..self.lanes.len() as u8)
             .map(Lane)
@@ -27,7 +27,7 @@ impl State {
                 WhenFull::LowestLaneFirst => self.lowest_live_lane(lane),
                 _ => Some(lane),
             };
-            if victim.is_some() {
+            if victim.is_some_and(|victim| !failed.contains(&victim)) {
                 return victim;
             }
         }

@@ -29,7 +29,6 @@ impl Spool {
             state.last_time = state.last_time.max(now.0);
             state.last_time
         };
-        inner.look_at_withheld(now);
         let failed = [
             ("ask for free space", inner.look_at_space()),
             ("prepare a segment", inner.prepare().map(drop)),
@@ -56,6 +55,8 @@ impl Spool {
             tracing::warn!(chore, %error, "a chore of the spool failed; it is tried again");
             true
         });
+        // Last, since a read that fails may take long.
+        inner.look_at_withheld(now);
         let mut state = inner.lock();
         if !state.cleaning_will_help() && state.drops == state.drops_stored {
             state.room.wanting = 0;
@@ -294,21 +295,25 @@ impl Inner {
     }
 
     /// Gives up the oldest of lanes whose appends asked for it, until there is room or the cleaner can make it.
-    fn drop_for_room(&self) -> io::Result<()> {
+    pub(crate) fn drop_for_room(&self) -> io::Result<()> {
         if self.lock().room.wanting == 0 {
             return Ok(());
         }
-        let mut in_vain = BTreeSet::new();
+        let (mut in_vain, mut failed, mut result) = (BTreeSet::new(), BTreeSet::new(), Ok(()));
         loop {
-            let Some(lane) = self.lock().next_to_drop() else {
-                return Ok(());
+            let Some(lane) = self.lock().next_to_drop(&failed) else {
+                return result;
             };
-            let dropped = self
-                .looked(&mut |state, extra| state.drop_oldest(lane, extra))
-                .map_err(io::Error::other)?;
-            // It may have been thought to hold something; once looked at, another comes next.
-            if !dropped && !in_vain.insert(lane) {
-                return Ok(());
+            match self.looked(&mut |state, extra| state.drop_oldest(lane, extra)) {
+                Ok(true) => {}
+                // It may have been thought to hold something; once looked at, another comes next.
+                Ok(false) if in_vain.insert(lane) => {}
+                Ok(false) => return result,
+                // A lane whose oldest cannot be read, or not for now, keeps no other from it.
+                Err(error) => {
+                    failed.insert(lane);
+                    result = result.and(Err(io::Error::other(error)));
+                }
             }
         }
     }

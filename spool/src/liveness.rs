@@ -197,13 +197,15 @@ impl State {
         })
     }
 
-    /// Whether a rewrite would leave at most half of a segment's file.
+    /// Whether a rewrite would leave at most half of a segment's file. One that cannot be read whole waits until it can.
     pub(crate) fn is_worth_rewriting(&self, lows: &Lows, segment: &Segment) -> bool {
         let Some(needed) = self.needed(lows, segment) else {
             return false;
         };
         let size = rewritten_size(needed.records, needed.bytes, needed.keys);
-        segment.last <= self.checkpoints.spool_covered() && size <= segment.size / 2
+        segment.last <= self.checkpoints.spool_covered()
+            && size <= segment.size / 2
+            && !self.withheld.is_any_of(segment.version())
     }
 
     /// The oldest sealed segment of which somebody is owed something of this lane.

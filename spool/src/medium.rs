@@ -4,14 +4,18 @@
 //! for a while. What cannot be read after some tries is damage, in one place of one file. Where no part of a file can be
 //! read, the disk is away, and nothing is known of what it holds.
 
-use std::{cell::Cell, io};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    io,
+};
 
 use rustix::io::Errno;
 
 use crate::{frame::PAGE, storage::File};
 
 /// Times a page is read before it counts as unreadable.
-const TRIES: usize = 3;
+const TRIES: usize = 6;
 /// Places of a file that are tried before the disk counts as away.
 const PROBES: u64 = 8;
 
@@ -19,7 +23,8 @@ const PROBES: u64 = 8;
 pub(crate) struct Medium<'a> {
     file: &'a dyn File,
     answers: Cell<bool>,
-    is_whole: Cell<bool>,
+    /// Pages that cannot be read. They are not asked for again.
+    lost: RefCell<BTreeSet<u64>>,
 }
 
 impl<'a> Medium<'a> {
@@ -27,53 +32,67 @@ impl<'a> Medium<'a> {
         Medium {
             file,
             answers: Cell::new(false),
-            is_whole: Cell::new(true),
+            lost: RefCell::default(),
         }
     }
 
     /// Whether everything that was asked for could be read.
     pub(crate) fn is_whole(&self) -> bool {
-        self.is_whole.get()
+        self.lost.borrow().is_empty()
+    }
+
+    /// Pages of what was asked for that could not be read.
+    pub(crate) fn lost(&self) -> Vec<u64> {
+        self.lost.borrow().iter().copied().collect()
+    }
+
+    /// The first of them that holds some of this.
+    pub(crate) fn lost_within(&self, from: u64, until: u64) -> Option<u64> {
+        let pages = from / PAGE..until.div_ceil(PAGE);
+        self.lost.borrow().range(pages).next().copied()
     }
 
     /// Fills `buffer`. False if some of its pages cannot be read: they are zeros. Fails where no part of the file can be
     /// read, and on every error that is not the medium's.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
-        if self.try_read(buffer, offset)?.is_none() {
+        let until = offset.saturating_add(buffer.len() as u64);
+        if self.lost_within(offset, until).is_none() && self.try_read(buffer, offset)?.is_none() {
             return Ok(true);
         }
-        let Some(error) = self.read_pages(buffer, offset)? else {
-            return Ok(true);
-        };
         if !self.answers.get() {
             self.probe()?;
-            if !self.answers.get() {
-                return Err(error);
-            }
-            // It was away, or it is this part alone.
-            if self.read_pages(buffer, offset)?.is_none() {
-                return Ok(true);
-            }
         }
-        self.is_whole.set(false);
-        Ok(false)
+        let lost = self.read_pages(buffer, offset)?;
+        let is_read = lost.is_empty();
+        self.lost.borrow_mut().extend(lost);
+        Ok(is_read)
     }
 
-    /// Reads page by page; the error of one that cannot be read, if there is one.
-    fn read_pages(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<io::Error>> {
-        let (mut rest, mut at, mut failed) = (buffer, offset, None);
+    /// Fills `buffer` if that can be read at the first try. Fails as `read` does.
+    pub(crate) fn read_once(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        let is_read = self.try_read(buffer, offset)?.is_none();
+        if !is_read && !self.answers.get() {
+            self.probe()?;
+        }
+        Ok(is_read)
+    }
+
+    /// Reads page by page; those that cannot be read.
+    fn read_pages(&self, buffer: &mut [u8], offset: u64) -> io::Result<Vec<u64>> {
+        let (mut rest, mut at, mut lost) = (buffer, offset, Vec::new());
         while !rest.is_empty() {
             let len = (PAGE - at % PAGE).min(rest.len() as u64);
             let (page, behind) = rest
                 .split_at_mut_checked(len as usize)
                 .expect("a page ends within what is left");
-            if let Some(error) = self.try_again(page, at)? {
+            let is_lost = self.lost_within(at, at + len).is_some();
+            if is_lost || self.try_again(page, at)?.is_some() {
                 page.fill(0);
-                failed = Some(error);
+                lost.push(at / PAGE);
             }
             (rest, at) = (behind, at + len);
         }
-        Ok(failed)
+        Ok(lost)
     }
 
     /// The medium's error, if there is one.
@@ -99,18 +118,20 @@ impl<'a> Medium<'a> {
         Ok(failed)
     }
 
-    /// Reads here and there, from the first page to the last, until something answers.
+    /// Reads here and there, from the first page to the last, until something answers; fails where nothing does.
     fn probe(&self) -> io::Result<()> {
         let len = self.file.len()?;
         let last = len.saturating_sub(1) / PAGE;
+        let mut failed = None;
         for probe in 0..PROBES {
             let offset = last * probe / (PROBES - 1) * PAGE;
             let mut page = vec![0; PAGE.min(len - offset) as usize];
-            if !self.answers.get() {
-                self.try_read(&mut page, offset)?;
+            failed = self.try_read(&mut page, offset)?;
+            if failed.is_none() {
+                break;
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 

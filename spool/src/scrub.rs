@@ -7,13 +7,13 @@ use crate::{
     index::Place,
     lists::Version,
     log::{Inner, State},
+    medium::Medium,
     segment::Segment,
 };
 
-/// Bytes read in one step, unless a frame is larger: then the next step waits longer.
+/// Bytes looked at in one step, unless a frame is larger: then the next step waits longer.
 const STEP_BYTES: u64 = 256 << 10;
 const BYTES_PER_SECOND: u64 = 256 << 10;
-const READ_BYTES: u64 = 64 << 10;
 /// Between the end of one round over the log and the begin of the next.
 const ROUND_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -33,11 +33,12 @@ struct Rest {
     end: u64,
 }
 
-/// What a frame was found to be.
-struct Checked {
-    is_whole: bool,
-    /// To where the next can be.
-    span: u64,
+/// How far a look has come.
+enum Checked {
+    /// Up to where the next frame can be.
+    Until(u64),
+    /// Up to this page, which cannot be read.
+    Unreadable(u64),
 }
 
 impl State {
@@ -93,76 +94,89 @@ impl State {
 }
 
 impl Inner {
-    /// Verifies the next frames. What is damaged is entered record by record; what cannot be read is said and passed.
+    /// Verifies the next frames. What is damaged is entered record by record; what cannot be read is waited for, and ends the
+    /// step, since each read that fails may take long.
     pub(crate) fn scrub(&self, now: u64) -> io::Result<()> {
         let Some(mut rest) = self.lock().rest_to_scrub(now) else {
             return Ok(());
         };
-        let mut read = 0;
-        while rest.offset < rest.end && read < STEP_BYTES {
-            let span = match self.check(&rest) {
-                Ok(span) => span,
+        let (begun, mut goes_on) = (rest.offset, true);
+        while goes_on && rest.offset < rest.end && rest.offset - begun < STEP_BYTES {
+            (rest.offset, goes_on) = match self.check(&rest) {
+                Ok(Checked::Until(offset)) => (offset, true),
+                Ok(Checked::Unreadable(page)) => ((page + 1) * PAGE, false),
                 // It was rewritten or freed: another file to look at.
                 Err(_) if self.has_changed(rest.version) => return Ok(()),
                 Err(error) => {
                     let (segment, offset) = (rest.version.0, rest.offset);
                     tracing::error!(segment, offset, %error, "a part of the log cannot be read");
-                    // Has what cannot be read tried again, record by record.
-                    let _ = self.check_records(rest.version, offset, offset + STEP_BYTES);
-                    STEP_BYTES
+                    (offset + STEP_BYTES, false)
                 }
             };
-            rest.offset += span;
-            read += span;
         }
-        self.lock().scrubbed(now, &rest, read);
+        self.lock().scrubbed(now, &rest, rest.offset - begun);
         Ok(())
     }
 
-    /// Checks what begins here; the bytes it takes.
-    fn check(&self, rest: &Rest) -> io::Result<u64> {
-        let frame = self.check_frame(rest)?;
-        if !frame.is_whole {
-            let until = rest.offset.saturating_add(frame.span);
-            self.check_records(rest.version, rest.offset, until)?;
-        }
-        Ok(frame.span)
-    }
-
-    fn check_frame(&self, rest: &Rest) -> io::Result<Checked> {
-        let file = self.files.open(&*self.storage, rest.version)?;
-        let mut bytes = [0; HEADER];
-        file.read_at(&mut bytes, rest.offset)?;
-        let Found::Header(header) = Header::decode(&bytes, rest.salt, rest.offset) else {
-            return Ok(Checked {
-                is_whole: false,
-                span: STEP_BYTES,
-            });
-        };
-        let mut content = vec![0; READ_BYTES as usize];
-        let (mut at, mut left) = (rest.offset + HEADER as u64, u64::from(header.content_len));
-        let mut crc = salted(rest.salt, &[]);
-        while left > 0 {
-            let len = left.min(READ_BYTES);
-            let part = content.get_mut(..len as usize).unwrap_or_default();
-            file.read_at(part, at)?;
+    /// Checks the frame that begins here, or where none does, the records that do.
+    fn check(&self, rest: &Rest) -> io::Result<Checked> {
+        let (version, offset) = (rest.version, rest.offset);
+        let file = self.files.open(&*self.storage, version)?;
+        let medium = Medium::of(&*file);
+        let mut page = [0; PAGE as usize];
+        let (mut at, mut until) = (offset, offset + PAGE);
+        let (mut frame, mut crc, mut left) = (None, 0, 0);
+        while at < until {
+            if !medium.read_once(&mut page, at)? {
+                // Those in front of it are whole, or damaged; for those that it holds some of, it is read again.
+                self.check_records(version, &|place| {
+                    u64::from(place.offset) >= offset && place.end() <= at
+                })?;
+                self.wait_for_page(version, at / PAGE)?;
+                return Ok(Checked::Unreadable(at / PAGE));
+            }
+            let mut content = page.as_slice();
+            if at == offset {
+                let header = content.split_off(..HEADER).and_then(<[u8]>::first_chunk);
+                frame = match header.map(|it| Header::decode(it, rest.salt, offset)) {
+                    Some(Found::Header(header)) => Some(header),
+                    _ => None,
+                };
+                let span = frame.map_or(STEP_BYTES, |frame| frame.span());
+                until = offset.saturating_add(span).min(rest.end);
+                left = frame.map_or(0, |frame| frame.content_len as usize);
+                crc = salted(rest.salt, &[]);
+            }
+            let part = content.get(..left.min(content.len())).unwrap_or_default();
             crc = crc32c::crc32c_append(crc, part);
-            (at, left) = (at + len, left - len);
+            (at, left) = (at + PAGE, left - part.len());
         }
-        Ok(Checked {
-            is_whole: crc == header.content_crc,
-            span: header.span(),
-        })
+        if frame.is_none_or(|frame| crc != frame.content_crc) {
+            self.check_records(version, &|place| {
+                (offset..until).contains(&u64::from(place.offset))
+            })?;
+        }
+        Ok(Checked::Until(until))
     }
 
-    /// Reads every record that begins in this part by itself, which enters those that are damaged.
-    fn check_records(&self, version: Version, from: u64, until: u64) -> io::Result<()> {
-        let begins_here = |place: &Place| (from..until).contains(&u64::from(place.offset));
-        let found = self
-            .located_in(version, &begins_here)
-            .map_err(io::Error::other)?;
+    /// Reads each of these records by itself, which enters those that are damaged.
+    fn check_records(&self, version: Version, wants: &dyn Fn(&Place) -> bool) -> io::Result<()> {
+        let found = self.located_in(version, wants).map_err(io::Error::other)?;
         self.read_located(&found, &mut |_, _| {})
             .map(drop)
             .map_err(io::Error::other)
+    }
+
+    /// Has a page read again, if it holds some of a record.
+    fn wait_for_page(&self, version: Version, page: u64) -> io::Result<()> {
+        let holds_some = |place: &Place| {
+            u64::from(place.offset) < (page + 1) * PAGE && place.end() > page * PAGE
+        };
+        let found = self.located_in(version, &holds_some);
+        let mut state = self.lock();
+        for located in &found.map_err(io::Error::other)? {
+            state.note_withheld_record(version, page, &located.place);
+        }
+        Ok(())
     }
 }

@@ -23,6 +23,7 @@ mod replacing;
 mod room;
 mod routes;
 mod scrubbing;
+mod slow_reads;
 mod unread;
 mod unreadable;
 mod waiting;
@@ -93,6 +94,12 @@ impl Log {
         let disk = self.disk.clone();
         drop(self.spool);
         Log::on(disk, options()).unwrap()
+    }
+
+    /// The same, by way of this storage.
+    fn kill_over(self, storage: &acting::Acting) -> Log {
+        drop(self.spool);
+        Log::over(Arc::new(storage.clone()), self.disk, options()).unwrap()
     }
 
     fn append(&mut self, lane: u8, route: RouteId, body: &[u8]) -> Result<Seq, Full> {

@@ -252,19 +252,19 @@ impl Inner {
         };
         let read = file.and_then(|file| {
             let medium = Medium::of(&*file);
-            let is_whole = medium.read(buffer, start)?;
+            medium.read(buffer, start)?;
             let mut withheld = false;
             for located in run {
                 let place = &located.place;
                 let at = (u64::from(place.offset) - start) as usize;
-                let bytes = buffer.get_mut(at..at + place.len as usize);
-                let bytes = bytes.unwrap_or_default();
-                let is_read = is_whole || medium.read(bytes, u64::from(place.offset))?;
-                match verified_body(bytes, place.identity()).filter(|_| is_read) {
-                    Some(body) => each(located, body),
-                    None if self.has_changed(version) => return Ok(None),
-                    None if is_read => self.enter_damaged_record(version, place),
-                    None => withheld |= self.is_withheld(version, place),
+                let bytes = buffer.get(at..at + place.len as usize);
+                let lost = medium.lost_within(u64::from(place.offset), place.end());
+                let body = verified_body(bytes.unwrap_or_default(), place.identity());
+                match (lost, body) {
+                    (None, Some(body)) => each(located, body),
+                    _ if self.has_changed(version) => return Ok(None),
+                    (None, None) => self.enter_damaged_record(version, place),
+                    (Some(page), _) => withheld |= self.is_withheld(version, page, place),
                 }
             }
             Ok(Some(withheld))
@@ -282,19 +282,18 @@ impl Inner {
     }
 
     /// Whether a record that cannot be read may be read one day. Otherwise it is damaged.
-    fn is_withheld(&self, version: Version, place: &Place) -> bool {
+    fn is_withheld(&self, version: Version, page: u64, place: &Place) -> bool {
         let mut state = self.lock();
         if state.opening {
             drop(state);
             self.enter_damaged_record(version, place);
             return false;
         }
-        let is_known = state.is_known_damaged(place.tag, place.seq);
-        if !is_known {
-            state.note_withheld(version, Some(place));
+        let is_withheld = state.note_withheld_record(version, page, place);
+        if is_withheld {
             self.wake_housekeeper(&mut state);
         }
-        !is_known
+        is_withheld
     }
 
     pub(crate) fn enter_damaged_record(&self, version: Version, place: &Place) {
@@ -311,7 +310,7 @@ enum Part {
 }
 
 impl State {
-    fn is_known_damaged(&self, tag: Tag, seq: u64) -> bool {
+    pub(crate) fn is_known_damaged(&self, tag: Tag, seq: u64) -> bool {
         let known = &self.damage.known;
         match tag.is_control() {
             true => known.own.contains(seq),

@@ -118,6 +118,11 @@ impl Inner {
         let Some((salt, size, end, last)) = known else {
             return Ok(());
         };
+        // As long as a page still cannot be read, all the others need not be.
+        let waited_for = self.lock().withheld.pages_for_index(version);
+        if !gives_up && matches!(self.has_pages(version, &waited_for), Ok(false)) {
+            return Err(StorageError::Withheld);
+        }
         tracing::warn!(
             segment = version.0,
             "the index of a segment is damaged; it is made again from the records"
@@ -132,11 +137,11 @@ impl Inner {
                 size,
                 known_end: Some((end, last)),
             };
-            let (scan, is_whole) = (extent.scan()?, medium.is_whole());
-            Ok((file, scan, is_whole))
+            let (scan, lost) = (extent.scan()?, medium.lost());
+            Ok((file, scan, lost))
         };
         let scanned = file.and_then(scan);
-        let (file, scan, is_whole) = match scanned {
+        let (file, scan, lost) = match scanned {
             Ok(scanned) => scanned,
             Err(_) if self.has_changed(version) => return Ok(()),
             Err(error) => return Err(io(error)),
@@ -150,8 +155,8 @@ impl Inner {
         if segment.generation != version.1 {
             return Ok(());
         }
-        if !is_whole && !gives_up {
-            state.note_withheld(version, None);
+        if !lost.is_empty() && !gives_up {
+            state.note_withheld_index(version, lost);
             self.wake_housekeeper(state);
             return Err(StorageError::Withheld);
         }

@@ -12,6 +12,7 @@ use crate::storage::{File, Space};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call<'a> {
     Opening(&'a str),
+    ReadFailed,
     Renamed { from: &'a str, to: &'a str },
 }
 
@@ -51,7 +52,10 @@ impl Storage for Acting {
     }
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         self.tell(Call::Opening(name));
-        self.disk.open(name)
+        Ok(Arc::new(ActingFile {
+            file: self.disk.open(name)?,
+            storage: self.clone(),
+        }))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let renamed = self.disk.rename(from, to);
@@ -69,5 +73,29 @@ impl Storage for Acting {
     }
     fn space(&self) -> io::Result<Space> {
         self.disk.space()
+    }
+}
+
+struct ActingFile {
+    file: Arc<dyn File>,
+    storage: Acting,
+}
+
+impl File for ActingFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(bytes, offset)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let read = self.file.read_at(buffer, offset);
+        if read.is_err() {
+            self.storage.tell(Call::ReadFailed);
+        }
+        read
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
     }
 }

@@ -180,6 +180,7 @@ fn segment_that_cannot_be_read_keeps_no_other_from_being_cleaned() {
     for page in 1..20 {
         spoil_page(&log, page, NO_MORE);
     }
+    log.spool.inner.look_at_withheld(log.now + 5_000);
     log.spool.inner.clean(3).unwrap();
     assert!(is_small(&log, 1));
     assert_eq!(all_of(&log, slow), owed);
