@@ -19,6 +19,8 @@ mod clock;
 mod commands;
 mod configuration;
 mod link;
+#[cfg(test)]
+mod lives;
 mod losses;
 mod place;
 mod registry;

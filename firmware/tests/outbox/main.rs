@@ -14,6 +14,7 @@ mod foreign;
 mod hostile;
 mod node;
 mod orders;
+mod planted;
 mod power_cut;
 mod promises;
 mod publisher;

@@ -13,6 +13,10 @@ use super::device::Said;
 /// Incarnation, boot, stream, sequence.
 pub(crate) type Id = (u32, u32, u8, u64);
 
+/// Lives that are tried, and at which of their operations they are cut.
+pub(crate) const SEEDS: u64 = 4;
+pub(crate) const EVERY: usize = 1;
+
 #[derive(Default)]
 pub(crate) struct Node {
     marks: BTreeMap<(u32, u8), Mark>,

@@ -4,19 +4,22 @@
 
 use super::{
     device::{Device, Misdeed},
-    flash::{Driver, Fault, PAGE},
+    flash::{Driver, Fault},
+    node::{EVERY, SEEDS},
 };
 
 const STEPS: u32 = 160;
 
 fn seeds() -> u64 {
-    std::env::var("POWER_CUT_SEEDS").ok().map_or(4, |seeds| {
-        seeds.parse().expect("POWER_CUT_SEEDS is a number")
-    })
+    std::env::var("POWER_CUT_SEEDS")
+        .ok()
+        .map_or(SEEDS, |seeds| {
+            seeds.parse().expect("POWER_CUT_SEEDS is a number")
+        })
 }
 
 /// A life, one that is cut, and another, with some seeds after the node has all: what was promised and not held, and whether the cut came.
-fn life(seed: u64, cut_at: u64, fault: Fault, misdeed: Misdeed) -> (Vec<String>, bool) {
+pub(crate) fn life(seed: u64, cut_at: u64, fault: Fault, misdeed: Misdeed) -> (Vec<String>, bool) {
     let mut device = Device::new(seed);
     device.misdeed = misdeed;
     let mut driver = Driver::new();
@@ -40,7 +43,7 @@ fn life(seed: u64, cut_at: u64, fault: Fault, misdeed: Misdeed) -> (Vec<String>,
 fn no_cut_breaks_a_promise() {
     let mut cuts = 0;
     for seed in 0..seeds() {
-        for cut_at in 0.. {
+        for cut_at in (seed..).step_by(EVERY) {
             let (broken, is_cut) = life(seed, cut_at, Fault::None, Misdeed::None);
             assert!(
                 broken.is_empty(),
@@ -49,42 +52,11 @@ fn no_cut_breaks_a_promise() {
             if !is_cut {
                 break;
             }
-            cuts += 1;
+            cuts += EVERY as u64;
         }
     }
     println!("{cuts} cuts, no promise broken");
     assert!(cuts > 300 * seeds(), "{cuts}");
-}
-
-/// Whether any of the first cuts of a few lives shows the fault.
-fn shows(fault: Fault, misdeed: Misdeed) -> bool {
-    (0..4).any(|seed| {
-        (0..400).step_by(7).any(|cut_at| {
-            let life = std::panic::catch_unwind(|| life(seed, cut_at, fault, misdeed));
-            life.map_or(true, |(broken, _)| !broken.is_empty())
-        })
-    })
-}
-
-#[test]
-fn events_that_are_removed_before_their_acknowledgement_are_missed() {
-    assert!(shows(Fault::None, Misdeed::ForgetsWhatItSent));
-}
-
-#[test]
-fn a_commit_that_returns_before_its_write_is_missed() {
-    assert!(shows(Fault::WritesLate, Misdeed::None));
-}
-
-#[test]
-fn a_boot_counter_that_is_not_stored_is_missed() {
-    let store_end = u32::try_from(2 * PAGE).unwrap();
-    assert!(shows(Fault::ForgetsBelow(store_end), Misdeed::None));
-}
-
-#[test]
-fn faults_are_not_seen_where_there_are_none() {
-    assert!(!shows(Fault::None, Misdeed::None));
 }
 
 /// What one outage has of events, in several boots: more than three pages hold.
@@ -117,7 +89,7 @@ fn outage(seed: u64, cut_at: u64) -> (Vec<String>, bool) {
 fn what_is_given_up_over_several_boots_is_reported_wherever_the_power_is_cut() {
     let mut cuts = 0;
     for seed in 0..seeds() {
-        for cut_at in 0.. {
+        for cut_at in (seed..).step_by(EVERY) {
             let (broken, is_cut) = outage(seed, cut_at);
             assert!(
                 broken.is_empty(),
@@ -126,7 +98,7 @@ fn what_is_given_up_over_several_boots_is_reported_wherever_the_power_is_cut() {
             if !is_cut {
                 break;
             }
-            cuts += 1;
+            cuts += EVERY as u64;
         }
     }
     println!("{cuts} cuts, all that was given up is reported");
