@@ -21,7 +21,7 @@ use std::{
 
 use bytes::BytesMut;
 use slab::Slab;
-use spool::{CursorId, Full, NodeTime, Seq, clock::ClockMark};
+use spool::{CursorId, Full, Loss, NodeTime, Seq, clock::ClockMark};
 
 mod acknowledgement;
 mod action;
@@ -150,6 +150,7 @@ pub struct Broker {
     actions: VecDeque<Action>,
     /// What records of the running transaction retain and replace, in order.
     retentions: Vec<Retention>,
+    losses: Vec<Loss>,
     /// Orders to read so far.
     tickets: u64,
     flushing: BTreeSet<ConnectionId>,
@@ -202,6 +203,7 @@ impl Broker {
             room_made: false,
             actions: VecDeque::new(),
             retentions: Vec::new(),
+            losses: Vec::new(),
             tickets: 0,
             flushing: BTreeSet::new(),
             committed: Seq::ZERO,
@@ -343,6 +345,12 @@ impl Broker {
         self.connections
             .iter()
             .all(|(_, connection)| connection.answers.is_empty())
+    }
+
+    /// The last of every transaction: what the log keeps, lets go and counts with it.
+    pub fn hand_over(&mut self, journal: &mut Journal<'_>) {
+        self.hand_over_retentions(journal);
+        self.hand_over_losses(journal);
     }
 
     /// What the shell is to do next.

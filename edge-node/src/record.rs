@@ -5,17 +5,18 @@
 //!   1 publish: flags u8 · [packet id u16] · [waited u32] · [place] · sender · origin · topic · properties · minted · [settled] · payload
 //!   2 change:  postcard of `Change`
 //!   3 dead:    position u64 · tries u32 · sink · reason · the record it was
+//!   4 dead:    lane u8 · stored u64 · as 3
 //! sender, origin, topic, properties, minted, settled = length varint, bytes;  payload = the rest;  integers little-endian
 //! flags   = QoS (bits 0-1) · retain (2) · packet id present (3) · is the sender's will (4) · settled present (5) · place present (6) · waited present (7)
 //! ```
 //!
-//! `properties` are as in `mqtt::stored`. `waited` is in milliseconds. `minted` belongs to ingest, `settled` to `rules`, `place` (of a device's event in its stream) to `device`. New kinds and `Change` variants are only ever added at the end.
+//! `properties` are as in `mqtt::stored`. `waited` is in milliseconds, `stored` in those of the node clock. `minted` belongs to ingest, `settled` to `rules`, `place` (of a device's event in its stream) to `device`. New kinds and `Change` variants are only ever added at the end.
 
 mod change;
 
 use std::num::NonZeroU16;
 
-use spool::{NodeTime, Seq};
+use spool::{Lane, NodeTime, Seq};
 
 pub use self::change::{Change, StoredWill, SubscriptionOptions};
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
 const PUBLISH: u8 = 1;
 const CHANGE: u8 = 2;
 const DEAD: u8 = 3;
+const DEAD_IN_LANE: u8 = 4;
 
 const RETAIN: u8 = 1 << 2;
 const PACKET_ID: u8 = 1 << 3;
@@ -82,7 +84,12 @@ impl<'a> Record<'a> {
         match body.split_first()? {
             (&PUBLISH, rest) => PublishRecord::decode(rest).map(Record::Publish),
             (&CHANGE, rest) => postcard::from_bytes(rest).ok().map(Record::Change),
-            (&DEAD, rest) => DeadRecord::decode(rest).map(Record::Dead),
+            (&DEAD, rest) => DeadRecord::decode(rest, None).map(Record::Dead),
+            (&DEAD_IN_LANE, mut rest) => {
+                let [lane, stored @ ..] = take_array::<9>(&mut rest)?;
+                let was = (Lane(lane), NodeTime(u64::from_le_bytes(stored)));
+                DeadRecord::decode(rest, Some(was)).map(Record::Dead)
+            }
             _ => None,
         }
     }
@@ -195,6 +202,8 @@ pub struct DeadRecord<'a> {
     pub reason: &'a str,
     /// How often it was sent.
     pub tries: u32,
+    /// The lane it was in, and when it was stored there. Records of kind 3 do not say it.
+    pub was: Option<(Lane, NodeTime)>,
     /// The event's record.
     pub body: &'a [u8],
 }
@@ -202,7 +211,13 @@ pub struct DeadRecord<'a> {
 impl<'a> DeadRecord<'a> {
     /// Appends the encoded record to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(DEAD);
+        match self.was {
+            Some((lane, stored)) => {
+                out.extend_from_slice(&[DEAD_IN_LANE, lane.0]);
+                out.extend_from_slice(&stored.0.to_le_bytes());
+            }
+            None => out.push(DEAD),
+        }
         out.extend_from_slice(&self.seq.0.to_le_bytes());
         out.extend_from_slice(&self.tries.to_le_bytes());
         put_part(out, self.sink.as_bytes());
@@ -210,7 +225,7 @@ impl<'a> DeadRecord<'a> {
         out.extend_from_slice(self.body);
     }
 
-    fn decode(mut rest: &'a [u8]) -> Option<DeadRecord<'a>> {
+    fn decode(mut rest: &'a [u8], was: Option<(Lane, NodeTime)>) -> Option<DeadRecord<'a>> {
         let rest = &mut rest;
         let seq = Seq(u64::from_le_bytes(take_array(rest)?));
         let tries = u32::from_le_bytes(take_array(rest)?);
@@ -221,6 +236,7 @@ impl<'a> DeadRecord<'a> {
             seq,
             reason,
             tries,
+            was,
             body: rest,
         })
     }

@@ -372,6 +372,14 @@ impl Inner {
     }
 
     /// Has the housekeeper look within a second, if it sleeps longer.
+    pub(crate) fn record_loss(&self, state: &mut State, loss: Loss) {
+        state.ledger.add(loss);
+        if state.losses_since.is_none() {
+            state.losses_since = Some(state.last_time);
+            self.look_in_time(state);
+        }
+    }
+
     pub(crate) fn look_in_time(&self, state: &mut State) {
         state.hurried = true;
         if state.looks_at
@@ -437,11 +445,6 @@ impl Spool {
     /// Counts a loss. Durable with the next commit, of which there is one within a second, and before an acknowledgement that
     /// follows it; what that lets go is freed behind it.
     pub fn record_loss(&self, loss: Loss) {
-        let mut state = self.inner.lock();
-        state.ledger.add(loss);
-        if state.losses_since.is_none() {
-            state.losses_since = Some(state.last_time);
-            self.inner.look_in_time(&mut state);
-        }
+        self.inner.record_loss(&mut self.inner.lock(), loss);
     }
 }

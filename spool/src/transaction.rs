@@ -236,6 +236,12 @@ impl<'a> Transaction<'a> {
         self.control(&Control::Ledger(vec![loss.clone()]));
     }
 
+    /// Counts a loss. It is on disk no later than what is in this transaction, or within a second where nothing is; it stays
+    /// counted if the transaction is taken back.
+    pub fn record_loss(&mut self, loss: Loss) {
+        self.inner.record_loss(&mut self.state, loss);
+    }
+
     /// Whether so much waits for a commit that appends are refused.
     pub fn is_waiting_full(&self) -> bool {
         self.state.is_waiting_full()

@@ -1,6 +1,6 @@
 //! What the broker orders its shell to do.
 
-use spool::{CursorId, Loss, ReadLimits, Seq};
+use spool::{CursorId, ReadLimits, Seq};
 
 use super::{
     connection::ConnectionId,
@@ -43,8 +43,6 @@ pub enum Action {
     Pin(Seq),
     /// Keep it no longer.
     Unpin(Seq),
-    /// Enter it in the ledger.
-    Lose(Loss),
 }
 
 /// Who reads the log.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use spool::{Full, Loss, LossReason, NodeTime};
 
 use super::{
-    Broker, action::Action, carried::Carried, journal::Journal, message::Message, publish::Arrival,
+    Broker, carried::Carried, journal::Journal, message::Message, publish::Arrival,
 };
 use crate::{
     config::NodeId,
@@ -136,12 +136,10 @@ impl Broker {
         self.change(journal, told)?;
         self.counters.gaps += 1;
         self.follow_judged(&judged, appended, &record, journal.now);
-        let before = std::mem::take(&mut self.actions);
+        let before = self.losses.len();
         let message = Message::of(&record, journal.now);
         self.fan_out(journal.now, &message, &audience, None, None);
-        self.actions.retain(|it| !matches!(it, Action::Lose(_)));
-        let after = std::mem::replace(&mut self.actions, before);
-        self.actions.extend(after);
+        self.losses.truncate(before);
         Ok(())
     }
 

@@ -316,6 +316,11 @@ impl<'a> Journal<'a> {
         self.transaction.unpin(seq);
     }
 
+    /// Counts a loss that is on disk no later than what is in this transaction.
+    pub(crate) fn record_loss(&mut self, loss: Loss) {
+        self.transaction.record_loss(loss);
+    }
+
     /// Everything that was lost so far.
     pub(crate) fn ledger(&self) -> Vec<Loss> {
         self.transaction.ledger()

@@ -2,9 +2,21 @@
 
 use spool::{Loss, LossReason, NodeTime, Seq};
 
-use super::{Broker, action::Action};
+use super::{Broker, Journal};
 
 impl Broker {
+    /// Enters what was lost with this transaction: a crash that knows of a change knows what was lost by it.
+    pub(super) fn hand_over_losses(&mut self, journal: &mut Journal<'_>) {
+        for loss in self.losses.drain(..) {
+            journal.record_loss(loss);
+        }
+    }
+
+    /// What was lost since, outside a transaction.
+    pub fn take_losses(&mut self) -> Vec<Loss> {
+        std::mem::take(&mut self.losses)
+    }
+
     pub(crate) fn lose(
         &mut self,
         reason: LossReason,
@@ -22,7 +34,7 @@ impl Broker {
             last: Seq::ZERO,
             at,
         };
-        self.actions.push_back(Action::Lose(loss));
+        self.losses.push(loss);
     }
 
     pub(crate) fn lose_at(
@@ -33,7 +45,7 @@ impl Broker {
         bytes: u64,
         at: NodeTime,
     ) {
-        self.actions.push_back(Action::Lose(Loss {
+        self.losses.push(Loss {
             reason,
             scope,
             count: 1,
@@ -41,7 +53,7 @@ impl Broker {
             first: seq,
             last: seq,
             at,
-        }));
+        });
     }
 
     /// Loses messages of unknown size at these positions, in their order.
@@ -55,7 +67,7 @@ impl Broker {
         let (Some(first), Some(last)) = (lost.first(), lost.last()) else {
             return;
         };
-        self.actions.push_back(Action::Lose(Loss {
+        self.losses.push(Loss {
             reason,
             scope,
             count: lost.len() as u64,
@@ -63,6 +75,6 @@ impl Broker {
             first: *first,
             last: *last,
             at,
-        }));
+        });
     }
 }

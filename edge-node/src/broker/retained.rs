@@ -359,7 +359,7 @@ impl Broker {
     }
 
     /// Has the log keep what the transaction retains, and let go with its commit what that replaces.
-    pub(crate) fn hand_over_retentions(&mut self, journal: &mut Journal<'_>) {
+    pub(super) fn hand_over_retentions(&mut self, journal: &mut Journal<'_>) {
         for retention in self.retentions.drain(..) {
             match retention {
                 Retention::Keep(seq) => journal.pin(seq),

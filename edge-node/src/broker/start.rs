@@ -60,7 +60,7 @@ impl Broker {
         self.restart_commands();
         self.sweep_retained_later(journal.now);
         // The log frees nothing before its first transaction.
-        self.hand_over_retentions(journal);
+        self.hand_over(journal);
         Ok(self.identity)
     }
 

@@ -106,8 +106,15 @@ impl Core {
         });
     }
 
-    /// Runs one door of the broker inside a transaction.
+    /// Runs one door of the broker inside a transaction, and has the log do what it says.
     fn transact<T>(&mut self, door: impl FnOnce(&mut Broker, &mut Journal<'_>) -> T) -> T {
+        let result = self.append(door);
+        self.carry_out();
+        result
+    }
+
+    /// A commit may take all of it before anything else happens.
+    fn append<T>(&mut self, door: impl FnOnce(&mut Broker, &mut Journal<'_>) -> T) -> T {
         let mut journal = Journal::begin(
             &self.spool,
             &mut self.ingest,
@@ -118,9 +125,8 @@ impl Core {
         if self.broker.has_derived() {
             self.broker.publish_derived(&mut journal);
         }
-        self.broker.hand_over_retentions(&mut journal);
+        self.broker.hand_over(&mut journal);
         journal.finish();
-        self.carry_out();
         result
     }
 
@@ -135,7 +141,8 @@ impl Core {
     /// What the log is told, in this order, and beside it effects. A commit may come between any two: what is let go was
     /// counted before, and what is kept was pinned.
     fn take_log_orders(&mut self) -> Vec<LogOrder> {
-        let mut orders = Vec::new();
+        let losses = self.broker.take_losses();
+        let mut orders: Vec<_> = losses.into_iter().map(LogOrder::Lose).collect();
         while let Some(action) = self.broker.poll_action() {
             let effect = match action {
                 Action::Flush(id) => Effect::Flush(id),
@@ -159,10 +166,6 @@ impl Core {
                 }
                 Action::Unpin(seq) => {
                     orders.push(LogOrder::Unpin(seq));
-                    continue;
-                }
-                Action::Lose(loss) => {
-                    orders.push(LogOrder::Lose(loss));
                     continue;
                 }
             };

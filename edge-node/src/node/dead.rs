@@ -194,11 +194,14 @@ impl Graveyard {
         let mut transaction = self.spool.transaction(now);
         let mut last = after;
         for entry in entries {
-            let Some(record) = dead_letter(entry).and_then(|dead| revived(&dead, entry.time, now))
-            else {
+            let Some(dead) = dead_letter(entry) else {
                 continue;
             };
-            if let Err(full) = self.owe(&mut transaction, entry.lane, &record) {
+            let (lane, stored) = dead.was.unwrap_or((entry.lane, entry.time));
+            let Some(record) = revived(&dead, stored, now) else {
+                continue;
+            };
+            if let Err(full) = self.owe(&mut transaction, lane, &record) {
                 (step.full, step.next) = (Some(full), last);
                 break;
             }
@@ -255,13 +258,17 @@ pub fn dead_letter(entry: &Entry) -> Option<DeadRecord<'_>> {
 
 /// The event's record as it was, but for its expiry, which goes on: it counts from when a record is stored, less what the
 /// event has waited before.
-fn revived<'a>(dead: &DeadRecord<'a>, died: NodeTime, now: NodeTime) -> Option<PublishRecord<'a>> {
+fn revived<'a>(
+    dead: &DeadRecord<'a>,
+    stored: NodeTime,
+    now: NodeTime,
+) -> Option<PublishRecord<'a>> {
     let Some(Record::Publish(record)) = Record::decode(dead.body) else {
         return None;
     };
-    let dead_for = u32::try_from(now.0.saturating_sub(died.0)).unwrap_or(u32::MAX);
+    let since = u32::try_from(now.0.saturating_sub(stored.0)).unwrap_or(u32::MAX);
     Some(PublishRecord {
-        waited_ms: record.waited_ms.saturating_add(dead_for),
+        waited_ms: record.waited_ms.saturating_add(since),
         ..record
     })
 }

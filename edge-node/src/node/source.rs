@@ -155,6 +155,7 @@ impl RecordSource for Source {
             seq: dead.seq,
             reason: dead.reason,
             tries: dead.tries,
+            was: Some((dead.entry.lane, dead.entry.time)),
             body: &dead.entry.body,
         };
         let route = transaction.route(&[self.graveyard], &[])?;

@@ -61,18 +61,21 @@ fn a_publish_that_no_rule_touched_is_as_short_as_without_rules_and_one_that_says
 
 #[test]
 fn a_dead_letter_keeps_the_record_it_was() {
-    let dead = DeadRecord {
-        sink: "cloud",
-        seq: Seq(7),
-        reason: "no such topic",
-        tries: 3,
-        body: &[1, 2, 3],
-    };
-    let mut body = Vec::new();
-    dead.encode(&mut body);
-    match Record::decode(&body) {
-        Some(Record::Dead(read)) => assert_eq!(read, dead),
-        other => panic!("{other:?}"),
+    for was in [None, Some((Lane(2), NodeTime(1 << 40)))] {
+        let dead = DeadRecord {
+            sink: "cloud",
+            seq: Seq(7),
+            reason: "no such topic",
+            tries: 3,
+            was,
+            body: &[1, 2, 3],
+        };
+        let mut body = Vec::new();
+        dead.encode(&mut body);
+        match Record::decode(&body) {
+            Some(Record::Dead(read)) => assert_eq!(read, dead),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

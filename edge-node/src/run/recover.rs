@@ -84,6 +84,7 @@ pub(super) fn recover(
     for (name, known) in &missing {
         broker.handle_missing_sink(&mut journal, name, *known);
     }
+    broker.hand_over(&mut journal);
     journal.finish();
 
     let node = node_id(config, identity);

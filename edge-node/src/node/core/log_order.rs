@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        broker::{Journal, tests::harness::*},
+        broker::{Broker, Journal, tests::harness::*},
         mqtt::packet::{Packet, QoS, Version},
         node::core::Reading,
     };
@@ -69,6 +69,25 @@ mod tests {
             }
         }
         assert!(both >= 2, "it was owed at first, and counted in the end");
+    }
+
+    #[test]
+    fn what_is_lost_by_a_change_is_counted_by_the_commit_of_the_change() {
+        let mut node = TestNode::new();
+        let mut retained = expiring(publish("t", "x", QoS::AtLeastOnce, 1), 1);
+        if let Packet::Publish(publish) = &mut retained {
+            publish.retain = true;
+        }
+        let publisher = node.connect(v5("publisher"));
+        node.send(&publisher, retained);
+        node.settle();
+        node.skip(60_000);
+        node.core.append(Broker::handle_deadline);
+        node.core.spool().commit_once();
+
+        let node = node.cut();
+        assert_eq!(node.core.status().sessions.retained, 0);
+        assert_eq!(node.lost(LossReason::Expired), 1);
     }
 
     /// One message that expired waits for a durable session whose client is away; and the session's cursor.

@@ -27,7 +27,7 @@ impl Core {
                 let taken = self.broker.handle_events(&mut journal, &origin, &events);
                 if taken.is_ok() {
                     self.broker.publish_derived(&mut journal);
-                    self.broker.hand_over_retentions(&mut journal);
+                    self.broker.hand_over(&mut journal);
                     journal.finish();
                 } else {
                     drop(journal); // takes back what was appended of the batch

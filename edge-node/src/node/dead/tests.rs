@@ -11,6 +11,8 @@ use crate::mqtt::packet::QoS;
 
 const NOW: NodeTime = NodeTime(90_000);
 const DIED: NodeTime = NodeTime(60_000);
+const STORED: NodeTime = NodeTime(40_000);
+const LANE: Lane = Lane(2);
 
 const ALL: ReadLimits = ReadLimits {
     records: 100_000,
@@ -58,6 +60,7 @@ impl Yard {
                 seq: Seq(seq),
                 reason: "no",
                 tries: 1,
+                was: Some((LANE, STORED)),
                 body: &body,
             };
             let head = Head {
@@ -143,13 +146,13 @@ fn a_dead_letter_is_owed_to_its_sink_alone_in_the_commit_that_takes_it_from_the_
         assert_eq!(owed.each_ref().map(Vec::len), expected);
         if let [again] = &owed[0][..] {
             let mut body = Vec::new();
-            event(250 + 30_000).encode(&mut body);
+            event(250 + 50_000).encode(&mut body);
             assert_eq!(
                 *again.body,
                 body[..],
                 "its expiry goes on, all else is as it was"
             );
-            assert_eq!(again.lane, Lane(1));
+            assert_eq!(again.lane, LANE);
         }
     }
 }
