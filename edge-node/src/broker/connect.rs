@@ -86,7 +86,9 @@ impl Broker {
         }
         // Ending the connection may have ended the session as well.
         match self.clients.get(client).copied() {
-            Some(old) if clean_start => self.remove_session(journal, old, LossReason::SessionEnded),
+            Some(old) if clean_start => {
+                self.remove_session(journal, old, LossReason::SessionEnded, false)
+            }
             Some(old) => {
                 self.end_overdue_will(journal, old);
                 Ok(())

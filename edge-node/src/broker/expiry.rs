@@ -1,6 +1,6 @@
 //! Session expiry: how long a session outlives its connection, and its end.
 
-use spool::{LossReason, NodeTime};
+use spool::{Full, LossReason, NodeTime};
 
 use super::{Broker, deadline::Timer, fault::PeerError, journal::Journal, session::SessionId};
 use crate::{
@@ -26,10 +26,7 @@ impl Broker {
         expiry_seconds: u32,
     ) {
         if expiry_seconds == 0 {
-            if self
-                .remove_session(journal, id, LossReason::SessionEnded)
-                .is_err()
-            {
+            if self.end_session(journal, id).is_err() {
                 self.expire_again(journal, id);
             }
         } else if expiry_seconds != u32::MAX {
@@ -57,10 +54,7 @@ impl Broker {
         {
             return;
         }
-        if self
-            .remove_session(journal, id, LossReason::SessionEnded)
-            .is_err()
-        {
+        if self.end_session(journal, id).is_err() {
             self.expire_again(journal, id);
         }
     }
@@ -72,12 +66,20 @@ impl Broker {
         self.timers.set(Timer::SessionEnd(client), again);
     }
 
-    /// Ends a session; what it was owed enters the ledger.
+    /// Ends a session whose time is over, once its will finds room beside what waits for a commit; where the log has none, the will
+    /// is lost with it.
+    fn end_session(&mut self, journal: &mut Journal<'_>, id: SessionId) -> Result<(), PeerError> {
+        self.remove_session(journal, id, LossReason::SessionEnded, true)
+    }
+
+    /// Ends a session; what it was owed enters the ledger, and so does a will that is due and finds no room, unless it `may_wait`
+    /// for room in the next transaction.
     pub(crate) fn remove_session(
         &mut self,
         journal: &mut Journal<'_>,
         id: SessionId,
         reason: LossReason,
+        will_may_wait: bool,
     ) -> Result<(), PeerError> {
         let Some(session) = self.sessions.get(id) else {
             return Ok(());
@@ -86,9 +88,17 @@ impl Broker {
         let cursor = session.kept.cursor;
         // A will that waits is published when the session ends, at the latest.
         let will = session.kept.will.clone();
-        let unpublished = will
-            .filter(|_| session.kept.will_due.is_some())
-            .filter(|will| self.publish_will(journal, &client, will, false).is_err());
+        let due = will.filter(|_| session.kept.will_due.is_some());
+        let unpublished = match due {
+            Some(will) => match self.publish_will(journal, &client, &will, will_may_wait) {
+                Err(full @ (Full::Waiting | Full::TooLarge)) if will_may_wait => {
+                    return Err(full.into());
+                }
+                Err(_) => Some(will),
+                Ok(()) => None,
+            },
+            None => None,
+        };
         let scope = client.clone();
         self.record_of(journal, id, Change::SessionRemoved { client })?;
         self.timers.cancel(&Timer::SessionEnd(scope.clone()));

@@ -74,6 +74,51 @@ fn a_will_that_finds_no_room_when_its_session_ends_is_in_the_ledger() {
     assert_eq!(reader.messages(&mut node), [], "counted as lost");
 }
 
+#[test]
+fn wills_that_are_due_at_once_with_the_end_of_their_sessions_are_all_published() {
+    let mut node = TestNode::with_sink(1, limits(), |options| {
+        options.bound_bytes = Some(16 << 20);
+        options.segment_bytes = Some(64 << 10);
+    });
+    node.settle();
+    let clients = ["a", "b", "c", "d"].map(|client| {
+        let mut connect = with_will(durable(client), "will", 1);
+        connect.session_expiry_interval = Some(1);
+        // Two of them fit no transaction.
+        connect.will.as_mut().unwrap().payload = vec![b'x'; 20_000].into();
+        node.connect(connect)
+    });
+    for client in clients {
+        node.drop_connection(client);
+    }
+    node.skip(1_000);
+    for _ in 0..10 {
+        node.pass(1_000);
+    }
+    assert_eq!(given(&node).len(), 4);
+    assert_eq!(node.lost(spool::LossReason::SessionEnded), 0);
+    assert_eq!(node.status().sessions.offline, 0);
+}
+
+#[test]
+fn the_will_of_a_clean_session_waits_for_what_is_being_committed() {
+    let mut node = TestNode::with_sink(1, limits(), |options| options.waiting_bytes = 1_000);
+    node.settle();
+    let client = node.connect(with_will(v5("pump"), "will", 0));
+    let filler = node.connect(v5("filler"));
+    node.send(
+        &filler,
+        publish("t", &"x".repeat(1_000), QoS::AtLeastOnce, 1),
+    );
+    node.drop_connection(client);
+    for _ in 0..5 {
+        node.pass(1_000);
+    }
+    let topics: Vec<_> = given(&node).into_iter().map(|it| it.topic).collect();
+    assert_eq!(topics, ["t", "will"]);
+    assert_eq!(node.lost(spool::LossReason::SessionEnded), 0);
+}
+
 /// Fits a transaction of the smallest log as a will, and none as an event.
 const BARELY: usize = 32_700;
 
