@@ -23,7 +23,7 @@ mod subject;
 mod verdict;
 mod work;
 
-pub(crate) use judged::{Judged, OwedUplinks};
+pub(crate) use judged::{Crowded, Judged, OwedUplinks};
 pub use settled::{Settled, Uplinks};
 pub use stages::NamedStage;
 pub(crate) use subject::{Parts, Subject};

@@ -12,7 +12,7 @@ use super::{
     journal::Journal,
     publish::{Arrival, NoRoom},
 };
-use crate::{node::handle::RULE_ORIGIN, record::Change};
+use crate::{node::handle::RULE_ORIGIN, record::Change, rules::Crowded};
 
 /// How soon a closing that found no room in the log is tried again.
 const CLOSE_AGAIN_MS: u64 = 1_000;
@@ -67,7 +67,7 @@ impl Broker {
         let origin = format!("{RULE_ORIGIN}{}", derived.rule());
         let arrival = Arrival {
             derived_by: &derived.derived_by,
-            may_wait: true,
+            crowded: Crowded::Waits,
             ..Arrival::of(carried.record(&origin, &derived.topic), carried.lane)
         };
         let taken = self.take(journal, &arrival);

@@ -19,9 +19,7 @@ use std::collections::BTreeMap;
 
 use spool::{Full, Loss, LossReason, NodeTime};
 
-use super::{
-    Broker, carried::Carried, journal::Journal, message::Message, publish::Arrival,
-};
+use super::{Broker, carried::Carried, journal::Journal, message::Message, publish::Arrival};
 use crate::{
     config::NodeId,
     mqtt::packet::QoS,

@@ -24,7 +24,7 @@ use crate::{
     },
     node::tap::Passed,
     record::{Change, PublishRecord},
-    rules::{Judged, Parts, Subject},
+    rules::{Crowded, Judged, Parts, Subject},
 };
 
 /// A publish that may be taken in: everything its record needs.
@@ -37,8 +37,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) lane: Lane,
     /// The connection it came on, if none of its lane may wait there for room.
     pub(crate) in_turn: Option<ConnectionId>,
-    /// Whether it is tried again in a transaction of its own where it fits none with others.
-    pub(crate) may_wait: bool,
+    /// What becomes of it where it fits no transaction with what is in this one.
+    pub(crate) crowded: Crowded,
     /// Already delivered to those listed there.
     pub(crate) withheld: Option<&'a Rc<Withheld>>,
     /// The rules from which it is derived, the latest last.
@@ -55,7 +55,7 @@ impl<'a> Arrival<'a> {
             publisher: None,
             lane,
             in_turn: None,
-            may_wait: false,
+            crowded: Crowded::Refused,
             withheld: None,
             derived_by: &[],
             parts: None,
@@ -160,7 +160,10 @@ impl Broker {
             publisher: Some(session_id),
             lane: minted.lane,
             in_turn: (publish.qos != QoS::AtMostOnce).then_some(id),
-            may_wait: publish.qos != QoS::AtMostOnce,
+            crowded: match publish.qos {
+                QoS::AtMostOnce => Crowded::Lessened,
+                QoS::AtLeastOnce | QoS::ExactlyOnce => Crowded::Waits,
+            },
             withheld: None,
             derived_by: &[],
             parts: Some(Parts {
@@ -290,7 +293,7 @@ impl Broker {
         }
         let route = self.route(journal, audience, record.qos, arrival.publisher, judged)?;
         // What fits no transaction with others, or with a route that is new, may fit one of its own.
-        let (is_alone, may_wait) = (journal.is_empty(), arrival.may_wait);
+        let crowded = (!journal.is_empty()).then_some(arrival.crowded);
         let state = record.retain
             || record.packet_id.is_some()
             || record.will
@@ -302,7 +305,7 @@ impl Broker {
             journal.keeps_history() && !record.topic.starts_with('$') && !judged.is_dropped();
         if route == RouteId::NOBODY && !state && !live_above_zero && !history {
             let after = match (judged.is_remembered, judged.is_suppressed()) {
-                (true, _) => judged.append(is_alone, may_wait, |settled| {
+                (true, _) => judged.append(crowded, |settled| {
                     let settled = settled.to_vec();
                     journal.change(&Change::Judged { settled })
                 })?,
@@ -318,7 +321,7 @@ impl Broker {
             Kind::Event
         };
         let lane = judged.lane;
-        let seq = judged.append(is_alone, may_wait, |settled| {
+        let seq = judged.append(crowded, |settled| {
             let record = PublishRecord { settled, ..record };
             journal.append(kind, lane, route, &record)
         })?;

@@ -10,6 +10,7 @@ use crate::{
         stored,
     },
     record::{Change, PublishRecord, StoredWill},
+    rules::Crowded,
 };
 
 /// A will as the log keeps it.
@@ -66,7 +67,10 @@ impl Broker {
         let publisher = self.clients.get(client).copied();
         let arrival = Arrival {
             publisher,
-            may_wait,
+            crowded: match may_wait {
+                true => Crowded::Waits,
+                false => Crowded::Lessened,
+            },
             ..Arrival::of(record, minted.lane)
         };
         let is_alone = journal.is_empty();

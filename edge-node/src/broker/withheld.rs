@@ -25,6 +25,7 @@ use super::{
 use crate::{
     mqtt::packet::{QoS, ReasonCode},
     record::PublishRecord,
+    rules::Crowded,
 };
 
 /// Bytes of all withheld publishes in memory: those that wait for room, and those that a subscriber has in flight though
@@ -308,7 +309,7 @@ impl Broker {
         let arrival = Arrival {
             publisher: Some(publisher),
             withheld: Some(withheld),
-            may_wait: true,
+            crowded: Crowded::Waits,
             ..Arrival::of(withheld.record(client, journal.now), withheld.minted_lane)
         };
         let taken = self.take(journal, &arrival)?;

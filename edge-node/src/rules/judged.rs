@@ -36,6 +36,17 @@ pub(crate) enum OwedUplinks {
     None,
 }
 
+/// What becomes of a publish that fits no transaction with what is in its own already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crowded {
+    /// It is taken in a transaction of its own.
+    Waits,
+    /// It is refused: whoever sent it sends less at once.
+    Refused,
+    /// Uplinks get a dead letter in place of the forms made for them.
+    Lessened,
+}
+
 impl Judged {
     /// No rule looked at it.
     pub(crate) fn untouched(lane: Lane) -> Judged {
@@ -58,19 +69,21 @@ impl Judged {
     }
 
     /// Appends what is settled, or less where the log never has room for so much: a publish that is within its bound is not refused for what is
-    /// made of it. One that is not alone in its transaction first waits for one of its own, if it may; else stages are told of it, or it is not
-    /// appended.
+    /// made of it. `crowded` is for one that is not alone in its transaction: stages are told of that, or it is not appended.
     pub(crate) fn append(
         &mut self,
-        is_alone: bool,
-        may_wait: bool,
+        crowded: Option<Crowded>,
         mut append: impl FnMut(&[u8]) -> Result<Seq, Full>,
     ) -> Result<Seq, Full> {
         let mut appended = append(&self.settled);
-        if appended == Err(Full::TooLarge) && may_wait && !is_alone {
-            return Err(Full::Waiting);
+        if appended == Err(Full::TooLarge) {
+            match crowded {
+                Some(Crowded::Waits) => return Err(Full::Waiting),
+                Some(Crowded::Refused) => return appended,
+                Some(Crowded::Lessened) | None => {}
+            }
         }
-        while appended == Err(Full::TooLarge) && self.settle_for_less(is_alone) {
+        while appended == Err(Full::TooLarge) && self.settle_for_less(crowded.is_none()) {
             appended = append(&self.settled);
         }
         appended

@@ -21,7 +21,7 @@ use crate::{
     ingest::{DeviceData, DeviceEvent},
     mqtt::{packet::ReasonCode, stored},
     record::PublishRecord,
-    rules::{Judged, Subject},
+    rules::{Crowded, Judged, Subject},
 };
 
 /// The type of events whose table no birth has brought.
@@ -215,7 +215,7 @@ impl Broker {
         );
         let arrival = Arrival {
             publisher: Some(peer.session),
-            may_wait: true,
+            crowded: Crowded::Waits,
             ..Arrival::of(record, lane)
         };
         match self.append_publish(journal, &arrival, audience, &mut judged) {

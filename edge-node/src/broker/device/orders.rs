@@ -15,6 +15,7 @@ use crate::{
     device::{Asker, Command, CommandState, CommandStep},
     node::{devices::CommandOrder, order_body::OrderBody, view},
     record::{Change, PublishRecord},
+    rules::Crowded,
 };
 
 /// The level of a topic on which events order commands; the device follows.
@@ -153,7 +154,7 @@ impl Broker {
         };
         let carried = Carried::mint(journal, &topic, reply);
         let arrival = Arrival {
-            may_wait: true,
+            crowded: Crowded::Waits,
             ..Arrival::of(carried.record("", &topic), carried.lane)
         };
         let taken = self.take(journal, &arrival);

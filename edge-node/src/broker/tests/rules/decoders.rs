@@ -13,6 +13,7 @@ use crate::{
         encode::encode,
         packet::{Packet, QoS, Version},
     },
+    node::handle::Incoming,
     node::status::SparkplugStatus,
 };
 
@@ -214,6 +215,29 @@ fn a_form_that_fits_only_a_transaction_of_its_own_waits_for_one() {
         .map(|it| (it.event.data_bytes().len(), it.unfit.clone()))
         .collect();
     assert_eq!(sizes, vec![(1_800_002, None); 3]);
+}
+
+#[test]
+fn a_batch_whose_forms_fit_no_transaction_together_is_refused_and_each_has_its_form_alone() {
+    let mut node = emitting_in_small_transactions();
+    let event = |id: &str| Incoming {
+        topic: "t".to_owned(),
+        event: filters::Event::builder(id, "/a", "reading")
+            .data(filters::Data::Binary(growing(300_000)))
+            .build()
+            .unwrap(),
+    };
+    let batch = ["1", "2"].map(event);
+    assert!(node.post(batch.to_vec()).is_err());
+    for one in batch {
+        assert!(node.post(vec![one]).is_ok());
+        node.settle();
+    }
+    let emitted = given(&node);
+    let forms = emitted
+        .iter()
+        .map(|it| (it.event.data_bytes().len(), it.unfit.clone()));
+    assert_eq!(forms.collect::<Vec<_>>(), vec![(1_800_002, None); 2]);
 }
 
 #[test]
