@@ -73,6 +73,7 @@ fn bury(folder: &Path, sinks: &[&str]) {
                 seq: Seq(seq),
                 reason: &reason,
                 tries: 3,
+                was: None,
                 body: &body,
             };
             let head = Head {
