@@ -16,7 +16,8 @@ pub struct Manners {
     pub backoff_least_ms: u32,
     /// The longest wait before any attempt.
     pub backoff_most_ms: u32,
-    /// How long the network or the node may take to answer.
+    /// How long the network or the node may take to answer; up to the welcome so much longer with each attempt, to a minute if
+    /// it is not more to begin with: a node with a slow disk has to store the birth.
     pub patience_ms: u32,
     /// The longest silence in seconds.
     pub keep_alive_s: u16,
@@ -41,6 +42,8 @@ impl Default for Manners {
     }
 }
 
+/// How long the patience for a welcome grows.
+const MOST_PATIENCE_MS: u32 = 60_000;
 /// The most publishes that may be unacknowledged by the broker.
 pub const MOST_IN_FLIGHT: usize = 16;
 
@@ -219,8 +222,8 @@ impl Link {
                 self.said(now_ms);
                 Action::Subscribe { id }
             }
-            State::Announcing { index, since_ms } if self.has_window() => {
-                if since_ms.saturating_add(self.manners.patience_ms.into()) <= now_ms {
+            State::Announcing { index, .. } if self.has_window() => {
+                if is_late {
                     return self.close();
                 }
                 let id = self.take_id(false);
@@ -282,11 +285,13 @@ impl Link {
         let patience_ms = u64::from(self.manners.patience_ms);
         match self.state {
             State::Away { until_ms } => Some(until_ms),
-            State::Dialing { since_ms }
-            | State::Connecting { since_ms }
+            State::Dialing { since_ms } => Some(since_ms.saturating_add(patience_ms)),
+            State::Connecting { since_ms }
             | State::Subscribing { since_ms, .. }
             | State::Announcing { since_ms, .. }
-            | State::Born { since_ms } => Some(since_ms.saturating_add(patience_ms)),
+            | State::Born { since_ms } => {
+                Some(since_ms.saturating_add(self.welcome_patience_ms().into()))
+            }
             State::Live => {
                 let answer_ms = self
                     .unanswered_since_ms
@@ -524,6 +529,12 @@ impl Link {
         self.random
             .checked_rem(doubled.min(most).saturating_add(1))
             .unwrap_or(0)
+    }
+
+    fn welcome_patience_ms(&self) -> u32 {
+        let once = self.manners.patience_ms;
+        let grown = once.saturating_mul(self.attempts.saturating_add(1));
+        grown.min(MOST_PATIENCE_MS.max(once))
     }
 
     /// How long the network or the node may take.

@@ -50,31 +50,32 @@ fn welcome() -> Vec<u8> {
 fn born() -> Link {
     let mut link = Link::new(Manners::default(), 7);
     assert_eq!(link.poll(0), Action::Dial);
-    link.dialed(1, true);
-    assert_eq!(link.poll(1), Action::Connect);
-    assert_eq!(link.poll(1), Action::Wait);
-    link.handle_packet(2, CONNACK, is_answer);
-    assert_eq!(link.poll(2), Action::Subscribe { id: 1 });
-    assert_eq!(link.poll(2), Action::Wait);
-    link.handle_packet(
-        3,
-        Packet::Suback {
-            id: 1,
-            refused: None,
-        },
-        is_answer,
-    );
+    link.dialed(3, true);
+    be_born(&mut link, 3);
+    link
+}
+
+/// From the dialed connection to the birth.
+fn be_born(link: &mut Link, now_ms: u64) {
+    assert_eq!(link.poll(now_ms), Action::Connect);
+    assert_eq!(link.poll(now_ms), Action::Wait);
+    link.handle_packet(now_ms, CONNACK, is_answer);
+    let Action::Subscribe { id } = link.poll(now_ms) else {
+        panic!("no SUBSCRIBE")
+    };
+    assert_eq!(link.poll(now_ms), Action::Wait);
+    let suback = Packet::Suback { id, refused: None };
+    link.handle_packet(now_ms, suback, is_answer);
     for index in 0..2 {
-        let Action::Table { index: asked, .. } = link.poll(3) else {
+        let Action::Table { index: asked, .. } = link.poll(now_ms) else {
             panic!("no table")
         };
         assert_eq!(asked, index);
-        link.announced(3, false);
+        link.announced(now_ms, false);
     }
-    assert!(matches!(link.poll(3), Action::Table { index: 2, .. }));
-    link.announced(3, true);
-    assert_eq!(link.poll(3), Action::Wait);
-    link
+    assert!(matches!(link.poll(now_ms), Action::Table { index: 2, .. }));
+    link.announced(now_ms, true);
+    assert_eq!(link.poll(now_ms), Action::Wait);
 }
 
 fn live() -> Link {
@@ -244,6 +245,33 @@ fn a_silent_connection_is_asked_and_then_left() {
     assert!((2..=6).contains(&pings), "{pings}");
     link.poll(silent_ms);
     assert_eq!(link.poll(silent_ms), Action::Close);
+}
+
+#[test]
+fn a_node_that_is_slow_to_welcome_has_longer_with_each_attempt() {
+    let mut link = born();
+    let mut born_ms = 3;
+    for patience_ms in [10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 60_000] {
+        let late_ms = link.deadline_ms().unwrap();
+        assert_eq!(late_ms - born_ms, patience_ms);
+        assert_eq!(link.poll(late_ms - 1), Action::Wait);
+        assert_eq!(link.poll(late_ms), Action::Wait);
+        assert_eq!(link.poll(late_ms), Action::Close);
+        let dial_ms = link.deadline_ms().unwrap();
+        assert_eq!(link.poll(dial_ms), Action::Dial);
+        assert_eq!(link.deadline_ms(), Some(dial_ms + 10_000));
+        link.dialed(dial_ms, true);
+        be_born(&mut link, dial_ms);
+        born_ms = dial_ms;
+    }
+    hear(&mut link, born_ms, &welcome());
+    link.lost(born_ms);
+    let dial_ms = link.deadline_ms().unwrap();
+    assert_eq!(link.poll(dial_ms), Action::Dial);
+    link.dialed(dial_ms, true);
+    be_born(&mut link, dial_ms);
+    let after = link.deadline_ms().unwrap() - dial_ms;
+    assert_eq!(after, 20_000, "one more than that which was welcomed");
 }
 
 #[test]
