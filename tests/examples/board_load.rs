@@ -71,7 +71,7 @@ fn median(mut numbers: Vec<u64>) -> u64 {
 
 async fn said(node: &TestNode, image: &str, id: &str) -> String {
     let mut board = TestBoard::start_image(image, node, id);
-    let ended = board.ended().await;
+    let ended = board.ended(|| ()).await;
     assert_eq!(ended, Some(0), "{}", board.console());
     board.console()
 }

@@ -1,5 +1,7 @@
 use std::{
+    fmt::Debug,
     fs::{self, File},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -17,11 +19,13 @@ use provision::Board;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{TestNode, wait_until};
+use crate::{TestNode, wait_for_progress};
 
 /// A microcontroller board as QEMU plays it: firmware, provisioned for a node, on a network of its own behind QEMU.
 pub struct TestBoard {
     id: String,
+    /// Held for its listener: to the node it is provisioned for, unless the test has it.
+    _way: Option<Detour>,
     /// Held for its directory: configuration block, seed, console, monitor.
     folder: TempDir,
     process: Child,
@@ -37,30 +41,33 @@ impl TestBoard {
     /// A board with the application, provisioned as `id` for the node at the end of a detour.
     #[must_use]
     pub fn start_over(detour: &Detour, id: &str) -> TestBoard {
-        let block = provision::image(&board_settings(detour.address().port(), id), Board::Mps2);
-        let block = block.expect("the settings are sound");
-        TestBoard::power_on(&images().join("board"), &block, id)
+        TestBoard::power_on(&images().join("board"), &block(detour, id), id, None)
     }
 
     /// A board with another image of `firmware/boards/mps2`.
     #[must_use]
     pub fn start_image(image: &str, node: &TestNode, id: &str) -> TestBoard {
-        TestBoard::power_on(&images().join(image), &block(node, id), id)
+        TestBoard::power_on_for(node, &images().join(image), id)
     }
 
     /// A board with an image as a product carries it: it prints nothing.
     #[must_use]
     pub fn start_product(image: &str, node: &TestNode, id: &str) -> TestBoard {
-        TestBoard::power_on(&products().join(image), &block(node, id), id)
+        TestBoard::power_on_for(node, &products().join(image), id)
     }
 
     /// A board whose configuration block is `block`, whatever that holds.
     #[must_use]
     pub fn start_with_block(image: &str, block: &[u8], id: &str) -> TestBoard {
-        TestBoard::power_on(&images().join(image), block, id)
+        TestBoard::power_on(&images().join(image), block, id, None)
     }
 
-    fn power_on(image: &Path, block: &[u8], id: &str) -> TestBoard {
+    fn power_on_for(node: &TestNode, image: &Path, id: &str) -> TestBoard {
+        let way = Detour::to(node);
+        TestBoard::power_on(image, &block(&way, id), id, Some(way))
+    }
+
+    fn power_on(image: &Path, block: &[u8], id: &str, way: Option<Detour>) -> TestBoard {
         let folder = tempfile::Builder::new()
             .prefix("board-")
             .tempdir()
@@ -106,6 +113,7 @@ impl TestBoard {
             .expect("qemu-system-arm runs: `./test firmware` installs it");
         TestBoard {
             id: id.to_owned(),
+            _way: way,
             folder,
             process,
         }
@@ -163,12 +171,15 @@ impl TestBoard {
         Monitor::open(&self.folder.path().join("monitor"))
     }
 
-    /// Waits until it ended by itself; its exit status.
-    pub async fn ended(&mut self) -> Option<i32> {
+    /// Waits until it ended by itself, for as long as `progress` changes; its exit status.
+    pub async fn ended<T: PartialEq + Debug>(&mut self, progress: impl Fn() -> T) -> Option<i32> {
         let mut status = None;
-        wait_until("the board ends", async || {
+        wait_for_progress("the board ends", async || {
             status = self.process.try_wait().expect("a child can be waited for");
-            status.is_some()
+            match status {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(progress()),
+            }
         })
         .await;
         status.and_then(|status| status.code())
@@ -182,9 +193,9 @@ impl Drop for TestBoard {
     }
 }
 
-/// A configuration block that names `node` as QEMU's network shows it.
-fn block(node: &TestNode, id: &str) -> Vec<u8> {
-    let settings = board_settings(node.mqtt().port(), id);
+/// A configuration block that names the begin of `way` as QEMU's network shows it.
+fn block(way: &Detour, id: &str) -> Vec<u8> {
+    let settings = board_settings(way.address().port(), id);
     provision::image(&settings, Board::Mps2).expect("the settings are sound")
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    net::SocketAddr,
+    net::{self, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -12,14 +12,19 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    runtime,
+    sync::oneshot,
 };
 
-use crate::{TestNode, loopback};
+use crate::TestNode;
 
-/// Another way to a node, on which what a board says after a command can be lost.
+/// The way of a board to a node, on which what the board says after a command can be lost. It begins at the one loopback
+/// address that QEMU's network leads to, and keeps its port while the node is away.
 pub struct Detour {
     address: SocketAddr,
     way: Arc<Way>,
+    /// Dropped with it, which ends its thread.
+    _open: oneshot::Sender<()>,
 }
 
 #[derive(Default)]
@@ -30,22 +35,27 @@ struct Way {
 }
 
 impl Detour {
-    /// To `node`, for as long as the runtime lives.
-    pub async fn to(node: &TestNode) -> Detour {
-        let listener = TcpListener::bind((loopback::own_address(), 0)).await;
-        let listener = listener.expect("a free port");
+    /// To `node`, on a thread of its own: bytes pass while a test waits for QEMU.
+    #[must_use]
+    pub fn to(node: &TestNode) -> Detour {
+        let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("a socket can wait");
+        let (open, closed) = oneshot::channel();
         let detour = Detour {
             address: listener.local_addr().expect("it listens"),
             way: Arc::default(),
+            _open: open,
         };
         let (way, node) = (Arc::clone(&detour.way), node.mqtt());
-        tokio::spawn(async move {
-            while let Ok((board, _)) = listener.accept().await {
-                // A node that is away looks as it does without a detour.
-                if let Ok(node) = TcpStream::connect(node).await {
-                    Arc::clone(&way).carry(board, node);
+        std::thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime on this thread");
+            runtime.block_on(async {
+                tokio::select! {
+                    () = way.lead(listener, node) => {}
+                    _ = closed => {}
                 }
-            }
+            });
         });
         detour
     }
@@ -75,6 +85,16 @@ impl Detour {
 }
 
 impl Way {
+    async fn lead(self: Arc<Self>, listener: net::TcpListener, node: SocketAddr) {
+        let listener = TcpListener::from_std(listener).expect("the runtime has sockets");
+        while let Ok((board, _)) = listener.accept().await {
+            // Else the node is away, and the board's connection is closed.
+            if let Ok(node) = TcpStream::connect(node).await {
+                Arc::clone(&self).carry(board, node);
+            }
+        }
+    }
+
     fn carry(self: Arc<Self>, board: TcpStream, node: TcpStream) {
         self.connections.fetch_add(1, SeqCst);
         let (from_board, to_board) = board.into_split();

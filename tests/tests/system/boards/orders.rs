@@ -11,7 +11,7 @@ use super::{node_for_devices, wait_for};
 async fn a_command_over_http_runs_once_through_repeats_and_resets_before_its_reply() {
     let cloud = TestCloud::start().await;
     let node = node_for_devices(&cloud).await;
-    let detour = Detour::to(&node).await;
+    let detour = Detour::to(&node);
     let board = TestBoard::start_over(&detour, "pump-7");
     wait_for(&cloud, &board, 1).await;
 
@@ -33,7 +33,7 @@ async fn a_command_over_http_runs_once_through_repeats_and_resets_before_its_rep
 async fn what_a_command_sets_is_set_once_and_outlives_resets() {
     let cloud = TestCloud::start().await;
     let node = node_for_devices(&cloud).await;
-    let detour = Detour::to(&node).await;
+    let detour = Detour::to(&node);
     let board = TestBoard::start_over(&detour, "pump-7");
     wait_for(&cloud, &board, 1).await;
 
@@ -67,10 +67,10 @@ async fn a_configuration_holds_once_it_reached_the_node_and_is_undone_where_it_d
     let board = TestBoard::start(&node, "pump-7");
     wait_for(&cloud, &board, 1).await;
 
-    let detour = Detour::to(&node).await;
+    let detour = Detour::to(&node);
     configure(&node, detour.address().port()).await;
     wanted(&node, "applied").await;
-    assert_eq!(detour.connections(), 1, "{}", board.console());
+    assert!(detour.connections() >= 1, "{}", board.console());
     assert_eq!(device(&node).await["configuration"], 1);
 
     configure(&node, NOBODY).await;
@@ -84,9 +84,10 @@ async fn a_configuration_holds_once_it_reached_the_node_and_is_undone_where_it_d
     .await;
     wanted(&node, "undone").await;
     assert_eq!(device(&node).await["configuration"], 1, "the one before");
+    let before = detour.connections();
     board.reset();
     wait_until("it is there again on the same way", async || {
-        detour.connections() == 3
+        detour.connections() > before
     })
     .await;
     assert_eq!(said(&board, "is to be tried"), 2, "once each");

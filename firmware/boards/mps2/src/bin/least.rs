@@ -27,6 +27,12 @@ use static_cell::ConstStaticCell;
 use wire::kind::{Field, Kind, Scalar, Shape};
 
 const EVERY: Duration = Duration::from_millis(200);
+/// Patient, since the board begins anew where it gives a connection up.
+const MANNERS: Manners = Manners {
+    patience_ms: 60_000,
+    keep_alive_s: 60,
+    ..Manners::DEFAULT
+};
 const COUNT: Kind<'static> = Kind {
     event_type: "edge.count.v1",
     version: 1,
@@ -63,7 +69,7 @@ async fn run(spawner: Spawner) {
     let once = Once::new(stack, socket, settings, SCB::sys_reset);
     let identity = client::identity(settings, "least");
     let outside = (once, Uptime, NoCommands);
-    let mut client = Client::new(events, identity, outside, Manners::DEFAULT, random);
+    let mut client = Client::new(events, identity, outside, MANNERS, random);
     match select(client.run(), count(events)).await {
         Either::First(_) | Either::Second(()) => exit::failure(format_args!("the flash fails")),
     }

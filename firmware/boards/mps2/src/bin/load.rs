@@ -36,6 +36,13 @@ const BATCH: u32 = 20;
 const RING: usize = 64 * 1024;
 const MOST_WAITING: usize = 3_000;
 
+/// There is one connection, and nothing is to be sent twice, however slow the machine.
+const MANNERS: Manners = Manners {
+    patience_ms: 120_000,
+    keep_alive_s: 120,
+    ..Manners::DEFAULT
+};
+
 const READING: Kind<'static> = Kind {
     event_type: "edge.reading.v1",
     version: 1,
@@ -82,7 +89,7 @@ async fn run(spawner: Spawner) {
     let once = Once::new(stack, socket, settings, lost);
     let identity = client::identity(settings, "load");
     let outside = (once, Uptime, NoCommands);
-    let mut client = Client::new(&*events, identity, outside, Manners::DEFAULT, seed as u32);
+    let mut client = Client::new(&*events, identity, outside, MANNERS, seed as u32);
     match select(client.run(), publish(events)).await {
         Either::First(_) => exit::failure(format_args!("the flash fails")),
         Either::Second(()) => exit::success(),
