@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The memory of a link, given once for its whole life.
 pub struct LinkBuffers {
     received: [u8; 512],
-    sent: [u8; 1024],
+    sent: [u8; 768],
 }
 
 impl Default for LinkBuffers {
@@ -24,12 +24,12 @@ impl Default for LinkBuffers {
 }
 
 impl LinkBuffers {
-    /// 1536 bytes.
+    /// 1280 bytes.
     #[must_use]
     pub const fn new() -> LinkBuffers {
         LinkBuffers {
             received: [0; 512],
-            sent: [0; 1024],
+            sent: [0; 768],
         }
     }
 }
