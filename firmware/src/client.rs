@@ -11,7 +11,10 @@ pub(crate) mod line;
 mod orders;
 mod shared;
 
-use core::convert::Infallible;
+use core::{
+    convert::Infallible,
+    pin::{Pin, pin},
+};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Read, Write};
@@ -232,7 +235,12 @@ where
         } = self;
         loop {
             let action = conversation.link.poll(conversation.line.now_ms());
-            match conversation.act(action, inbox).await {
+            // Called by its table: within the loop its steps would take the stack of all of them at once.
+            let done = {
+                let act: Pin<&mut dyn Future<Output = _>> = pin!(conversation.act(action, inbox));
+                act.await
+            };
+            match done {
                 Ok(()) => {}
                 Err(Stop::Broken) => {
                     conversation.link.lost(conversation.line.now_ms());
