@@ -72,7 +72,10 @@ impl Parted {
     fn leave_will(&self, node: &TestNode, model: &mut Model) {
         if let Some(will) = self.will {
             let appended = node.core.spool().appended();
-            model.wills.ended(will, self.since, node.now(), appended);
+            let waits = |client: usize| node.holds_offline(&format!("client-{client}"));
+            model
+                .wills
+                .ended(will, self.since, node.now(), appended, waits);
         }
     }
 }

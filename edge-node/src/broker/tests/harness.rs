@@ -300,6 +300,14 @@ impl TestNode {
         self.crash()
     }
 
+    /// Whether it has a session of this client, which is away.
+    pub(crate) fn holds_offline(&self, client: &str) -> bool {
+        let broker = self.core.broker();
+        let session = broker.clients.get(client).copied();
+        let session = session.and_then(|id| broker.sessions.get(id));
+        session.is_some_and(|session| session.connection.is_none())
+    }
+
     /// Lets time pass in which the node does nothing.
     pub(crate) fn skip(&self, milliseconds: u64) {
         self.time.fetch_add(milliseconds, Ordering::Relaxed);

@@ -85,8 +85,16 @@ impl Wills {
         }
     }
 
-    /// Its connection ended in any other way, and the node noticed between these times.
-    pub(crate) fn ended(&mut self, number: usize, since: NodeTime, now: NodeTime, from: Seq) {
+    /// Its connection ended in any other way, and the node noticed between these times. A session that is not durable and that the
+    /// node holds still `waits`: there is no room for its will beside what is being committed, and a crash takes both.
+    pub(crate) fn ended(
+        &mut self,
+        number: usize,
+        since: NodeTime,
+        now: NodeTime,
+        from: Seq,
+        waits: impl Fn(usize) -> bool,
+    ) {
         let Some(will) = self.by_number.get_mut(&number) else {
             return;
         };
@@ -95,7 +103,11 @@ impl Wills {
             will.state = State::Due {
                 earliest: NodeTime(since.0 + will.delay_ms),
                 latest: NodeTime(now.0 + will.delay_ms),
-                from: if safe { Seq::ZERO } else { from },
+                from: match (safe, will.is_durable) {
+                    (true, _) => Seq::ZERO,
+                    (false, false) if waits(will.client) => Seq(u64::MAX),
+                    (false, _) => from,
+                },
             };
         }
     }
