@@ -1,22 +1,60 @@
 //! Reading a data directory that another process may own: nothing is written or locked.
 
-use std::{io, ops::ControlFlow, path::Path, sync::Arc};
+use std::{
+    cell::RefCell,
+    io,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
-    Entry, LaneOptions, NodeTime, OpenError, Options, ReadLimits, Seq, Spool, Status, StorageError,
-    WhenFull,
+    Batch, Entry, LaneOptions, LossReason, NodeTime, OpenError, Options, ReadLimits, Seq, Spool,
+    Status, StorageError, WhenFull,
+    frame::PAGE,
     medium::Medium,
+    page::Page,
     recovery::{self, Mode},
     scan::Extent,
-    segment::{Segment, file_name},
-    storage::disk::Disk,
+    segment::{Segment, SegmentHeader, file_name},
+    storage::{File, disk::Disk},
 };
+
+/// How often a log is looked at that its owner changes under each look.
+const LOOKS: usize = 16;
 
 /// Opens a read-only view of the log in `dir` as it is on disk at this moment. What a running node does meanwhile may
 /// make a segment vanish under it: what was read before stays true.
 ///
 /// `lanes` is what the owner calls them, from the one kept longest on: the log knows their numbers only.
 pub fn open(dir: &Path, lanes: &[String]) -> Result<Inspection, OpenError> {
+    let mut found: Option<Vec<String>> = None;
+    let mut looks = 1;
+    loop {
+        let is_last = looks == LOOKS;
+        looks += 1;
+        match look(dir, lanes) {
+            Err(error) if is_last || !is_gone(&error) => return Err(error),
+            // It was freed or written anew since the directory was listed.
+            Err(_) => {}
+            Ok(inspection) if inspection.findings.is_empty() => return Ok(inspection),
+            // What is wrong is so again; what was being written then is whole now.
+            Ok(mut inspection) => match found.replace(inspection.findings.clone()) {
+                Some(before) if is_last || before == inspection.findings => {
+                    inspection.findings.retain(|it| before.contains(it));
+                    return Ok(inspection);
+                }
+                _ => {}
+            },
+        }
+    }
+}
+
+fn is_gone(error: &OpenError) -> bool {
+    matches!(error, OpenError::Storage { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+fn look(dir: &Path, lanes: &[String]) -> Result<Inspection, OpenError> {
     let storage = Arc::new(Disk::open_read_only(dir)?);
     let lane = |name: &String| LaneOptions {
         name: name.clone(),
@@ -36,15 +74,25 @@ pub fn open(dir: &Path, lanes: &[String]) -> Result<Inspection, OpenError> {
         Mode::ReadOnly,
     )?;
     Ok(Inspection {
-        spool,
+        dir: dir.to_owned(),
+        lanes: lanes.to_vec(),
+        spool: RefCell::new(spool),
         findings: recovery.findings,
     })
 }
 
-/// A log as it was on disk when it was opened.
+/// A log as it was on disk when it was opened, or later, where its owner has changed since then what was to be read.
 pub struct Inspection {
-    spool: Spool,
+    dir: PathBuf,
+    lanes: Vec<String>,
+    spool: RefCell<Spool>,
     findings: Vec<String>,
+}
+
+fn damage(spool: &Spool) -> u64 {
+    let ledger = spool.status().ledger.into_iter();
+    let damage = ledger.filter(|loss| loss.reason == LossReason::Damaged);
+    damage.map(|loss| loss.count).sum()
 }
 
 /// What a verification read.
@@ -63,12 +111,46 @@ pub struct Verified {
 impl Inspection {
     /// As the owner would see it after opening; bounds and free space are not known.
     pub fn status(&self) -> Status {
-        self.spool.status()
+        self.spool.borrow().status()
     }
 
-    /// The log, to be read only.
-    pub fn spool(&self) -> &Spool {
-        &self.spool
+    /// What this cursor is owed behind `after`; `None` if there is none of this name.
+    pub fn read(
+        &self,
+        cursor: &str,
+        after: Seq,
+        limits: ReadLimits,
+    ) -> Result<Option<Batch>, StorageError> {
+        self.of_one_moment(|spool| {
+            let cursor = spool.cursor(cursor);
+            cursor.map(|it| spool.read(it, after, limits)).transpose()
+        })
+    }
+
+    /// Reads what the owner does not change meanwhile.
+    fn of_one_moment<T>(
+        &self,
+        read: impl Fn(&Spool) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        for _ in 1..LOOKS {
+            let spool = self.spool.borrow().clone();
+            let before = damage(&spool);
+            let found = read(&spool);
+            let is_sound = match &found {
+                Err(StorageError::Io { source, .. }) => source.kind() != io::ErrorKind::NotFound,
+                Err(_) => true,
+                Ok(_) => damage(&spool) == before,
+            };
+            if is_sound {
+                return found;
+            }
+            let now = open(&self.dir, &self.lanes).map_err(|error| StorageError::Io {
+                doing: "look at the log again",
+                source: io::Error::other(error),
+            })?;
+            self.spool.replace(now.spool.into_inner());
+        }
+        read(&self.spool.borrow())
     }
 
     /// Checks every frame of every segment; `each` is told of each fault.
@@ -79,7 +161,8 @@ impl Inspection {
         };
         self.findings.iter().for_each(|finding| each(finding));
         let known: Vec<(u64, u64, u64, u64, u64)> = {
-            let state = self.spool.inner.lock();
+            let spool = self.spool.borrow();
+            let state = spool.inner.lock();
             let known = |segment: &Segment| {
                 (
                     segment.id,
@@ -92,7 +175,7 @@ impl Inspection {
             state.segments.iter().map(known).collect()
         };
         for (id, salt, size, end, last) in known {
-            let scan = match self.spool.inner.storage.open(&file_name(id)) {
+            let scan = match self.open(id) {
                 Ok(file) => Extent {
                     file: &Medium::of(&*file),
                     salt,
@@ -103,6 +186,7 @@ impl Inspection {
                 Err(error) => Err(error),
             };
             match scan {
+                Ok(scan) if !scan.gaps.is_empty() && self.is_replaced(id, salt)? => {}
                 Ok(scan) => {
                     verified.segments += 1;
                     verified.frames += scan.frames;
@@ -128,6 +212,29 @@ impl Inspection {
         Ok(verified)
     }
 
+    fn open(&self, id: u64) -> io::Result<Arc<dyn File>> {
+        self.spool.borrow().inner.storage.open(&file_name(id))
+    }
+
+    /// Whether the owner has freed this segment or written it anew since it was looked at.
+    fn is_replaced(&self, id: u64, salt: u64) -> Result<bool, StorageError> {
+        let header = || {
+            let mut page = vec![0; PAGE as usize];
+            let file = self.open(id)?;
+            Medium::of(&*file).read(&mut page, 0)?;
+            io::Result::Ok(SegmentHeader::decode(&page))
+        };
+        match header() {
+            Ok(Page::Valid(header)) => Ok(header.salt != salt),
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(source) => Err(StorageError::Io {
+                doing: "read a segment",
+                source,
+            }),
+        }
+    }
+
     /// Every committed event from `from` on.
     pub fn scan(
         &self,
@@ -141,7 +248,7 @@ impl Inspection {
         };
         let mut from = from;
         loop {
-            let batch = self.spool.scan(from, limits)?;
+            let batch = self.of_one_moment(|spool| spool.scan(from, limits))?;
             for entry in &batch.entries {
                 if each(entry).is_break() {
                     return Ok(());

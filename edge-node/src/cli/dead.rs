@@ -86,14 +86,14 @@ struct Listed<'a> {
 
 fn list(of: &Of, out: &mut dyn Write) -> Result<(), CliError> {
     let inspection = of.data.open()?;
-    let (sink, spool) = (of.name.as_str(), inspection.spool());
+    let sink = of.name.as_str();
     let unreadable = |source| of.data.unreadable(source);
-    let graveyard = spool.cursor(&dead_cursor(sink));
-    let graveyard = graveyard.ok_or_else(|| no_such_sink(of, &inspection))?;
     let mut out = io::BufWriter::new(out);
     let mut after = Seq::ZERO;
     loop {
-        let batch = spool.read(graveyard, after, STEP).map_err(unreadable)?;
+        let batch = inspection.read(&dead_cursor(sink), after, STEP);
+        let batch = batch.map_err(unreadable)?;
+        let batch = batch.ok_or_else(|| no_such_sink(of, &inspection))?;
         for entry in &batch.entries {
             list_one(sink, entry, &mut out)?;
         }
