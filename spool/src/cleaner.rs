@@ -196,12 +196,18 @@ impl State {
         let behind = self.segments.len().saturating_sub(1);
         // Copying one that failed takes a file beside it, and a run's last commit may have had the cleaner's room.
         let room = self.sizes.bound.saturating_sub(self.files_bytes());
+        let has_room = |segment: &Segment| match segment.fault {
+            None => true,
+            Some(Fault::Failed) => segment.size <= room,
+            // Its file stays beside: not in the room of the cleaner.
+            Some(Fault::Unreadable) => self.creatable() > 0,
+        };
         let is_next = |segment: &&Segment| {
             !segment.is_sealed()
                 && !tried.contains(&segment.id)
                 && !self.is_last_trace(segment)
-                && (segment.fault.is_none()
-                    || (segment.size <= room && !self.withheld.is_any_of(segment.version())))
+                && has_room(segment)
+                && (segment.fault.is_none() || !self.withheld.is_any_of(segment.version()))
         };
         let segment = self.segments.iter().take(behind).find(is_next)?;
         Some((segment.version(), segment.fault))

@@ -84,9 +84,9 @@ impl Broker {
         if let Some(old) = self.clients.get(client).copied() {
             self.take_over(journal, old);
         }
-        // Ending the connection may have ended the session as well.
+        // Ending the connection may have ended the session as well, or have it wait with its will for room: it is over all the same.
         match self.clients.get(client).copied() {
-            Some(old) if clean_start => {
+            Some(old) if clean_start || self.is_over_with_its_connection(old) => {
                 self.remove_session(journal, old, LossReason::SessionEnded, false)
             }
             Some(old) => {
@@ -95,6 +95,11 @@ impl Broker {
             }
             None => Ok(()),
         }
+    }
+
+    fn is_over_with_its_connection(&self, id: SessionId) -> bool {
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| session.kept.expiry_seconds == 0)
     }
 
     /// The client's session, opened if there is none, and the position of `connected`, which is written and folded.

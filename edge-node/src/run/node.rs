@@ -210,16 +210,22 @@ async fn serve_until_told(
         clock,
     };
     let doors = doors.open()?;
-    stored(&spool, started).await;
     endpoints(addresses).write(&config.node.data)?;
     if let Err(error) = lane_names::write(&config.node.data, &config.spool.lanes) {
         tracing::warn!(%error, "`spool status` shows lanes by number: their names cannot be noted");
     }
-    announce(&addresses);
-
+    let mut told = std::pin::pin!(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = &mut told => {}
+        () = stored(&spool, started) => {
+            announce(&addresses);
+            told.await;
+        }
     }
     tracing::info!("stopping");
     accepting.abort();

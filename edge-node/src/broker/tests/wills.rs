@@ -119,6 +119,27 @@ fn the_will_of_a_clean_session_waits_for_what_is_being_committed() {
     assert_eq!(node.lost(spool::LossReason::SessionEnded), 0);
 }
 
+#[test]
+fn a_session_that_waits_with_its_will_is_none_for_its_client() {
+    let mut node = TestNode::with_sink(1, limits(), |options| options.waiting_bytes = 1_000);
+    node.settle();
+    let client = node.connect(with_will(v5("pump"), "will", 0));
+    let publisher = node.connect(v5("publisher"));
+    let filler = publish("filler", &"x".repeat(1_000), QoS::AtLeastOnce, 1);
+    node.send(&publisher, filler);
+    node.drop_connection(client);
+    assert!(node.holds_offline("pump"), "its will waits");
+    node.settle();
+    let mut pump = node.connect(durable("pump"));
+    node.subscribe(&mut pump, "t", QoS::AtLeastOnce);
+    node.drop_connection(pump);
+    node.send(&publisher, publish("t", "x", QoS::AtLeastOnce, 2));
+    node.settle();
+    let mut node = node.cut();
+    let mut pump = node.connect(durable("pump"));
+    assert_eq!(pump.messages(&mut node), [("t".to_owned(), "x".to_owned())]);
+}
+
 /// Fits a transaction of the smallest log as a will, and none as an event.
 const BARELY: usize = 32_700;
 

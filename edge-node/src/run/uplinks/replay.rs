@@ -288,7 +288,8 @@ impl Uplinks {
             if running.await == End::Drained {
                 // A start that still finds the cursor goes on with the replay.
                 if let Some(removed) = forget(spool, clock().node, cursor).await {
-                    reaches(&mut commits, removed).await;
+                    // Whoever orders its end waits for this.
+                    let _ = timeout(DURABLE_WITHIN, reaches(&mut commits, removed)).await;
                 }
                 slot.end(State::Done);
                 tracing::info!(sink, first = first.0, last = last.0, "a replay is done");
