@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU16, sync::Arc};
 
-use spool::{LossReason, NodeTime, Seq};
+use spool::{NodeTime, Seq};
 
 use super::{
     Broker,
@@ -87,7 +87,7 @@ impl Broker {
         // Ending the connection may have ended the session as well, or have it wait with its will for room: it is over all the same.
         match self.clients.get(client).copied() {
             Some(old) if clean_start || self.is_over_with_its_connection(old) => {
-                self.remove_session(journal, old, LossReason::SessionEnded, false)
+                self.remove_session(journal, old, false)
             }
             Some(old) => {
                 self.end_overdue_will(journal, old);

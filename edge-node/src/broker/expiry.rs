@@ -26,7 +26,7 @@ impl Broker {
         expiry_seconds: u32,
     ) {
         if expiry_seconds == 0 {
-            if self.end_session(journal, id).is_err() {
+            if self.remove_session(journal, id, true).is_err() {
                 self.expire_again(journal, id);
             }
         } else if expiry_seconds != u32::MAX {
@@ -54,7 +54,7 @@ impl Broker {
         {
             return;
         }
-        if self.end_session(journal, id).is_err() {
+        if self.remove_session(journal, id, true).is_err() {
             self.expire_again(journal, id);
         }
     }
@@ -66,19 +66,12 @@ impl Broker {
         self.timers.set(Timer::SessionEnd(client), again);
     }
 
-    /// Ends a session whose time is over, once its will finds room beside what waits for a commit; where the log has none, the will
-    /// is lost with it.
-    fn end_session(&mut self, journal: &mut Journal<'_>, id: SessionId) -> Result<(), PeerError> {
-        self.remove_session(journal, id, LossReason::SessionEnded, true)
-    }
-
-    /// Ends a session; what it was owed enters the ledger, and so does a will that is due and finds no room, unless it `may_wait`
-    /// for room in the next transaction.
+    /// Ends a session; what it was owed enters the ledger, and so does a will that is due and finds no room, unless it may wait
+    /// for room beside what is being committed: then the session waits with it.
     pub(crate) fn remove_session(
         &mut self,
         journal: &mut Journal<'_>,
         id: SessionId,
-        reason: LossReason,
         will_may_wait: bool,
     ) -> Result<(), PeerError> {
         let Some(session) = self.sessions.get(id) else {
@@ -89,16 +82,15 @@ impl Broker {
         // A will that waits is published when the session ends, at the latest.
         let will = session.kept.will.clone();
         let due = will.filter(|_| session.kept.will_due.is_some());
-        let unpublished = match due {
-            Some(will) => match self.publish_will(journal, &client, &will, will_may_wait) {
-                Err(full @ (Full::Waiting | Full::TooLarge)) if will_may_wait => {
-                    return Err(full.into());
-                }
-                Err(_) => Some(will),
-                Ok(()) => None,
-            },
-            None => None,
-        };
+        let mut unpublished = None;
+        if let Some(will) = due
+            && let Err(full) = self.publish_will(journal, &client, &will, will_may_wait)
+        {
+            if will_may_wait && matches!(full, Full::Waiting | Full::TooLarge) {
+                return Err(full.into());
+            }
+            unpublished = Some(will);
+        }
         let scope = client.clone();
         self.record_of(journal, id, Change::SessionRemoved { client })?;
         self.timers.cancel(&Timer::SessionEnd(scope.clone()));
@@ -107,7 +99,7 @@ impl Broker {
             self.lose_will(scope, &will, journal.now);
         }
         if let Some(cursor) = cursor {
-            journal.remove_cursor(cursor, Some(reason));
+            journal.remove_cursor(cursor, Some(LossReason::SessionEnded));
         }
         self.remove_empty_groups(journal);
         Ok(())

@@ -74,13 +74,19 @@ fn a_will_that_finds_no_room_when_its_session_ends_is_in_the_ledger() {
     assert_eq!(reader.messages(&mut node), [], "counted as lost");
 }
 
-#[test]
-fn wills_that_are_due_at_once_with_the_end_of_their_sessions_are_all_published() {
+/// The smallest: a transaction holds some 32 KiB.
+fn small_log() -> TestNode {
     let mut node = TestNode::with_sink(1, limits(), |options| {
         options.bound_bytes = Some(16 << 20);
         options.segment_bytes = Some(64 << 10);
     });
     node.settle();
+    node
+}
+
+#[test]
+fn wills_that_are_due_at_once_with_the_end_of_their_sessions_are_all_published() {
+    let mut node = small_log();
     let clients = ["a", "b", "c", "d"].map(|client| {
         let mut connect = with_will(durable(client), "will", 1);
         connect.session_expiry_interval = Some(1);
@@ -145,11 +151,7 @@ const BARELY: usize = 32_700;
 
 #[test]
 fn a_will_that_is_larger_than_the_log_takes_at_once_is_in_the_ledger_once() {
-    let mut node = TestNode::with_sink(1, limits(), |options| {
-        options.bound_bytes = Some(16 << 20);
-        options.segment_bytes = Some(64 << 10);
-    });
-    node.settle();
+    let mut node = small_log();
     let client = node.connect(durable("pump"));
     node.drop_connection(client);
     let mut connect = with_will(durable("pump"), "will", 0);
