@@ -102,17 +102,6 @@ pub(super) fn lines(address: SocketAddr, path: &str) -> Result<impl BufRead, Cli
     Ok(answer)
 }
 
-/// A value as a query has it.
-pub(super) fn percent(value: &str) -> String {
-    let byte = |it: u8| match it {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(it).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    value.bytes().map(byte).collect()
-}
-
 fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;

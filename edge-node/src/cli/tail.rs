@@ -63,7 +63,7 @@ pub(super) fn tail(args: &TailArgs, out: &mut dyn Write) -> Result<(), CliError>
     let wanted = [("filter", &args.filter), ("topic", &args.topic)];
     let wanted = wanted
         .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", client::percent(value.as_ref()?))));
+        .filter_map(|(name, value)| Some(format!("{name}={}", client::escaped(value.as_ref()?))));
     let path = format!("/api/v1/tail?{}", wanted.collect::<Vec<_>>().join("&"));
     let lines = client::lines(address, &path)?;
     // Told apart from a node that does not answer; whoever reads the result does not see it.
