@@ -82,6 +82,11 @@ pub struct Status {
 }
 
 impl Spool {
+    /// Whether the disk takes what it is given.
+    pub fn health(&self) -> Health {
+        self.inner.lock().health.clone()
+    }
+
     /// The log as it is now. Looks at every segment's summary: not for every message.
     pub fn status(&self) -> Status {
         let state = self.inner.lock();

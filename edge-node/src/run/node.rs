@@ -162,16 +162,16 @@ async fn serve_until_told(
     let http_counters = Arc::new(DoorCounters::default());
     let grpc_counters = Arc::new(DoorCounters::default());
     let spool = recovered.core.spool().clone();
-    let started = spool.status().appended;
+    let started = spool.appended();
     let shared = Shared::new(recovered.core, Arc::clone(&mqtt_counters));
     let (positions, commits) = watch::channel(spool.committed());
     let reports = SinkReports::new(recovered.missing);
     let counters = [&mqtt_counters, &http_counters, &grpc_counters].map(Arc::clone);
     let id = recovered.node;
     let (name, seen) = (id.clone(), reports.clone());
-    let (seen_log, time) = (spool.clone(), Arc::clone(&clock));
+    let (log, time) = (spool.clone(), Arc::clone(&clock));
     let surroundings = move |status: &mut NodeStatus| {
-        seen.add_to(status, &seen_log, &time);
+        seen.add_to(status, &log, &time);
         status.node = name.as_str().to_owned();
         let listeners = counters.iter().zip(&addresses);
         status.listeners = listeners
@@ -272,7 +272,7 @@ fn announce(addresses: &[(Door, SocketAddr)]) {
 /// A disk that takes nothing keeps no node from serving.
 async fn stored(log: &Spool, until: Seq) {
     let stored = async {
-        while log.committed() < until && log.status().health == Health::Ok {
+        while log.committed() < until && log.health() == Health::Ok {
             sleep(Duration::from_millis(5)).await;
         }
     };
